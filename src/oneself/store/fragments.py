@@ -26,6 +26,21 @@ PROFILE_COLUMNS = (
     ("first_active_at", "timestamptz"),
     ("objects", "jsonb"),
 )
+#: Every column of `fragment` but the dataset, in the order of the rows that are written: name and type.
+FRAGMENT_COLUMNS = (
+    ("fragment_id", "uuid"),
+    ("believed_id", "uuid"),
+    ("origin", "text"),
+    ("owner_id", "text"),
+    ("reported_id", "text"),
+    ("exact_key", "bytea"),
+    ("state", "jsonb"),
+    ("own_id", "uuid"),
+    ("proven_id", "uuid"),
+    ("record_values", "jsonb"),
+    ("updated_at", "bigint"),
+    ("created_at", "bigint"),
+)
 #: What an absorbed profile has brought into its survivor already.
 _MERGED_INTO_SURVIVOR = frozenset({"record_values", "provenance", "identities", "consents"})
 
@@ -63,6 +78,14 @@ FRAGMENTS = {
     "profile_values": ", ".join(_inserted(*column) for column in PROFILE_COLUMNS),
     "profile_arrays": ", ".join(_array(number, kind) for number, (_, kind) in enumerate(PROFILE_COLUMNS, 2)),
     "profile_assignments": ", ".join(f"{name} = excluded.{name}" for name, _ in PROFILE_COLUMNS[1:]),
+    # The same for fragments; `xmin` is the version of the row.
+    "fragment_columns": "fragment.xmin::text AS read_version, "
+    + ", ".join(_selected(f"fragment.{name}", kind) for name, kind in FRAGMENT_COLUMNS),
+    "fragment_names": ", ".join(name for name, _ in FRAGMENT_COLUMNS),
+    "fragment_values": ", ".join(_inserted(*column) for column in FRAGMENT_COLUMNS),
+    "fragment_arrays": ", ".join(
+        _array(number, kind) for number, (_, kind) in enumerate(FRAGMENT_COLUMNS, 2)
+    ),
     # To read an entry of the log: see tables.log.
     "entry_columns": "seq, observation_id, profile_id, kind, config_version, content::text, plan::text, "
     "content_redacted, replay",

@@ -56,6 +56,17 @@ CREATE TABLE authorization_code (
 CREATE INDEX authorization_code_by_expiry ON authorization_code USING btree (expires_at);
 CREATE INDEX authorization_code_by_grant ON authorization_code USING btree (org_id, grant_id);
 
+CREATE TABLE browser (
+    dataset_id integer NOT NULL,
+    namespace text NOT NULL,
+    value text NOT NULL,
+    present uuid[] NOT NULL,
+    current uuid,
+    every uuid[] NOT NULL,
+    reported_user text,
+    CONSTRAINT browser_key PRIMARY KEY (dataset_id, namespace, value)
+);
+
 CREATE TABLE browser_session (
     org_id integer NOT NULL,
     session_digest bytea NOT NULL,
@@ -112,6 +123,52 @@ CREATE TABLE dataset (
     CONSTRAINT dataset_name_key UNIQUE (org_id, name)
 );
 
+CREATE TABLE fragment (
+    dataset_id integer NOT NULL,
+    fragment_id uuid NOT NULL,
+    believed_id uuid NOT NULL,
+    origin text NOT NULL,
+    owner_id text,
+    reported_id text,
+    exact_key bytea,
+    state jsonb NOT NULL,
+    own_id uuid NOT NULL,
+    proven_id uuid NOT NULL,
+    record_values jsonb NOT NULL,
+    updated_at bigint NOT NULL,
+    created_at bigint NOT NULL,
+    CONSTRAINT fragment_key PRIMARY KEY (dataset_id, fragment_id)
+) WITH (fillfactor=80);
+CREATE INDEX fragment_by_believed ON fragment USING btree (dataset_id, believed_id);
+CREATE INDEX fragment_by_own ON fragment USING btree (dataset_id, own_id) WHERE (own_id <> fragment_id);
+CREATE INDEX fragment_by_owner ON fragment USING btree (dataset_id, owner_id) WHERE (owner_id IS NOT NULL);
+CREATE INDEX fragment_by_proven ON fragment USING btree (dataset_id, proven_id) WHERE (proven_id <> fragment_id);
+CREATE INDEX fragment_by_reported_user ON fragment USING btree (dataset_id, reported_id) WHERE (reported_id IS NOT NULL);
+CREATE UNIQUE INDEX fragment_exact ON fragment USING btree (dataset_id, exact_key) WHERE (exact_key IS NOT NULL);
+CREATE INDEX fragment_listed ON fragment USING btree (dataset_id, created_at, fragment_id) WHERE (proven_id = fragment_id);
+CREATE UNIQUE INDEX fragment_of_user ON fragment USING btree (dataset_id, owner_id) WHERE ((origin = 'user'::text) AND (owner_id IS NOT NULL));
+
+CREATE TABLE fragment_claim (
+    dataset_id integer NOT NULL,
+    namespace text NOT NULL,
+    value text NOT NULL,
+    tenure integer NOT NULL,
+    fragment_id uuid NOT NULL,
+    level smallint NOT NULL,
+    CONSTRAINT fragment_claim_key PRIMARY KEY (dataset_id, namespace, value, tenure, fragment_id)
+);
+CREATE INDEX fragment_claim_of_fragment ON fragment_claim USING btree (dataset_id, fragment_id);
+CREATE INDEX fragment_claim_proven ON fragment_claim USING btree (dataset_id, namespace, lower(value)) WHERE (level > 0);
+
+CREATE TABLE fragment_entry (
+    dataset_id integer NOT NULL,
+    fragment_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    active_at bigint,
+    CONSTRAINT fragment_entry_key PRIMARY KEY (dataset_id, fragment_id, seq)
+);
+CREATE INDEX fragment_entry_by_seq ON fragment_entry USING btree (dataset_id, seq);
+
 CREATE TABLE idempotency_record (
     dataset_id integer NOT NULL,
     key text NOT NULL,
@@ -124,6 +181,14 @@ CREATE TABLE idempotency_record (
 );
 CREATE INDEX idempotency_record_by_expiry ON idempotency_record USING btree (expires_at) WHERE (expires_at IS NOT NULL);
 CREATE INDEX idempotency_record_by_profile ON idempotency_record USING btree (dataset_id, profile_id);
+
+CREATE TABLE identifier_transfer (
+    dataset_id integer NOT NULL,
+    namespace text NOT NULL,
+    value text NOT NULL,
+    transferred_at bigint[] NOT NULL,
+    CONSTRAINT identifier_transfer_key PRIMARY KEY (dataset_id, namespace, value)
+);
 
 CREATE TABLE identity_server (
     org_id integer NOT NULL,
@@ -352,6 +417,31 @@ CREATE TABLE trusted_issuer (
     CONSTRAINT trusted_issuer_pkey PRIMARY KEY (org_id, issuer_id),
     CONSTRAINT trusted_issuer_once UNIQUE (org_id, issuer)
 );
+
+CREATE TABLE verified_claim (
+    dataset_id integer NOT NULL,
+    user_id text NOT NULL,
+    path text[] NOT NULL,
+    value text NOT NULL,
+    since bigint NOT NULL,
+    identifiers jsonb NOT NULL,
+    CONSTRAINT verified_claim_key PRIMARY KEY (dataset_id, user_id, path)
+);
+CREATE INDEX verified_claim_by_value ON verified_claim USING btree (dataset_id, path, lower(value));
+
+CREATE TABLE view_profile (
+    dataset_id integer NOT NULL,
+    view text NOT NULL,
+    profile_id uuid NOT NULL,
+    user_id text,
+    created_at bigint NOT NULL,
+    updated_at bigint NOT NULL,
+    record_values jsonb NOT NULL,
+    provenance jsonb NOT NULL,
+    choices jsonb NOT NULL,
+    absorbed jsonb NOT NULL,
+    CONSTRAINT view_profile_key PRIMARY KEY (dataset_id, view, profile_id)
+) WITH (fillfactor=80);
 
 CREATE TABLE write_key (
     dataset_id integer NOT NULL,

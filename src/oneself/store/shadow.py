@@ -24,7 +24,20 @@ if TYPE_CHECKING:
 _sql = Queries("shadow", folder=".")
 
 #: The state that is derived from the log, in the order in which differences say most.
-TABLES = ("config", "profile", "claim", "merge", "refusal")
+TABLES = (
+    "config",
+    "profile",
+    "claim",
+    "merge",
+    "refusal",
+    "fragment",
+    "fragment_claim",
+    "fragment_entry",
+    "browser",
+    "verified_claim",
+    "identifier_transfer",
+    "view_profile",
+)
 
 
 class Difference(msgspec.Struct, frozen=True):
@@ -138,6 +151,9 @@ class Shadow:
         if len(rows) == 1:
             return Difference(table, key, (), rows[0]["side"])
         one, other = rows[0]["row"], rows[1]["row"]
+        for name in one:  # DEBUG
+            if one[name] != other[name]:
+                print("DEBUG", name, rows[0]["side"], one[name], "\n", rows[1]["side"], other[name])
         return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
 
     async def _key(self, table: str) -> list[str]:

@@ -7,6 +7,13 @@ CREATE TEMP TABLE claim (LIKE oneself.claim INCLUDING ALL);
 CREATE TEMP TABLE merge (LIKE oneself.merge INCLUDING ALL);
 CREATE TEMP TABLE refusal (LIKE oneself.refusal INCLUDING ALL);
 CREATE TEMP TABLE config (LIKE oneself.config INCLUDING ALL);
+CREATE TEMP TABLE fragment (LIKE oneself.fragment INCLUDING ALL);
+CREATE TEMP TABLE fragment_claim (LIKE oneself.fragment_claim INCLUDING ALL);
+CREATE TEMP TABLE fragment_entry (LIKE oneself.fragment_entry INCLUDING ALL);
+CREATE TEMP TABLE browser (LIKE oneself.browser INCLUDING ALL);
+CREATE TEMP TABLE verified_claim (LIKE oneself.verified_claim INCLUDING ALL);
+CREATE TEMP TABLE identifier_transfer (LIKE oneself.identifier_transfer INCLUDING ALL);
+CREATE TEMP TABLE view_profile (LIKE oneself.view_profile INCLUDING ALL);
 
 -- name: plan_point_lookups
 -- Find rows by keys for the rest of the transaction: the scratch tables have no statistics and grow.
@@ -16,7 +23,8 @@ SET LOCAL enable_mergejoin = off;
 
 -- name: plan_scans
 -- Gather statistics of the full scratch tables, and let the planner scan for the rest of the transaction.
-ANALYZE profile, claim, merge, refusal, config;
+ANALYZE profile, claim, merge, refusal, config, fragment, fragment_claim, fragment_entry, browser,
+    verified_claim, identifier_transfer, view_profile;
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;

@@ -17,9 +17,11 @@ from oneself.core.identity.identifier import Identifier
 from oneself.store.queries import Queries
 from oneself.store.rows import config_hash, lock_hash
 from oneself.store.tables.attribute_history import AttributeHistory
+from oneself.store.tables.browser import BrowserTable
 from oneself.store.tables.claim import ClaimTable
 from oneself.store.tables.config import ConfigTable
 from oneself.store.tables.event import EventTable
+from oneself.store.tables.fragment import FragmentTable
 from oneself.store.tables.idempotency_record import IdempotencyTable
 from oneself.store.tables.log import LogTable
 from oneself.store.tables.merge import MergeTable
@@ -29,6 +31,8 @@ from oneself.store.tables.refusal import RefusalTable
 from oneself.store.tables.reindex_job import ReindexJobTable
 from oneself.store.tables.skipped_claim import RejectedClaimTable
 from oneself.store.tables.tombstone import TombstoneTable
+from oneself.store.tables.verified_claim import VerifiedClaimTable
+from oneself.store.tables.view_profile import ViewProfileTable
 from oneself.store.tables.write_key import WriteKeyTable
 
 if TYPE_CHECKING:
@@ -65,6 +69,10 @@ class Tables:
         return RejectedClaimTable(self._executor, self.dataset_id)
 
     @property
+    def browsers(self) -> BrowserTable:
+        return BrowserTable(self._executor, self.dataset_id)
+
+    @property
     def claims(self) -> ClaimTable:
         return ClaimTable(self._executor, self.dataset_id)
 
@@ -75,6 +83,10 @@ class Tables:
     @property
     def events(self) -> EventTable:
         return EventTable(self._executor, self.dataset_id)
+
+    @property
+    def fragments(self) -> FragmentTable:
+        return FragmentTable(self._executor, self.dataset_id)
 
     @property
     def idempotency_records(self) -> IdempotencyTable:
@@ -107,6 +119,14 @@ class Tables:
     @property
     def tombstones(self) -> TombstoneTable:
         return TombstoneTable(self._executor, self.dataset_id)
+
+    @property
+    def verified_claims(self) -> VerifiedClaimTable:
+        return VerifiedClaimTable(self._executor, self.dataset_id)
+
+    @property
+    def view_profiles(self) -> ViewProfileTable:
+        return ViewProfileTable(self._executor, self.dataset_id)
 
     @property
     def write_keys(self) -> WriteKeyTable:

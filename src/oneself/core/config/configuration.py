@@ -17,6 +17,7 @@ from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier import (
     ANONYMOUS_ID,
     DEVICE_NAMESPACE,
+    DEVICE_NAMESPACES,
     TRACKER,
     USER_ID,
     USER_ID_NAMESPACE,
@@ -42,6 +43,7 @@ from oneself.core.identity.identity_type import (
 )
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.consent import Category
+from oneself.core.units import SEQ_MAX
 from oneself.core.values.attribute import TRAITS
 from oneself.core.values.merge import Strategy, by_time, latest
 from oneself.core.values.schema import Schema
@@ -78,6 +80,8 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     channels: dict[str, str] = {}
     #: By namespace: the seq of the change since which its rule or binding reads stored values as it does now.
     indexed_since: dict[str, int] = {}
+    #: By namespace whose rule or binding is no longer active: the seq of the change that ended it.
+    matched_until: dict[str, int] = {}
     #: How often the write keys of the dataset changed: whoever caches them reads them again when it rises.
     write_keys_version: int = 0
 
@@ -184,6 +188,17 @@ class Config(msgspec.Struct, frozen=True, dict=True):
             return frozenset()
         found = (self.channel_identity(channel) for channel in CUSTOMER_CHANNELS)
         return frozenset(binding.type_id for binding in found if binding is not None)
+
+    @cached_property
+    def matching(self) -> dict[str, int]:
+        """Namespace → the seq until which equal values were one person; one that never matched is missing."""
+        active = dict.fromkeys((name for name in self._namespaces if name not in DEVICE_NAMESPACES), SEQ_MAX)
+        return self.matched_until | active
+
+    @cached_property
+    def separating(self) -> frozenset[str]:
+        """The namespaces in which two different values are two people."""
+        return frozenset(name for name, item in self._namespaces.items() if item.conflict_blocks_merge)
 
     def is_current(self, claim: Claim) -> bool:
         """False if the claim's rule or binding was inactive, or read values differently, after the claim.

@@ -50,6 +50,7 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
         seq=seq,
         dataset=_resolving(config.dataset, changed.dataset, seq),
         indexed_since=_indexed_since(config, changed, seq),
+        matched_until=_matched_until(config, changed, seq),
     )
 
 
@@ -87,6 +88,12 @@ def _indexed_since(before: Config, after: Config, seq: int) -> dict[str, int]:
         else seq
         for match in after.identifier_sources
     }
+
+
+def _matched_until(before: Config, after: Config, seq: int) -> dict[str, int]:
+    """When the rule or binding of each namespace ended, for those that are not active."""
+    ended = before.matched_until | dict.fromkeys(before.value_namespaces, seq)
+    return {name: until for name, until in ended.items() if name not in after.value_namespaces}
 
 
 def _without_attributes(config: Config, change: DropAttributes) -> dict[str, Any]:

@@ -40,6 +40,7 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     identity_attributes: dict[str, IdentityBinding] = {}
     channels: dict[str, str] = {}
     indexed_since: dict[str, int] = msgspec.field(default_factory=dict, name="read_since")
+    matched_until: dict[str, int] = {}
     write_keys_version: int = 0
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from oneself.core.identity_graph.fragment import ChoiceWrite
+from oneself.core.profiles.consent import EVENT_CHOICES_MAX, is_event_category
 
 
 class EffectiveChoice(msgspec.Struct, frozen=True):
@@ -36,6 +37,37 @@ def replacing(
         ChoiceWrite(item.category, None, item.at, seq) for item in choices if item.category not in categories
     )
     return (*gone, *kept)
+
+
+def add_choices(
+    choices: tuple[ChoiceWrite, ...],
+    replacing_all: Mapping[str, tuple[bool, int]] | None,
+    beside: Mapping[str, tuple[bool, int]],
+    seq: int,
+) -> tuple[ChoiceWrite, ...]:
+    """The choices of a fragment after an observation. Each is (whether the person consented, when in µs).
+
+    `replacing_all`: replace all choices in consent categories; None: none is said. `beside`: choices in
+    events, where the newer one wins, and at equal times the refusal. At most `EVENT_CHOICES_MAX` of these are
+    kept.
+    """
+    if replacing_all is not None:
+        in_events = tuple(item for item in choices if is_event_category(item.category))
+        in_categories = tuple(item for item in choices if not is_event_category(item.category))
+        chosen = [ChoiceWrite(category, *choice, seq) for category, choice in sorted(replacing_all.items())]
+        choices = (*in_events, *replacing(in_categories, chosen, seq))
+    for category, (is_consented, at) in sorted(beside.items()):
+        choices = _beside(choices, ChoiceWrite(category, is_consented, at, seq))
+    return choices
+
+
+def _beside(choices: tuple[ChoiceWrite, ...], item: ChoiceWrite) -> tuple[ChoiceWrite, ...]:
+    present = next((other for other in choices if other.category == item.category), None)
+    if present is None:
+        is_full = sum(is_event_category(other.category) for other in choices) >= EVENT_CHOICES_MAX
+        return choices if is_full else (*choices, item)
+    is_older = item.at < present.at or (item.at == present.at and bool(item.is_consented))
+    return choices if is_older else (*(other for other in choices if other is not present), item)
 
 
 def choose(present: EffectiveChoices, item: ChoiceWrite, *, is_of_user: bool) -> EffectiveChoices:

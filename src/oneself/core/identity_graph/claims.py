@@ -5,7 +5,7 @@ Invariants: an asserted identifier never ends a proven claim, unless the dataset
 Source: docs/concepts/trust.md, "Evidence" and "Proof goes first".
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import msgspec
 
@@ -24,21 +24,25 @@ def hold(
     at: int,
     *,
     newest_wins: bool,
+    rewritten: Iterable[str] = (),
 ) -> Fragment:
     """The fragment with claims on these identifiers.
 
-    In each namespace that they name, they are all that the fragment holds from now on.
+    In each namespace that they name, they are all that the fragment holds from now on; so they are in the
+    namespaces of attributes that are `rewritten`, or are part of these.
     `at`: when it was named, in µs since 1970.
     `newest_wins`: whether an asserted identifier replaces a proven one.
     """
-    named: dict[str, set[Tenure]] = {}
+    names = frozenset(rewritten)
+    held = {claim.tenure.identifier.namespace for claim in fragment.present_claims}
+    named: dict[str, set[Tenure]] = {name: set() for name in sorted(held) if _is_rewritten(name, names)}
     for identifier in sorted(identifiers):
         tenure = graph.tenure_of(identifier, at, level)
         named.setdefault(identifier.namespace, set()).add(tenure)
     claims = fragment.claims
     for namespace, tenures in named.items():
         new = [tenure for tenure in sorted(tenures) if not _holds(claims, tenure, level)]
-        if new:
+        if new or _is_emptied(claims, namespace, tenures):
             claims = tuple(
                 _ended(claim, seq)
                 if claim.tenure.identifier.namespace == namespace
@@ -53,12 +57,49 @@ def hold(
     return graph.put(msgspec.structs.replace(fragment, claims=claims))
 
 
+def hold_stored(
+    graph: IdentityGraph,
+    fragment: Fragment,
+    namespace: str,
+    identifiers: Collection[Identifier],
+    level: EvidenceLevel,
+    since: int,
+) -> Fragment:
+    """The fragment with claims on values that it has stored since `since`, before anything matched them.
+
+    They are all that it holds in the namespace. What they replaced while nothing matched ended then.
+    """
+    claims = tuple(
+        _ended(claim, since)
+        if claim.tenure.identifier.namespace == namespace and claim.tenure.identifier not in identifiers
+        else claim
+        for claim in fragment.claims
+    )
+    for identifier in sorted(identifiers):
+        tenure = graph.tenure_of(identifier, since, level)
+        if not _holds(claims, tenure, level):
+            claims = (*claims, FragmentClaim(tenure, level, since, at=since))
+    return graph.put(msgspec.structs.replace(fragment, claims=claims))
+
+
 def release(graph: IdentityGraph, fragment: Fragment, identifier: Identifier, seq: int) -> Fragment:
     """The fragment without its claims on an identifier."""
     claims = tuple(
         _ended(claim, seq) if claim.tenure.identifier == identifier else claim for claim in fragment.claims
     )
     return graph.put(msgspec.structs.replace(fragment, claims=claims))
+
+
+def _is_rewritten(namespace: str, names: frozenset[str]) -> bool:
+    parts = namespace.split(".")
+    return any(".".join(parts[:depth]) in names for depth in range(len(parts), 0, -1))
+
+
+def _is_emptied(claims: tuple[FragmentClaim, ...], namespace: str, tenures: set[Tenure]) -> bool:
+    """Whether a write removed the last value that a fragment holds in a namespace."""
+    return not tenures and any(
+        claim.is_present and claim.tenure.identifier.namespace == namespace for claim in claims
+    )
 
 
 def _holds(claims: tuple[FragmentClaim, ...], tenure: Tenure, level: EvidenceLevel) -> bool:

@@ -51,6 +51,12 @@ def say(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment | None:
     return fragment
 
 
+def say_as_user(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment:
+    """Take in what is said of a user; it belongs to the user's own fragment."""
+    assert word.user_id is not None
+    return _take(graph, own_fragment(graph, word.user_id, word), word, rules)
+
+
 def say_create(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment:
     """Take in an application's creation of a profile; naming a user, it is theirs."""
     fragment = create(graph, word)
@@ -62,7 +68,7 @@ def say_create(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment:
 def sign_in(graph: IdentityGraph, word: Word, bringer: Bringer, rules: FoldRules) -> Fragment:
     """Take in a sign-in, a link or a report, with the browser whose tracker it brings."""
     assert word.user_id is not None
-    fragment = _take(graph, own_fragment(graph, word.user_id, word), word, rules)
+    fragment = say_as_user(graph, word, rules)
     if word.tracker is not None:
         if bringer == "user" or rules.reports_join:
             move_tracker(graph, word.tracker, word.user_id, bringer, word)
@@ -140,15 +146,23 @@ def consent(graph: IdentityGraph, word: Word, choices: Mapping[str, tuple[bool, 
 
 def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules) -> Fragment:
     """The fragment with the identifiers, values and activity of a word."""
+    changes = word.changes_of(fragment.record)
     fragment = hold(
-        graph, fragment, word.identifiers, word.level, word.seq, word.at, newest_wins=rules.newest_wins
+        graph,
+        fragment,
+        word.identifiers,
+        word.level,
+        word.seq,
+        word.at,
+        newest_wins=rules.newest_wins,
+        rewritten=word.rewritten,
     )
     writes, record = fragment.writes, fragment.record
-    for change in word.changes:
+    for change in changes:
         assert word.source is not None
         is_identity = ".".join(change.path) in rules.identity_paths
         is_asserted = is_identity and word.speaker == "browser"
-        item = Write(change.path, change.value, word.source, is_asserted)
+        item = Write(change.path, change.value, word.source, is_asserted, word.level)
         after = put(record, item, rules.values)
         if after is not record or takes_effect_proven(writes, item):
             writes, record = with_write(writes, item), after

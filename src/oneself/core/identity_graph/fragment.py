@@ -86,6 +86,8 @@ class Write(msgspec.Struct, frozen=True):
     source: ValueSource
     #: Whether it is an identity that was only asserted. Such a value is shown in the view `all` alone.
     is_asserted_identity: bool = False
+    #: The evidence for it, if it is an identity.
+    level: EvidenceLevel = EvidenceLevel.PROVEN
 
     @property
     def seq(self) -> int:

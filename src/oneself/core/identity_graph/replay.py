@@ -16,7 +16,17 @@ from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Write
 from oneself.core.identity_graph.joins import Join, View, user_in, user_since
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.merge import Strategy, merge_values
-from oneself.core.values.record import EMPTY, Change, Path, Record, ValueChanges, leaves, read, write
+from oneself.core.values.record import (
+    EMPTY,
+    Change,
+    Path,
+    Record,
+    ValueChanges,
+    as_old_as,
+    leaves,
+    read,
+    write,
+)
 from oneself.core.values.schema import Schema
 
 #: The last activity of a fragment, in µs since 1970, among the observations before a seq; 0: none.
@@ -33,6 +43,17 @@ class ReplayRules(msgspec.Struct, frozen=True):
     tiered: frozenset[str] = frozenset()
 
 
+class AbsorbedPart(msgspec.Struct, frozen=True):
+    """A part that was a profile of its own and was merged into another."""
+
+    #: Also its profile id.
+    head: UUID
+    #: Of the join: a namespace, or `user`, `manual`, `bridge`, `anonymous`.
+    reason: str
+    #: Since when they are one.
+    seq: int
+
+
 class Part(msgspec.Struct, frozen=True):
     """What some fragments amount to, at one moment."""
 
@@ -40,8 +61,8 @@ class Part(msgspec.Struct, frozen=True):
     head: UUID
     record: Record
     choices: EffectiveChoices
-    #: The parts that it absorbed and that were profiles of their own, in the order of absorption.
-    absorbed: tuple[UUID, ...]
+    #: In the order of absorption.
+    absorbed: tuple[AbsorbedPart, ...]
     #: The seq of the last change that is visible.
     version: int
 
@@ -98,9 +119,9 @@ def replay(
 
 
 def absorb(
-    survivor: Part, absorbed: Part, standings: tuple[Standing, Standing], since: int, rules: ReplayRules
+    survivor: Part, absorbed: Part, standings: tuple[Standing, Standing], join: Join, rules: ReplayRules
 ) -> Part:
-    """The survivor, joined with the absorbed part at `since`. `standings`: of the two, in this order."""
+    """The survivor, joined with the absorbed part. `standings`: of the two, in this order."""
     mine, theirs = standings
     record = merge_values(
         rules.schema,
@@ -115,8 +136,12 @@ def absorb(
         head=survivor.head,
         record=record,
         choices=join_choices(survivor.choices, absorbed.choices),
-        absorbed=(*survivor.absorbed, *((absorbed.head,) if is_listed else ()), *absorbed.absorbed),
-        version=max(survivor.version, absorbed.version) if theirs.begins else since,
+        absorbed=(
+            *survivor.absorbed,
+            *((AbsorbedPart(absorbed.head, join.reason, join.since),) if is_listed else ()),
+            *absorbed.absorbed,
+        ),
+        version=max(survivor.version, absorbed.version, 0 if theirs.begins else join.since),
     )
 
 
@@ -144,11 +169,9 @@ class _Replay:
         if isinstance(item, ChoiceWrite):
             self._choose(owner, part, item)
             return
-        record = put(part.record, item, self._rules)
-        if record is not part.record:
-            is_new = record.values != part.record.values
-            version = item.seq if is_new else part.version
-            self._set(owner, msgspec.structs.replace(part, record=record, version=version))
+        after = with_value(part, item, self._rules)
+        if after is not part:
+            self._set(owner, after)
 
     def _choose(self, owner: UUID, part: Part, item: ChoiceWrite) -> None:
         writer = next(member for member in self._members[owner] if member.fragment_id == owner)
@@ -176,7 +199,7 @@ class _Replay:
             pair = standings[survivor], standings[absorbed]
             ranked.append((pair[1].active_at, join.age, survivor, absorbed, pair, join))
         *_, survivor, absorbed, pair, join = min(ranked, key=lambda item: item[:2])
-        joined = absorb(self.part_of(survivor), self.part_of(absorbed), pair, since, self._rules)
+        joined = absorb(self.part_of(survivor), self.part_of(absorbed), pair, join, self._rules)
         members = self._members[survivor]
         members += self._members[absorbed]
         for member in self._members[absorbed]:
@@ -201,11 +224,33 @@ class _Replay:
         self._parts[self._members[fragment_id][0].fragment_id] = part
 
 
+def with_value(part: Part, item: Write, rules: ReplayRules) -> Part:
+    """The part with a write that is newer than all that it has seen.
+
+    What the same fragment repeats is as old as its first word.
+    """
+    record = put(part.record, item, rules)
+    if record is part.record:
+        return part
+    before = read(part.record.values, item.path)
+    is_changed = before is not None and read(record.values, item.path) != before
+    version = max(part.version, item.seq if is_changed else item.source.first_seq)
+    return msgspec.structs.replace(part, record=record, version=version)
+
+
 def put(record: Record, item: Write, rules: ReplayRules) -> Record:
     """The record with a write, unless what stands there goes before it."""
     if _stays(record, item, rules):
         return record
     return write(record, ValueChanges((Change(item.path, item.value),)), item.source)
+
+
+def record_of(writes: Iterable[Write], rules: ReplayRules) -> Record:
+    """What writes of one fragment amount to, asserted identities included."""
+    record = EMPTY
+    for item in writes:
+        record = put(record, item, rules)
+    return record
 
 
 def with_write(writes: tuple[Write, ...], item: Write) -> tuple[Write, ...]:
@@ -215,6 +260,10 @@ def with_write(writes: tuple[Write, ...], item: Write) -> tuple[Write, ...]:
     proven identity stays beside an asserted one: the views `own` and `proven` do not show the asserted one.
     """
     depth = len(item.path)
+    repeated = next((o for o in writes if o.path == item.path and o.value == item.value), None)
+    if repeated is not None and repeated.is_asserted_identity == item.is_asserted_identity:
+        source = as_old_as((repeated.source,), (item.source,))[0]
+        item = msgspec.structs.replace(item, source=source)
     kept = (
         o
         for o in writes

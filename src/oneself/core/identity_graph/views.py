@@ -16,7 +16,14 @@ from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.partition import Component, Guards, Partition, partition
-from oneself.core.identity_graph.replay import ActiveBefore, Part, ReplayRules, put, replay
+from oneself.core.identity_graph.replay import (
+    AbsorbedPart,
+    ActiveBefore,
+    Part,
+    ReplayRules,
+    put,
+    replay,
+)
 from oneself.core.values.record import EMPTY, Record
 
 #: The view inside each: its survivors are the candidates for the survivor of the wider one.
@@ -28,8 +35,8 @@ class ViewedProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     view: View
     profile_id: UUID
-    #: The profiles that were merged into it.
-    merged_from: tuple[UUID, ...]
+    #: The profiles that were merged into it, in the order of absorption.
+    absorbed: tuple[AbsorbedPart, ...]
     record: Record
     #: The consent choices that hold, by category.
     choices: EffectiveChoices
@@ -41,6 +48,11 @@ class ViewedProfile(msgspec.Struct, frozen=True, kw_only=True):
     #: In µs since 1970; 0: never.
     active_at: int
     members: frozenset[UUID]
+
+    @property
+    def merged_from(self) -> tuple[UUID, ...]:
+        """The ids of the profiles that were merged into it."""
+        return tuple(item.head for item in self.absorbed)
 
 
 class TrackerView(msgspec.Struct, frozen=True, kw_only=True):
@@ -85,13 +97,10 @@ class Views:
         part = self._part(view, component)
         profile_id = self._survivor(view, part.head)
         members = [self._fragments[item] for item in component.members]
-        # Each id once, in the order of absorption.
-        merged = dict.fromkeys((*part.absorbed, part.head))
-        merged.pop(profile_id, None)
         return ViewedProfile(
             view=view,
             profile_id=profile_id,
-            merged_from=tuple(merged),
+            absorbed=_absorbed_into(profile_id, part),
             record=part.record,
             choices=part.choices,
             user_id=component.user_id,
@@ -123,3 +132,15 @@ class Views:
             fragments = [self._fragments[item] for item in component.members]
             self._parts[key] = replay(fragments, component.joins, view, self._rules, self._active_before)
         return self._parts[key]
+
+
+def _absorbed_into(profile_id: UUID, part: Part) -> tuple[AbsorbedPart, ...]:
+    """What a part absorbed, each id once, without the survivor.
+
+    Where the narrower view has another survivor than the replay, the head of the part is absorbed by it.
+    """
+    head = AbsorbedPart(part.head, "user", part.version)
+    found = {item.head: item for item in reversed((*part.absorbed, head))}
+    return tuple(
+        item for item in (*part.absorbed, head) if found.get(item.head) is item and item.head != profile_id
+    )

@@ -5,6 +5,7 @@ An interface's observation becomes one word. It knows who speaks, which decides 
 Source: docs/concepts/trust.md, "Evidence".
 """
 
+from collections.abc import Callable
 from typing import Literal
 from uuid import UUID
 
@@ -12,7 +13,7 @@ import msgspec
 
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
-from oneself.core.values.record import ValueChanges, ValueSource
+from oneself.core.values.record import Record, ValueChanges, ValueSource
 
 #: Who speaks: a page; an authenticated application or server; a signed-in person; the identity provider.
 Speaker = Literal["browser", "server", "person", "provider"]
@@ -34,13 +35,21 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     profile_id: UUID | None = None
     #: The person identifiers that it names, `user_id` not among them.
     identifiers: tuple[Identifier, ...] = ()
-    changes: ValueChanges = ValueChanges()
+    #: What it writes: the changes themselves, or a function of what its fragment holds already.
+    changes: ValueChanges | Callable[[Record], ValueChanges] = ValueChanges()
     source: ValueSource | None = None
+    #: The attributes that it sets or unsets, and identity types bound to them. What its fragment held
+    #: by these and is not named again, it loses.
+    rewritten: frozenset[str] = frozenset()
 
     @property
     def level(self) -> EvidenceLevel:
         """The evidence for the identifiers that it names."""
         return EvidenceLevel.PROVEN if self.speaker == "server" else EvidenceLevel.ASSERTED
+
+    def changes_of(self, record: Record) -> ValueChanges:
+        """The changes that it makes to a fragment with this record."""
+        return self.changes if isinstance(self.changes, ValueChanges) else self.changes(record)
 
     @property
     def device(self) -> Identifier | None:

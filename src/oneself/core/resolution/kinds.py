@@ -55,6 +55,8 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     token_fast_path: bool = False
     #: What the response contains.
     answer: Literal["profile", "visit"] = "profile"
+    #: What it says to the identity graph. `word`: something about the person or browser that it names.
+    graph_effect: Literal["word", "sign_in", "report", "sign_out", "claims", "consent", "reindex"] = "word"
 
 
 _PAGE_EVENT = KindPolicy(
@@ -68,7 +70,7 @@ _PAGE_EVENT = KindPolicy(
     token_fast_path=True,
     answer="visit",
 )
-_CLAIMS = KindPolicy(values_policy="identity_provider")
+_CLAIMS = KindPolicy(values_policy="identity_provider", graph_effect="claims")
 
 #: Kind → interface → row; None: every other interface.
 KINDS: dict[str, dict[str | None, KindPolicy]] = {
@@ -77,14 +79,17 @@ KINDS: dict[str, dict[str | None, KindPolicy]] = {
         None: _PAGE_EVENT,
     },
     ProfileWrite.kind: {None: KindPolicy()},
-    SignIn.kind: {None: _CLAIMS},
-    SignOut.kind: {None: KindPolicy(ends_sign_in=True)},
+    SignIn.kind: {
+        "sync": msgspec.structs.replace(_CLAIMS, graph_effect="report"),
+        None: msgspec.structs.replace(_CLAIMS, graph_effect="sign_in"),
+    },
+    SignOut.kind: {None: KindPolicy(ends_sign_in=True, graph_effect="sign_out")},
     ClaimsReport.kind: {None: msgspec.structs.replace(_CLAIMS, makes_active=False)},
     ConsentChange.kind: {
-        "interactions": KindPolicy(values_policy="event", opt_out="choice_only"),
-        None: KindPolicy(),
+        "interactions": KindPolicy(values_policy="event", opt_out="choice_only", graph_effect="consent"),
+        None: KindPolicy(graph_effect="consent"),
     },
-    Reindex.kind: {None: KindPolicy(makes_active=False, reads_stored_values=True)},
+    Reindex.kind: {None: KindPolicy(makes_active=False, reads_stored_values=True, graph_effect="reindex")},
 }
 
 

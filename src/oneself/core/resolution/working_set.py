@@ -82,6 +82,20 @@ class WorkingSet:
             profile = self.profiles.get(profile.survivor_id)
         return None if profile is None or profile.erased else profile
 
+    @property
+    def known_ids(self) -> set[UUID]:
+        """Every profile that it knows, the absorbed ones included."""
+        members = (member.profile_id for found in self.members.values() for member in found)
+        return {*self.profiles, *members}
+
+    def unified_ids(self, profile_id: UUID) -> set[UUID]:
+        """The survivor of a profile, and every profile that it absorbed."""
+        survivor = self.survivor(profile_id)
+        if survivor is None:
+            return set()
+        survivor_id = survivor.profile_id
+        return {survivor_id, *(member.profile_id for member in self.members.get(survivor_id, ()))}
+
     def find_by_primary(self, primary_id: str) -> Profile | None:
         """The survivor of the profile with this generated primary id (24 hex digits); None if unknown."""
         profile_id = self._by_primary.get(primary_id)

@@ -41,15 +41,22 @@ def accept_valid(
     """
     changes: list[Change] = []
     skipped: list[RejectedClaimValue] = []
-    for path, value, defined in _claims(schema, patch):
+    for path, value, field in _claims(schema, patch):
         try:
-            changes.extend(_check(schema, stored, path, value, creating) if defined else _refuse(path))
+            changes.extend(_check(schema, stored, path, value, creating) if field else _refuse(path))
         except InvalidValue as invalid:
             skipped.append(RejectedClaimValue(".".join(path), invalid.problem))
     return ValueChanges(tuple(changes)), tuple(skipped)
 
 
-def _claims(schema: Schema, patch: dict[str, Any]) -> Iterator[tuple[Path, Any, bool]]:
+def claim_values(schema: Schema, patch: dict[str, Any]) -> Iterator[tuple[Path, Any, Field]]:
+    """Each reported value of a defined attribute as (path, value, field)."""
+    for path, value, field in _claims(schema, patch):
+        if field is not None:
+            yield path, value, field
+
+
+def _claims(schema: Schema, patch: dict[str, Any]) -> Iterator[tuple[Path, Any, Field | None]]:
     for scope in (IDENTITY_ATTRIBUTES, TRAITS):
         section = patch.get(scope)
         fields = schema.fields(scope)
@@ -60,18 +67,21 @@ def _claims(schema: Schema, patch: dict[str, Any]) -> Iterator[tuple[Path, Any, 
 
 def _leaves(
     fields: Mapping[str, Field], path: Path, keys: Path, value: Any
-) -> Iterator[tuple[Path, Any, bool]]:
-    """One (path, value, is defined) for each attribute that a claim sets, including members of objects."""
+) -> Iterator[tuple[Path, Any, Field | None]]:
+    """One (path, value, field) for each attribute that a claim sets, including members of objects.
+
+    The field is None if the attribute is not defined.
+    """
     field, here, rest = fields.get(keys[0]), (*path, keys[0]), keys[1:]
     if field is None or (rest and not field.nests):
-        yield (*here, *rest), value, False
+        yield (*here, *rest), value, None
     elif rest:
         yield from _leaves(field.children, here, rest, value)
     elif field.nests and type(value) is dict:
         for key, member in value.items():
             yield from _leaves(field.children, here, (key,), member)
     else:
-        yield here, _converted(field, value), True
+        yield here, _converted(field, value), field
 
 
 def _converted(field: Field, value: Any) -> Any:

@@ -21,6 +21,9 @@ import structlog
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import fold
 from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.identity_graph.footprint import graph_footprint
+from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.footprint import footprint_of
@@ -33,8 +36,9 @@ from oneself.errors import Contended, OneselfError, Unavailable
 from oneself.service.configuration import Configurations
 from oneself.service.ingest.batcher import Batcher, BatchLimits
 from oneself.service.ingest.idempotency import KEY_LIFE_US
-from oneself.store import working_set
+from oneself.store import identity_graph, working_set
 from oneself.store.database import Database
+from oneself.store.identity_graph import LoadedGraph
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import NewEntry
 from oneself.store.tombstones import Tombstones
@@ -230,8 +234,10 @@ class _BatchWriter:
         if config is None:
             config = await self._configurations.current(self._dataset_id)
         evidence = [extract_evidence(submission.observation, config) for submission in submissions]
+        named = [(item.observation, found) for item, found in zip(submissions, evidence, strict=True)]
+        rules = graph_rules(config)
         footprint = footprint_of(
-            [(item.observation, found) for item, found in zip(submissions, evidence, strict=True)],
+            named,
             config,
             keys=frozenset(item.key for item in submissions if item.key is not None),
             try_token_fast_path=try_token_fast_path,
@@ -242,13 +248,16 @@ class _BatchWriter:
             async with begin(self._database, self._dataset_id) as transaction:
                 await transaction.lock_identifiers(footprint.identifiers, footprint.keys)
                 state, records = await working_set.gather(transaction, footprint)
+                graph = await identity_graph.gather(
+                    transaction, graph_footprint(named, config, rules), rules, state.known_ids
+                )
                 clock = await transaction.read_clock()
                 transaction_id = clock.transaction_id
                 if clock.config_version != config.version:
                     await self._configurations.load(transaction)
                     raise _BatchOutdated
                 erased = await self._find_erased(transaction, submissions, evidence)
-                decision = _BatchDecision(state, records, config, clock.now, erased)
+                decision = _BatchDecision(state, graph, records, config, clock.now, erased)
                 for number, (submission, found) in enumerate(zip(submissions, evidence, strict=True), 1):
                     decision.decide(submission, found)
                     if number % OBSERVATIONS_PER_YIELD == 0:
@@ -290,6 +299,7 @@ class _BatchDecision:
     def __init__(
         self,
         state: WorkingSet,
+        graph: LoadedGraph,
         records: dict[str, IdempotencyRecord],
         config: Config,
         now: int,
@@ -298,13 +308,14 @@ class _BatchDecision:
         self.outcomes: list[Outcome | Exception] = []
         self._erased = erased
         self._state = state
+        self._graph = graph
         self._records = records
         self._config = config
         self._entries: list[NewEntry] = []
         self._new_records: list[IdempotencyRecord] = []
         # A hybrid logical clock: the current instant, but later than every profile of the batch.
         seqs = [profile.seq for profile in state.profiles.values()]
-        self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1)
+        self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1, graph.latest_seq + 1)
 
     def decide(self, submission: Submission, evidence: Evidence) -> None:
         stored = self._records.get(submission.key) if submission.key is not None else None
@@ -325,6 +336,7 @@ class _BatchDecision:
 
     async def save(self, transaction: Transaction) -> None:
         await working_set.save(transaction, self._state, self._entries, self._new_records)
+        await identity_graph.save(transaction, self._graph)
 
     def _replay_response(self, submission: Submission, stored: IdempotencyRecord) -> Outcome:
         survivor = self._state.survivor(stored.profile_id)
@@ -361,6 +373,9 @@ class _BatchDecision:
             # A token that identifies no profile decided nothing and may be another person's.
             observation = msgspec.structs.replace(observation, token=None)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version))
+        unified = self._state.unified_ids(observation.profile_id or plan.profile_id)
+        observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
+        self._graph.observe(observed, plan.profile_id, unified)
         survivor = self._state.profiles[plan.survivor_id]
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
         if policy_of(observation).answer == "visit":

@@ -14,8 +14,11 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import LogEntry
 from oneself.core.fold.replay import replay, touches
+from oneself.core.identity_graph.footprint import graph_footprint
+from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.footprint import footprint_of
-from oneself.store import working_set
+from oneself.store import identity_graph, working_set
 from oneself.store.shadow import Difference, Shadow, open_shadow
 from oneself.store.tables.log import BEGINNING
 from oneself.store.transaction import Transaction
@@ -80,18 +83,29 @@ async def _fold_chunk(transaction: Transaction, entries: list[LogEntry], config:
 
 async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: Config) -> Config:
     touched = [touches(entry, config) for entry in entries]
+    named = [
+        (t.observation, t.evidence) for t in touched if t.observation is not None and t.evidence is not None
+    ]
+    rules = graph_rules(config)
     footprint = footprint_of(
-        [
-            (t.observation, t.evidence)
-            for t in touched
-            if t.observation is not None and t.evidence is not None
-        ],
+        named,
         config,
         profile_ids=frozenset[UUID]().union(*(t.profile_ids for t in touched)),
         before_seq=entries[0].seq if entries else 0,
     )
     state, _ = await working_set.gather(transaction, footprint)
+    graph = await identity_graph.gather(
+        transaction, graph_footprint(named, config, rules), rules, state.known_ids
+    )
     for entry, found in zip(entries, touched, strict=True):
-        config = replay(state, entry, config, found)
+        before, config = config, replay(state, entry, config, found)
+        observation, evidence = found.observation, found.evidence
+        if observation is not None and evidence is not None and entry.profile_id is not None:
+            unified = state.unified_ids(observation.profile_id or entry.profile_id)
+            observed = Observed(
+                observation, evidence, entry.seq, before, rules, is_redacted=entry.content_redacted
+            )
+            graph.observe(observed, entry.profile_id, unified)
     await working_set.save(transaction, state)
+    await identity_graph.save(transaction, graph)
     return config

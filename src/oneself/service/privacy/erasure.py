@@ -38,6 +38,7 @@ from oneself.service.ingest.ingest import (
     IdempotencyKeyReused,
     ObservationRejected,
 )
+from oneself.service.log.refold import find_part, refold
 from oneself.store import working_set
 from oneself.store.tables.claim import RecordedClaim
 from oneself.store.tables.idempotency_record import IdempotencyRecord
@@ -151,11 +152,13 @@ class Erasure:
         if not {identifier for identifier in identifiers if identifier.is_device} <= browsers:
             raise Contended("A browser was added while the person was being erased.")
         await self._tombstones.put(transaction, identifiers, seq)
+        part = await find_part(transaction, unified_ids)
         if is_part:
             entries = await _erase_part(transaction, unified_ids, profile, seq)
         else:
             entries = await _erase_person(transaction, unified_ids, seq)
         await _restore_device_claims(transaction, forgotten)
+        await refold(transaction, part)
         receipt = Receipt(uuid.uuid4(), seq, erased, actor.application, entries, len(identifiers))
         await _record(transaction, actor, clock.config_version, receipt)
         if once is not None:

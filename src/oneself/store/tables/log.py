@@ -89,6 +89,12 @@ class LogTable(Table):
         found = await self._executor.fetch(_sql.find_of_profiles, self._dataset_id, profile_ids)
         return [_read_entry(row) for row in found]
 
+    async def find_of_fragments(self, seqs: Sequence[int], profile_ids: Iterable[UUID]) -> list[LogEntry]:
+        """Entries by seq, and the reindexing of profiles, in order."""
+        columns = sorted(seqs), sorted(profile_ids)
+        found = await self._executor.fetch(_sql.find_of_fragments, self._dataset_id, *columns)
+        return [_read_entry(row) for row in found]
+
     async def find_claim_reports(self, profile_ids: Sequence[UUID]) -> list[ClaimReport]:
         """The reports of claims of profiles that say something else than the one before, in order."""
         found = await self._executor.fetch(_sql.find_claim_reports, self._dataset_id, profile_ids)

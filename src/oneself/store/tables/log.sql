@@ -19,6 +19,15 @@ FROM log
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 ORDER BY seq, observation_id;
 
+-- name: find_of_fragments
+-- Entries by seq, and the reindexing of profiles, in order.
+-- $2: seqs
+-- $3: profile ids
+SELECT {entry_columns}
+FROM log
+WHERE dataset_id = $1 AND (seq = ANY ($2::bigint[]) OR (profile_id = ANY ($3::uuid[]) AND kind = 'match'))
+ORDER BY seq, observation_id;
+
 -- name: find_changes
 -- Every change of configuration, in order.
 SELECT {entry_columns}

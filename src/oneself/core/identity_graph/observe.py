@@ -1,0 +1,362 @@
+"""Fold observations into the identity graph: who speaks, about whom, with which evidence.
+
+    observation ─▶ word ─▶ its fragment ─▶ claims, values, owner
+
+Invariants: pure but for the graph that it is given. What an observation says does not depend on other
+fragments than its own.
+
+Source: docs/concepts/trust.md, "Evidence" and "Fragments".
+"""
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, USER_ID, Dropped, Identifier
+from oneself.core.identity.identifier_source import (
+    IdentifierSource,
+    identifiers_in_patch,
+    identifiers_in_values,
+)
+from oneself.core.identity.normalise import display_value
+from oneself.core.identity_graph import fold
+from oneself.core.identity_graph.choices import add_choices
+from oneself.core.identity_graph.claims import hold_stored
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.graph import IdentityGraph
+from oneself.core.identity_graph.owners import assign_owners
+from oneself.core.identity_graph.placing import fragment_for
+from oneself.core.identity_graph.rules import GraphRules
+from oneself.core.identity_graph.word import Speaker, Word
+from oneself.core.resolution.evidence import Evidence, admit, first_recorded
+from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.observation import ClaimsReport, Observation, SignIn
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
+from oneself.core.values.explicit_changes import explicit_changes, explicit_claims
+from oneself.core.values.patch import apply_patch
+from oneself.core.values.record import Change, Path, Record, ValueChanges, leaves, read
+from oneself.core.values.validation import InvalidValue
+from oneself.core.values.value_types import parse_text
+
+#: Claim → the value, whether it is verified, and the identifiers that it is.
+_Reported = Mapping[Path, tuple[str | None, bool, tuple[Identifier, ...]]]
+
+
+class Observed(msgspec.Struct, frozen=True):
+    """An observation that was accepted, as the graph takes it."""
+
+    observation: Observation
+    evidence: Evidence
+    #: Its place in the log.
+    seq: int
+    config: Config
+    rules: GraphRules
+    #: What a reindex job addresses: the fragments of the profile whose stored values it reads.
+    reindexed: Collection[UUID] = ()
+    #: Whether an erasure removed something from it.
+    is_redacted: bool = False
+
+    @property
+    def at(self) -> int:
+        """When it happened, in µs since 1970."""
+        return self.observation.effective_at(self.seq)
+
+    @property
+    def active_at(self) -> int | None:
+        """When it made the person active, in µs since 1970; None: it did not."""
+        is_activity = self.observation.is_interactive and policy_of(self.observation).makes_active
+        return self.at if is_activity else None
+
+
+def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
+    """Fold an observation; returns the fragment that it belongs to.
+
+    None: nothing is known of what it names, or an erasure left no names.
+    """
+    if observed.is_redacted and not observed.evidence.identifiers:
+        return None
+    known = len(graph.fragments)
+    effect = policy_of(observed.observation).graph_effect
+    fragment = _EFFECTS[effect](graph, observed)
+    is_about_claims = effect in ("sign_in", "report", "claims")
+    if is_about_claims or (fragment is not None and fragment.began_with and len(graph.fragments) > known):
+        waiting = [item for item in graph.fragments.values() if item.began_with and item.owner is None]
+        assign_owners(graph, waiting, observed.rules.owners, observed.seq)
+    return None if fragment is None else fragment.fragment_id
+
+
+def devices_of(observation: Observation, evidence: Evidence) -> tuple[Identifier, ...]:
+    """Every tracker and anonymous id that an observation may speak for."""
+    made = (
+        Identifier(namespace, value)
+        for namespace, value in (
+            (TRACKER, observation.new_tracker),
+            (ANONYMOUS_ID, observation.new_anonymous_id),
+            (ANONYMOUS_ID, observation.token.primary_id if observation.token else None),
+        )
+        if value is not None
+    )
+    return tuple(dict.fromkeys((*evidence.devices, *made)))
+
+
+def persons_of(evidence: Evidence) -> tuple[Identifier, ...]:
+    """The person identifiers that an observation names, without the user."""
+    return tuple(identifier for identifier in evidence.persons if identifier.namespace != USER_ID)
+
+
+def claim_identifiers(
+    observation: Observation, config: Config
+) -> Iterator[tuple[Path, Any, tuple[Identifier, ...]]]:
+    """The provider claims that an observation reports, with the identifiers that each of them is."""
+    if policy_of(observation).values_policy == "identity_provider":
+        for change in explicit_claims(config.schema, observation.values):
+            if change.path[0] == IDENTITY_ATTRIBUTES and change.value is not None:
+                yield change.path, change.value, _identifiers_at(change.path, change.value, config)
+
+
+def reported_claims(observed: Observed, known: Record) -> _Reported:
+    """The provider claims in a report. `known`: what the provider reported before."""
+    observation = observed.observation
+    assert isinstance(observation, SignIn | ClaimsReport)
+    verified = {(IDENTITY_ATTRIBUTES, *name.split(".")) for name in observation.verified}
+    verified |= {(IDENTITY_ATTRIBUTES, name) for name in observation.verified}
+    changes = explicit_claims(observed.config.schema, observation.values)
+    said = {change.path: change.value for change in changes if change.path[0] == IDENTITY_ATTRIBUTES}
+    for path in verified - said.keys():
+        if (value := read(known.values, path)) is not None:
+            said[path] = value
+    return {
+        path: (
+            None if value is None else str(value),
+            path in verified,
+            _identifiers_at(path, value, observed.config),
+        )
+        for path, value in sorted(said.items())
+    }
+
+
+def _say(graph: IdentityGraph, observed: Observed) -> Fragment | None:
+    observation, evidence = observed.observation, observed.evidence
+    word = _word(graph, observed)
+    if observation.creates:
+        return fold.say_create(graph, word, observed.rules.fold)
+    if evidence.user_id is not None:
+        linked = fold.sign_in(graph, _named(word, evidence.user_id), "report", observed.rules.fold)
+        return graph.fragments[linked.fragment_id]
+    fragment = fold.say(graph, word, observed.rules.fold)
+    if fragment is not None and (observation.choices or observation.consents is not None):
+        fragment = _with_choices(graph, graph.fragments[fragment.fragment_id], observed)
+    return fragment
+
+
+def _choose(graph: IdentityGraph, observed: Observed) -> Fragment | None:
+    fragment = fragment_for(graph, _word(graph, observed))
+    return None if fragment is None else _with_choices(graph, fragment, observed)
+
+
+def _with_choices(graph: IdentityGraph, fragment: Fragment, observed: Observed) -> Fragment:
+    choices = add_choices(
+        fragment.choices, observed.observation.consents, observed.observation.choices, observed.seq
+    )
+    return graph.put(msgspec.structs.replace(fragment, choices=choices, seq=observed.seq))
+
+
+def _sign_in(graph: IdentityGraph, observed: Observed) -> Fragment | None:
+    return _take_sign_in(graph, observed, "user")
+
+
+def _report(graph: IdentityGraph, observed: Observed) -> Fragment | None:
+    return _take_sign_in(graph, observed, "report")
+
+
+def _take_sign_in(graph: IdentityGraph, observed: Observed, bringer: Any) -> Fragment | None:
+    word = _provider_word(observed)
+    own = fold.sign_in(graph, word, bringer, observed.rules.fold)
+    reported = reported_claims(observed, own.record)
+    return fold.report_claims(graph, word, reported, observed.rules.fold) if reported else own
+
+
+def _report_claims(graph: IdentityGraph, observed: Observed) -> Fragment | None:
+    if observed.evidence.user_id is None:
+        return _say(graph, observed)
+    word = _provider_word(observed)
+    own = fold.say_as_user(graph, word, observed.rules.fold)
+    return fold.report_claims(graph, word, reported_claims(observed, own.record), observed.rules.fold)
+
+
+def _sign_out(graph: IdentityGraph, observed: Observed) -> Fragment | None:
+    word = _provider_word(observed)
+    assert word.user_id is not None
+    current = None if word.tracker is None else graph.browser(word.tracker).current
+    fold.sign_out(graph, word, observed.rules.fold)
+    return graph.own_fragment(word.user_id) if current is None else graph.fragments[current]
+
+
+def _reindex(graph: IdentityGraph, observed: Observed) -> Fragment | None:
+    """A rule or binding reads values that were stored before: their fragments claim them as of then."""
+    names = {identifier.namespace for identifier in observed.evidence.persons}
+    for match in observed.config.identifier_sources:
+        if match.name in names:
+            for fragment_id in sorted(observed.reindexed):
+                _index(graph, graph.fragments[fragment_id], match, observed)
+    return None
+
+
+def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, observed: Observed) -> Fragment:
+    config, since = observed.config, first_recorded(fragment.record, match)
+    level = _stored_level(graph, fragment, match.path)
+    stored = identifiers_in_values(fragment.record.values, match)
+    if match.namespace.trusted_only and level == EvidenceLevel.ASSERTED:
+        return fragment
+    found = (admit(item, "server", config) for item in stored)
+    identifiers = [item for item in found if isinstance(item, Identifier)]
+    if since is None:
+        return fragment
+    return hold_stored(graph, fragment, match.name, identifiers, level, since)
+
+
+def _stored_level(graph: IdentityGraph, fragment: Fragment, path: Path) -> EvidenceLevel:
+    """The evidence for the value that a fragment has at a path."""
+    user = fragment.owner.user_id if fragment.owner is not None and fragment.origin == "user" else None
+    if user is not None and (user, path) in graph.verified:
+        return EvidenceLevel.VERIFIED
+    levels = [item.level for item in fragment.writes if item.path == path[: len(item.path)]]
+    return max(levels, default=EvidenceLevel.ASSERTED)
+
+
+_EFFECTS: dict[str, Callable[[IdentityGraph, Observed], Fragment | None]] = {
+    "word": _say,
+    "consent": _choose,
+    "sign_in": _sign_in,
+    "report": _report,
+    "claims": _report_claims,
+    "sign_out": _sign_out,
+    "reindex": _reindex,
+}
+
+
+def _word(graph: IdentityGraph, observed: Observed) -> Word:
+    """The word of a page, a server, or a person about themselves."""
+    observation, evidence, config = observed.observation, observed.evidence, observed.config
+    tracker, anonymous_id = _browser(graph, observed)
+    return Word(
+        speaker=_speaker(observation),
+        seq=observed.seq,
+        at=observed.at,
+        new_fragment_id=observation.new_profile_id,
+        tracker=tracker,
+        anonymous_id=anonymous_id,
+        user_id=evidence.user_id if observation.creates else None,
+        profile_id=observation.profile_id,
+        identifiers=persons_of(evidence),
+        changes=_changes(observed),
+        source=observation.source(observed.seq),
+        rewritten=_rewritten(observation.values, config),
+    )
+
+
+def _speaker(observation: Observation) -> Speaker:
+    if observation.trust == "server":
+        return "server"
+    return "browser" if observation.profile_id is None else "person"
+
+
+def _named(word: Word, user_id: str) -> Word:
+    return msgspec.structs.replace(word, user_id=user_id)
+
+
+def _browser(graph: IdentityGraph, observed: Observed) -> tuple[Identifier | None, Identifier | None]:
+    """The tracker and the anonymous id of the browser that speaks.
+
+    A tracker that nobody knows gives way to the one that was made for the browser. A browser that sends
+    nothing but its token is recognised by the id in it, and one that sends nothing at all by its new id.
+    """
+    observation, evidence = observed.observation, observed.evidence
+    devices = {device.namespace: device for device in evidence.devices}
+    tracker, anonymous_id = devices.get(TRACKER), devices.get(ANONYMOUS_ID)
+    if policy_of(observation).replaces_ended_tracker and (tracker is None or tracker not in graph.browsers):
+        made = observation.new_tracker
+        tracker = None if made is None else Identifier(TRACKER, made)
+    if tracker is None and anonymous_id is None and not evidence.persons:
+        token = observation.token
+        value = observation.new_anonymous_id if token is None else token.primary_id
+        anonymous_id = None if value is None else Identifier(ANONYMOUS_ID, value)
+    return tracker, anonymous_id
+
+
+def _provider_word(observed: Observed) -> Word:
+    """The word of an identity provider about its user."""
+    observation, evidence = observed.observation, observed.evidence
+    devices = {device.namespace: device for device in evidence.devices}
+    return Word(
+        speaker="provider",
+        seq=observed.seq,
+        at=observed.at,
+        new_fragment_id=observation.new_profile_id,
+        tracker=devices.get(TRACKER),
+        user_id=evidence.user_id,
+        profile_id=observation.profile_id,
+        changes=explicit_claims(observed.config.schema, observation.values),
+        source=observation.source(observed.seq),
+    )
+
+
+def _rewritten(values: dict[str, Any], config: Config) -> frozenset[str]:
+    """The names of the attributes that a patch sets or unsets, and of the identity types bound to them."""
+    names = frozenset(name for scope, section in values.items() for name in leaves(section, scope))
+    bound = (match.name for match in config.bindings.values() if ".".join(match.path) in names)
+    return names.union(bound)
+
+
+def _changes(observed: Observed) -> ValueChanges | Callable[[Record], ValueChanges]:
+    observation, config = observed.observation, observed.config
+    if policy_of(observation).values_policy != "event":
+        return explicit_changes(config.schema, observation.values)
+    if not observation.values and not config.bindings:
+        return ValueChanges()
+    return lambda record: _event_changes(observed, record)
+
+
+def _event_changes(observed: Observed, record: Record) -> ValueChanges:
+    """The changes that an event makes to the values of its fragment; what does not fit is left out."""
+    observation, config = observed.observation, observed.config
+    changes: list[Change] = []
+    for raw in observation.identifiers:
+        match = config.bindings.get(raw.namespace)
+        if match is not None and not isinstance(admit(raw, observation.trust, config), Dropped):
+            changes.append(Change(match.path, display_value(raw.value)))
+    for scope, section in sorted(observation.values.items()):
+        for key, value in sorted(section.items()):
+            changes.extend(_fitting(observed, record, (scope, key), value))
+    return ValueChanges(tuple(changes))
+
+
+def _fitting(observed: Observed, record: Record, path: Path, value: Any) -> Collection[Change]:
+    field = observed.config.schema.field_at(path)
+    if field is None or value is None:
+        return ()
+    converted = parse_text(field.attribute.value_type, value) if type(value) is str else value
+    patch = {path[0]: {path[1]: converted}}
+    try:
+        found = apply_patch(
+            observed.config.schema, record, patch, creating=not record.values, authority="application"
+        )
+    except InvalidValue:
+        return ()
+    return found.items or (Change(path, read(record.values, path)),)
+
+
+def _identifiers_at(path: Path, value: Any, config: Config) -> tuple[Identifier, ...]:
+    """The identifiers that a provider claim is, in every namespace that reads its attribute."""
+    patch = {path[0]: {".".join(path[1:]): value}}
+    found = (
+        admit(item, "server", config)
+        for match in config.identifier_sources
+        if match.path == path
+        for item in identifiers_in_patch(patch, match)
+    )
+    return tuple(dict.fromkeys(item for item in found if isinstance(item, Identifier)))

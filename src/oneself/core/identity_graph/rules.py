@@ -1,0 +1,47 @@
+"""What the configuration of a dataset means for the identity graph.
+
+Invariants: pure functions of the configuration.
+
+Source: docs/concepts/trust.md, "Joins", "Owner" and "Guards".
+"""
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.identity_graph.fold import FoldRules
+from oneself.core.identity_graph.owners import OwnerRules
+from oneself.core.identity_graph.partition import Guards
+from oneself.core.identity_graph.replay import ReplayRules
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
+
+
+class GraphRules(msgspec.Struct, frozen=True):
+    """The part of the configuration that the identity graph depends on."""
+
+    fold: FoldRules
+    owners: OwnerRules
+    guards: Guards
+
+
+def graph_rules(config: Config) -> GraphRules:
+    """The rules by which a configuration folds words and joins fragments."""
+    sources = config.identifier_sources
+    values = ReplayRules(
+        schema=config.schema,
+        strategies=config.merge_strategies,
+        tiered=frozenset(
+            ".".join(match.path) for match in config.bindings.values() if config.is_tiered(match)
+        ),
+    )
+    return GraphRules(
+        fold=FoldRules(
+            values=values,
+            newest_wins=config.dataset.identity_trust == "timestamp",
+            identity_paths=config.identity_holders | {".".join(match.path) for match in sources},
+            detaches_on_sign_out=config.settings.detach_on_sign_out,
+        ),
+        owners=OwnerRules(
+            claim_paths={match.name: match.path for match in sources if match.scope == IDENTITY_ATTRIBUTES}
+        ),
+        guards=Guards(matching=config.matching, separating=config.separating),
+    )

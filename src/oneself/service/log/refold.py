@@ -1,0 +1,122 @@
+"""Fold a part of the identity graph again from what an erasure left of the log.
+
+The part is everything that browsers, users and proven identifiers tie together, directly or not. Nothing
+outside of it depends on it, so that the outcome is what the whole log folds to.
+
+Invariants: one transaction, in which the names of the part are locked. Source: docs/concepts/trust.md,
+"Erasure".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import groupby
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.log_entry import LogEntry, observation_of
+from oneself.core.identity.identifier import USER_ID, Identifier
+from oneself.core.identity_graph.footprint import graph_footprint
+from oneself.core.identity_graph.joins import View
+from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.rules import graph_rules
+from oneself.core.resolution.evidence import extract_evidence
+from oneself.errors import Contended
+from oneself.store import identity_graph
+from oneself.store.tables.fragment import FragmentRow
+from oneself.store.transaction import Transaction
+
+
+class GraphPart(msgspec.Struct, frozen=True):
+    """A part of the identity graph that nothing ties to the rest."""
+
+    rows: dict[UUID, FragmentRow]
+    #: Its log entries.
+    seqs: list[int]
+
+    @property
+    def devices(self) -> set[Identifier]:
+        """Its trackers and anonymous ids."""
+        return {row.fragment.browser for row in self.rows.values() if row.fragment.browser is not None}
+
+    @property
+    def users(self) -> set[str]:
+        """Its users."""
+        return {user for row in self.rows.values() for user in identity_graph.users_of(row.fragment)}
+
+    @property
+    def identifiers(self) -> set[Identifier]:
+        """Every identifier that a fragment of it ever had a claim on."""
+        return {claim.tenure.identifier for row in self.rows.values() for claim in row.fragment.claims}
+
+
+async def find_part(transaction: Transaction, profile_ids: Iterable[UUID]) -> GraphPart:
+    """The part that the log entries of profiles belong to, with its names locked.
+
+    Raises Contended if it grew before they were.
+    """
+    seeds = await transaction.fragments.find_of_log(profile_ids)
+    rows = await _around(transaction, seeds)
+    part = GraphPart(rows, await transaction.fragments.find_seqs(rows))
+    names = {*part.devices, *part.identifiers, *(Identifier(USER_ID, user) for user in part.users)}
+    await transaction.lock_identifiers(names)
+    if (await _around(transaction, seeds)).keys() != rows.keys():
+        raise Contended("A browser was added while a person was being erased.")
+    return GraphPart(rows, await transaction.fragments.find_seqs(rows))
+
+
+async def refold(transaction: Transaction, part: GraphPart) -> None:
+    """Replace a part by what the log entries that are left of it fold to."""
+    believed = {row.believed_id for row in part.rows.values()}
+    await _delete(transaction, part)
+    configs = await transaction.log.find_configurations()
+    entries = await transaction.log.find_of_fragments(part.seqs, believed)
+    for version, run in groupby(entries, key=lambda entry: entry.config_version):
+        await _fold(transaction, list(run), configs[version])
+
+
+async def _around(transaction: Transaction, seeds: set[UUID]) -> dict[UUID, FragmentRow]:
+    fragments = transaction.fragments
+    found: dict[UUID, FragmentRow] = {}
+    frontier = seeds
+    while frontier:
+        rows = {row.fragment.fragment_id: row for row in await fragments.find(frontier)}
+        found |= rows
+        part = GraphPart(rows, [])
+        browsers = await transaction.browsers.find(part.devices)
+        frontier = {item for browser in browsers.values() for item in browser.every}
+        frontier |= await fragments.find_of_users(part.users)
+        proven = (identity_graph.proven_identifiers_of(row.fragment) for row in rows.values())
+        frontier |= await fragments.find_proven_claimants({item for named in proven for item in named})
+        frontier -= found.keys()
+    return found
+
+
+async def _delete(transaction: Transaction, part: GraphPart) -> None:
+    views: set[tuple[View, UUID]] = {("own", row.own_id) for row in part.rows.values()}
+    views |= {("proven", row.proven_id) for row in part.rows.values()}
+    await transaction.view_profiles.delete(views)
+    await transaction.browsers.delete(part.devices)
+    await transaction.verified_claims.delete_of_users(part.users, part.identifiers)
+    await transaction.fragments.delete(part.rows)
+
+
+async def _fold(transaction: Transaction, entries: list[LogEntry], config: Config) -> None:
+    observations = [observation_of(entry) for entry in entries]
+    named = [(observation, extract_evidence(observation, config)) for observation in observations]
+    rules = graph_rules(config)
+    addressed = [item.profile_id for item in observations if item.profile_id is not None]
+    unified = {item: await transaction.profiles.find_unified(item) for item in addressed}
+    reindexed = {profile.profile_id for found in unified.values() for profile in found}
+    graph = await identity_graph.gather(transaction, graph_footprint(named, config, rules), rules, reindexed)
+    for entry, (observation, evidence) in zip(entries, named, strict=True):
+        assert entry.profile_id is not None
+        members = unified.get(observation.profile_id, []) if observation.profile_id else []
+        known = {item.profile_id for item in members if not item.is_absorbed or item.seq <= entry.seq}
+        observed = Observed(
+            observation, evidence, entry.seq, config, rules, is_redacted=entry.content_redacted
+        )
+        graph.observe(observed, entry.profile_id, known)
+    await identity_graph.save(transaction, graph)

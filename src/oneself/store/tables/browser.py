@@ -1,0 +1,54 @@
+"""The table `browser`: which fragments have the words of one tracker or anonymous id."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.browser import BrowserFragments
+from oneself.store import rows
+from oneself.store.queries import Queries
+from oneself.store.tables.table import Table
+
+_sql = Queries("browser")
+
+
+class BrowserTable(Table):
+    """The browsers of a dataset."""
+
+    __slots__ = ()
+
+    async def find(self, devices: Collection[Identifier]) -> dict[Identifier, BrowserFragments]:
+        """Browsers by tracker or anonymous id; unknown ones are missing."""
+        if not devices:
+            return {}
+        columns = rows.columns(2, sorted((item.namespace, item.value) for item in devices))
+        found = await self._executor.fetch(_sql.find, self._dataset_id, *columns)
+        return {Identifier(row["namespace"], row["value"]): _read(row) for row in found}
+
+    async def put(self, browsers: Mapping[Identifier, BrowserFragments]) -> None:
+        """Insert or replace browsers."""
+        if browsers:
+            content = [_row(device, browsers[device]) for device in sorted(browsers)]
+            await self._executor.execute(_sql.put, self._dataset_id, rows.encode_json(content))
+
+    async def delete(self, devices: Collection[Identifier]) -> None:
+        """Delete browsers."""
+        columns = rows.columns(2, sorted((item.namespace, item.value) for item in devices))
+        await self._executor.execute(_sql.delete, self._dataset_id, *columns)
+
+
+def _row(device: Identifier, browser: BrowserFragments) -> dict[str, Any]:
+    return {
+        "namespace": device.namespace,
+        "value": device.value,
+        "present": browser.present,
+        "current": browser.current,
+        "every": browser.every,
+        "reported_user": browser.reported_user,
+    }
+
+
+def _read(row: Any) -> BrowserFragments:
+    return BrowserFragments(tuple(row["present"]), row["current"], tuple(row["every"]), row["reported_user"])

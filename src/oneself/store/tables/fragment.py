@@ -1,0 +1,178 @@
+"""The tables `fragment`, `fragment_claim` and `fragment_entry`: the smallest parts of profiles."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.fragment import Fragment, Tenure
+from oneself.core.values.record import EMPTY, Values
+from oneself.store import rows
+from oneself.store.database import Database
+from oneself.store.fragments import FRAGMENT_COLUMNS
+from oneself.store.queries import Queries
+from oneself.store.tables.table import Table
+
+_sql = Queries("fragment")
+_decode_state = msgspec.json.Decoder(Fragment).decode
+#: Sets are written in order, so that equal states are equal texts.
+_encode_state = msgspec.json.Encoder(order="deterministic").encode
+_ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "active_at")
+
+
+class FragmentRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A fragment as it is stored."""
+
+    #: Without its record, which its writes amount to.
+    fragment: Fragment
+    #: The profile that its first observation is attached to.
+    believed_id: UUID
+    #: The fragments that head its profiles in the two views.
+    own_id: UUID
+    proven_id: UUID
+    #: What it amounts to alone in the views `own` and `proven`.
+    values: Values
+    #: In µs since 1970.
+    updated_at: int
+    #: When the profile in the view `proven` was created, if it heads it; else the fragment itself.
+    created_at: int
+    exact_key: bytes | None = None
+    #: The version of the row that was read; None: it is new.
+    read_version: str | None = None
+
+
+class FragmentEntry(msgspec.Struct, frozen=True):
+    """Which fragment a log entry belongs to."""
+
+    fragment_id: UUID
+    seq: int
+    #: When it made the person active, in µs since 1970; None: it did not.
+    active_at: int | None
+
+
+class FragmentTable(Table):
+    """The fragments of a dataset."""
+
+    __slots__ = ()
+
+    async def find(
+        self, fragment_ids: Iterable[UUID], users: Iterable[str] = (), exact_keys: Iterable[bytes] = ()
+    ) -> list[FragmentRow]:
+        """Fragments by id, those of users themselves, and those of exactly some identifiers."""
+        asked = sorted(fragment_ids), sorted(users), sorted(exact_keys)
+        found = await self._executor.fetch(_sql.find, self._dataset_id, *asked) if any(asked) else []
+        return [_read(row) for row in found]
+
+    async def lock(self, fragment_ids: Iterable[UUID]) -> list[FragmentRow]:
+        """Fragments by id, locked in the order of their ids until the end of the transaction."""
+        found = await self._executor.fetch(_sql.lock, self._dataset_id, sorted(fragment_ids))
+        return [_read(row) for row in found]
+
+    async def find_claimants(self, identifiers: Collection[Identifier]) -> set[UUID]:
+        """Fragments that ever had a claim on one of these, those with the best evidence first; not all."""
+        return await self._find_ids(_sql.find_claimants, *_identifier_columns(identifiers))
+
+    async def find_proven_claimants(self, identifiers: Collection[Identifier]) -> set[UUID]:
+        """The fragments of which a server or a provider said one of these, in whatever case."""
+        return await self._find_ids(_sql.find_proven_claimants, *_identifier_columns(identifiers))
+
+    async def find_of_users(self, users: Iterable[str]) -> set[UUID]:
+        """The fragments that users own, or that a report names them for."""
+        return await self._find_ids(_sql.find_of_users, sorted(users))
+
+    async def find_believed(self, profile_ids: Iterable[UUID]) -> set[UUID]:
+        """The fragments whose first observation is attached to one of these profiles."""
+        return await self._find_ids(_sql.find_believed, sorted(profile_ids))
+
+    async def find_of_log(self, profile_ids: Iterable[UUID]) -> set[UUID]:
+        """The fragments of the log entries that are attached to profiles."""
+        return await self._find_ids(_sql.find_of_log, sorted(profile_ids))
+
+    async def find_seqs(self, fragment_ids: Iterable[UUID]) -> list[int]:
+        """The log entries of fragments."""
+        found = await self._executor.fetch(_sql.find_seqs, self._dataset_id, sorted(fragment_ids))
+        return [row["seq"] for row in found]
+
+    async def put(self, changed: Sequence[FragmentRow]) -> bool:
+        """Insert or replace fragments; False if another transaction changed one since it was read."""
+        ordered = sorted(changed, key=lambda row: row.fragment.fragment_id)
+        new = [row for row in ordered if row.read_version is None]
+        known = [row for row in ordered if row.read_version is not None]
+        stored = 0
+        if new:
+            columns = _columns(new)
+            stored += len(await self._executor.fetch(_sql.insert, self._dataset_id, *columns))
+        if known:
+            columns = [*_columns(known), [row.read_version for row in known]]
+            stored += len(await self._executor.fetch(_sql.update, self._dataset_id, *columns))
+        return stored == len(changed)
+
+    async def put_claims(self, claims: Iterable[tuple[Tenure, UUID, int]]) -> None:
+        """Record that fragments have, or had, claims: (identifier, fragment, evidence)."""
+        found = sorted(
+            (t.identifier.namespace, t.identifier.value, t.number, fragment_id, level)
+            for t, fragment_id, level in claims
+        )
+        if found:
+            await self._executor.execute(_sql.put_claims, self._dataset_id, *rows.columns(5, found))
+
+    async def append_entries(self, entries: Sequence[FragmentEntry]) -> None:
+        """Record which fragments log entries belong to. Needs a transaction."""
+        assert not isinstance(self._executor, Database)
+        records = [(self._dataset_id, *msgspec.structs.astuple(entry)) for entry in entries]
+        await self._executor.copy_records_to_table("fragment_entry", columns=_ENTRY_COLUMNS, records=records)
+
+    async def find_activity(self, asked: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], int]:
+        """(fragment, seq) → its last activity before that observation, in µs since 1970."""
+        columns = rows.columns(2, sorted(asked))
+        found = await self._executor.fetch(_sql.find_activity, self._dataset_id, *columns)
+        return {(row["fragment_id"], row["seq"]): row["active_at"] for row in found}
+
+    async def delete(self, fragment_ids: Iterable[UUID]) -> None:
+        """Delete fragments with their claims and entries."""
+        await self._executor.execute(_sql.delete, self._dataset_id, sorted(fragment_ids))
+
+    async def _find_ids(self, statement: str, *columns: list[Any]) -> set[UUID]:
+        if not columns[0]:
+            return set()
+        found = await self._executor.fetch(statement, self._dataset_id, *columns)
+        return {row["fragment_id"] for row in found}
+
+
+def _identifier_columns(identifiers: Collection[Identifier]) -> tuple[list[str], list[str]]:
+    ordered = sorted(set(identifiers))
+    return [item.namespace for item in ordered], [item.value for item in ordered]
+
+
+def _columns(changed: Sequence[FragmentRow]) -> rows.Columns:
+    return rows.columns(len(FRAGMENT_COLUMNS), map(_row, changed))
+
+
+def _row(row: FragmentRow) -> tuple[object, ...]:
+    fragment = row.fragment
+    state = _encode_state(msgspec.structs.replace(fragment, record=EMPTY)).decode()
+    return (
+        fragment.fragment_id, row.believed_id, fragment.origin,
+        None if fragment.owner is None else fragment.owner.user_id,
+        None if fragment.reported is None else fragment.reported.user_id,
+        row.exact_key, state, row.own_id, row.proven_id, rows.encode_json(row.values), row.updated_at,
+        row.created_at,
+    )  # fmt: skip
+
+
+def _read(row: Any) -> FragmentRow:
+    return FragmentRow(
+        fragment=_decode_state(row["state"]),
+        believed_id=row["believed_id"],
+        own_id=row["own_id"],
+        proven_id=row["proven_id"],
+        values=msgspec.json.decode(row["record_values"]),
+        updated_at=row["updated_at"],
+        created_at=row["created_at"],
+        exact_key=row["exact_key"],
+        read_version=row["read_version"],
+    )

@@ -1,0 +1,136 @@
+-- The tables `fragment`, `fragment_claim` and `fragment_entry`: the smallest parts of profiles.
+
+-- name: find
+-- Fragments by id, those of users themselves, and those of exactly some identifiers.
+-- $2: fragment ids
+-- $3: users
+-- $4: digests of exact identifiers
+SELECT {fragment_columns}
+FROM (
+    SELECT fragment_id FROM unnest($2::uuid[]) AS sought (fragment_id)
+    UNION
+    SELECT fragment_id FROM fragment
+    WHERE dataset_id = $1 AND origin = 'user' AND owner_id IS NOT NULL AND owner_id = ANY ($3::text[])
+    UNION
+    SELECT fragment_id FROM fragment
+    WHERE dataset_id = $1 AND exact_key IS NOT NULL AND exact_key = ANY ($4::bytea[])
+) AS sought
+JOIN fragment USING (fragment_id)
+WHERE fragment.dataset_id = $1;
+
+-- name: lock
+-- Fragments by id, locked in the order of their ids.
+-- $2: fragment ids
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+ORDER BY fragment_id
+FOR NO KEY UPDATE;
+
+-- name: find_claimants
+-- Up to twenty fragments for each identifier that ever had a claim on it, those with the best evidence first.
+-- $2: namespaces
+-- $3: values
+SELECT claim.fragment_id
+FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+CROSS JOIN LATERAL (
+    SELECT fragment_id FROM fragment_claim
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
+    ORDER BY level DESC, fragment_id
+    LIMIT 20
+) AS claim;
+
+-- name: find_proven_claimants
+-- The fragments of which a server or a provider said identifiers, in whatever case.
+-- $2: namespaces
+-- $3: values
+SELECT claim.fragment_id
+FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+CROSS JOIN LATERAL (
+    SELECT fragment_id FROM fragment_claim
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND lower(value) = lower(sought.value) AND level > 0
+    OFFSET 0
+) AS claim;
+
+-- name: find_of_users
+-- The fragments that users own, or that a report names them for.
+-- $2: users
+SELECT fragment_id FROM fragment
+WHERE dataset_id = $1 AND owner_id IS NOT NULL AND owner_id = ANY ($2::text[])
+UNION
+SELECT fragment_id FROM fragment
+WHERE dataset_id = $1 AND reported_id IS NOT NULL AND reported_id = ANY ($2::text[]);
+
+-- name: find_believed
+-- The fragments whose first observation is attached to one of these profiles.
+-- $2: profile ids
+SELECT fragment_id FROM fragment WHERE dataset_id = $1 AND believed_id = ANY ($2::uuid[]);
+
+-- name: insert
+-- Insert fragments; returns those that are new.
+-- $2 to $13: one array per column of store/fragments.py
+INSERT INTO fragment (dataset_id, {fragment_names})
+SELECT $1, {fragment_values}
+FROM unnest({fragment_arrays}) AS row ({fragment_names})
+ON CONFLICT DO NOTHING
+RETURNING fragment_id;
+
+-- name: update
+-- Replace fragments that nobody has changed since they were read; returns these.
+-- $2 to $13: one array per column of store/fragments.py
+-- $14: the versions of the rows that were read
+UPDATE fragment
+SET ({fragment_names}) = ({fragment_values})
+FROM unnest({fragment_arrays}, $14::text[]) AS row ({fragment_names}, read_version)
+WHERE fragment.dataset_id = $1 AND fragment.fragment_id = row.fragment_id
+  AND fragment.xmin::text = row.read_version
+RETURNING fragment.fragment_id;
+
+-- name: put_claims
+-- Record that fragments have, or had, claims on identifiers.
+-- $2: namespaces
+-- $3: values
+-- $4: tenures
+-- $5: fragments
+-- $6: evidence
+INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level)
+SELECT $1, row.* FROM unnest($2::text[], $3::text[], $4::integer[], $5::uuid[], $6::smallint[]) AS row
+ON CONFLICT (dataset_id, namespace, value, tenure, fragment_id) DO UPDATE SET level = excluded.level;
+
+-- name: find_activity
+-- The last activity of fragments before observations, among the last twenty recorded before each.
+-- $2: fragments
+-- $3: seqs of the observations, in the same order
+SELECT sought.fragment_id, sought.seq, max(recorded.active_at) AS active_at
+FROM unnest($2::uuid[], $3::bigint[]) AS sought (fragment_id, seq)
+CROSS JOIN LATERAL (
+    SELECT active_at FROM fragment_entry
+    WHERE dataset_id = $1 AND fragment_id = sought.fragment_id AND seq < sought.seq
+    ORDER BY seq DESC
+    LIMIT 20
+) AS recorded
+WHERE recorded.active_at IS NOT NULL
+GROUP BY sought.fragment_id, sought.seq;
+
+-- name: delete
+-- Delete fragments with their claims and entries.
+-- $2: fragment ids
+WITH claims AS (
+    DELETE FROM fragment_claim WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+), entries AS (
+    DELETE FROM fragment_entry WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+)
+DELETE FROM fragment WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
+
+-- name: find_of_log
+-- The fragments of the log entries that are attached to profiles.
+-- $2: profile ids
+SELECT DISTINCT entry.fragment_id
+FROM log
+JOIN fragment_entry AS entry ON entry.dataset_id = $1 AND entry.seq = log.seq
+WHERE log.dataset_id = $1 AND log.profile_id = ANY ($2::uuid[]);
+
+-- name: find_seqs
+-- The log entries of fragments.
+-- $2: fragment ids
+SELECT seq FROM fragment_entry WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
