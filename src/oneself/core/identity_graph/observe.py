@@ -34,7 +34,7 @@ from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.identity_graph.word import Speaker, Word
 from oneself.core.resolution.evidence import Evidence, admit, first_recorded
 from oneself.core.resolution.kinds import policy_of
-from oneself.core.resolution.observation import ClaimsReport, Observation, SignIn
+from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.explicit_changes import explicit_changes, explicit_claims
 from oneself.core.values.patch import apply_patch
@@ -81,9 +81,12 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
         return None
     known = len(graph.fragments)
     effect = policy_of(observed.observation).graph_effect
+    if effect in _ABOUT_USERS and observed.evidence.user_id is None:
+        effect = "word"
     fragment = _EFFECTS[effect](graph, observed)
-    is_about_claims = effect in ("sign_in", "report", "claims")
-    if is_about_claims or (fragment is not None and fragment.began_with and len(graph.fragments) > known):
+    if effect in _ABOUT_USERS or (
+        fragment is not None and fragment.began_with and len(graph.fragments) > known
+    ):
         waiting = [item for item in graph.fragments.values() if item.began_with and item.owner is None]
         assign_owners(graph, waiting, observed.rules.owners, observed.seq)
     return None if fragment is None else fragment.fragment_id
@@ -121,7 +124,6 @@ def claim_identifiers(
 def reported_claims(observed: Observed, known: Record) -> _Reported:
     """The provider claims in a report. `known`: what the provider reported before."""
     observation = observed.observation
-    assert isinstance(observation, SignIn | ClaimsReport)
     verified = {(IDENTITY_ATTRIBUTES, *name.split(".")) for name in observation.verified}
     verified |= {(IDENTITY_ATTRIBUTES, name) for name in observation.verified}
     changes = explicit_claims(observed.config.schema, observation.values)
@@ -181,8 +183,6 @@ def _take_sign_in(graph: IdentityGraph, observed: Observed, bringer: Any) -> Fra
 
 
 def _report_claims(graph: IdentityGraph, observed: Observed) -> Fragment | None:
-    if observed.evidence.user_id is None:
-        return _say(graph, observed)
     word = _provider_word(observed)
     own = fold.say_as_user(graph, word, observed.rules.fold)
     return fold.report_claims(graph, word, reported_claims(observed, own.record), observed.rules.fold)
@@ -228,6 +228,8 @@ def _stored_level(graph: IdentityGraph, fragment: Fragment, path: Path) -> Evide
     return max(levels, default=EvidenceLevel.ASSERTED)
 
 
+#: Without a user, these are words about a browser.
+_ABOUT_USERS = frozenset({"sign_in", "report", "sign_out", "claims"})
 _EFFECTS: dict[str, Callable[[IdentityGraph, Observed], Fragment | None]] = {
     "word": _say,
     "consent": _choose,
@@ -260,6 +262,8 @@ def _word(graph: IdentityGraph, observed: Observed) -> Word:
 
 
 def _speaker(observation: Observation) -> Speaker:
+    if policy_of(observation).values_policy == "identity_provider":
+        return "provider"
     if observation.trust == "server":
         return "server"
     return "browser" if observation.profile_id is None else "person"

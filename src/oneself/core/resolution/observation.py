@@ -85,6 +85,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
         return {}
 
     @property
+    def verified(self) -> tuple[str, ...]:
+        """The provider claims that are verified (see `SignIn`)."""
+        return ()
+
+    @property
     def objects(self) -> dict[str, list[dict[str, Any]]]:
         """The objects of the person: type → objects."""
         return {}

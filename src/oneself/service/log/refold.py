@@ -23,6 +23,7 @@ from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.observe import Observed
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.evidence import extract_evidence
+from oneself.core.resolution.kinds import policy_of
 from oneself.errors import Contended
 from oneself.store import identity_graph
 from oneself.store.tables.fragment import FragmentRow
@@ -107,7 +108,11 @@ async def _fold(transaction: Transaction, entries: list[LogEntry], config: Confi
     observations = [observation_of(entry) for entry in entries]
     named = [(observation, extract_evidence(observation, config)) for observation in observations]
     rules = graph_rules(config)
-    addressed = [item.profile_id for item in observations if item.profile_id is not None]
+    addressed = [
+        item.profile_id
+        for item in observations
+        if policy_of(item).reads_stored_values and item.profile_id is not None
+    ]
     unified = {item: await transaction.profiles.find_unified(item) for item in addressed}
     reindexed = {profile.profile_id for found in unified.values() for profile in found}
     graph = await identity_graph.gather(transaction, graph_footprint(named, config, rules), rules, reindexed)
