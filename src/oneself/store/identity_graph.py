@@ -138,11 +138,11 @@ async def gather(
     graph.transfers = await transaction.verified_claims.find_transfers(named)
     if graph.transfers:
         loaded.add(await fragments.find(await fragments.find_claimants(graph.transfers.keys())))
-    wanted = {*footprint.fragment_ids}
+    needed = {*footprint.fragment_ids}
     for browser in graph.browsers.values():
-        wanted.update(browser.every if footprint.moves_trackers else browser.present)
+        needed.update(browser.every if footprint.moves_trackers else browser.present)
     exact = dict(_exact_keys(graph, footprint))
-    loaded.add(await fragments.find(wanted, footprint.users, exact))
+    loaded.add(await fragments.find(needed, footprint.users, exact))
     if footprint.reindexes:
         loaded.add(await fragments.find(await fragments.find_believed(reindexed_ids)))
     await _add_users(transaction, loaded, footprint)

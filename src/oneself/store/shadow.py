@@ -151,9 +151,6 @@ class Shadow:
         if len(rows) == 1:
             return Difference(table, key, (), rows[0]["side"])
         one, other = rows[0]["row"], rows[1]["row"]
-        for name in one:  # DEBUG
-            if one[name] != other[name]:
-                print("DEBUG", name, rows[0]["side"], one[name], "\n", rows[1]["side"], other[name])
         return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
 
     async def _key(self, table: str) -> list[str]:

@@ -68,7 +68,7 @@ def graph_footprint(
         for path, value, identifiers in claim_identifiers(observation, config)
     ]
     persons = frozenset(item for _, evidence in batch for item in persons_of(evidence))
-    said_by_servers = {
+    by_servers = {
         (rules.owners.claim_paths[item.namespace], item.value)
         for observation, evidence in batch
         if observation.trust == "server"
@@ -88,7 +88,7 @@ def graph_footprint(
             if observation.profile_id is None and persons_of(evidence)
         ),
         moves_trackers=bool(effects & {"sign_in", "report"}),
-        claimed=frozenset({(path, value) for path, value, _ in claims} | said_by_servers),
+        claimed=frozenset({(path, value) for path, value, _ in claims} | by_servers),
         claim_identifiers=frozenset(item for _, _, identifiers in claims for item in identifiers),
         has_values=bool(persons)
         or any(observation.values for observation, _ in batch)

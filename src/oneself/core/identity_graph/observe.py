@@ -127,17 +127,17 @@ def reported_claims(observed: Observed, known: Record) -> _Reported:
     verified = {(IDENTITY_ATTRIBUTES, *name.split(".")) for name in observation.verified}
     verified |= {(IDENTITY_ATTRIBUTES, name) for name in observation.verified}
     changes = explicit_claims(observed.config.schema, observation.values)
-    said = {change.path: change.value for change in changes if change.path[0] == IDENTITY_ATTRIBUTES}
-    for path in verified - said.keys():
+    reported = {change.path: change.value for change in changes if change.path[0] == IDENTITY_ATTRIBUTES}
+    for path in verified - reported.keys():
         if (value := read(known.values, path)) is not None:
-            said[path] = value
+            reported[path] = value
     return {
         path: (
             None if value is None else str(value),
             path in verified,
             _identifiers_at(path, value, observed.config),
         )
-        for path, value in sorted(said.items())
+        for path, value in sorted(reported.items())
     }
 
 

@@ -58,7 +58,6 @@ RETRY_DELAY_MS = 4
 OUTCOME_ATTEMPTS_MAX = 20
 OUTCOME_DELAY_MS = 250
 
-
 #: A rendered response, stored so that a repeat of the request gets it again. Only the interface that made
 #: it opens it.
 ReplayableResponse = NewType("ReplayableResponse", bytes)

@@ -48,7 +48,8 @@ SELECT claim.fragment_id
 FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
 CROSS JOIN LATERAL (
     SELECT fragment_id FROM fragment_claim
-    WHERE dataset_id = $1 AND namespace = sought.namespace AND lower(value) = lower(sought.value) AND level > 0
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND lower(value) = lower(sought.value)
+      AND level > 0
     OFFSET 0
 ) AS claim;
 

@@ -11,7 +11,8 @@ UNION ALL
 SELECT verified_claim.user_id, verified_claim.path, verified_claim.value, since, identifiers::text
 FROM unnest($3::text[], $4::text[]) AS sought (path, value)
 JOIN verified_claim
-  ON verified_claim.path = string_to_array(sought.path, E'\x1f') AND lower(verified_claim.value) = lower(sought.value)
+  ON verified_claim.path = string_to_array(sought.path, E'\x1f')
+  AND lower(verified_claim.value) = lower(sought.value)
 WHERE dataset_id = $1 AND user_id <> ALL ($2::text[]);
 
 -- name: put

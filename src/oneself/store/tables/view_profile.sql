@@ -4,8 +4,8 @@
 -- Profiles of a view.
 -- $2: view
 -- $3: profile ids
-SELECT view, profile_id, user_id, created_at, updated_at, record_values::text, provenance::text, choices::text,
-       absorbed::text
+SELECT view, profile_id, user_id, created_at, updated_at, record_values::text, provenance::text,
+       choices::text, absorbed::text
 FROM view_profile
 WHERE dataset_id = $1 AND view = $2 AND profile_id = ANY ($3::uuid[]);
 
@@ -13,8 +13,8 @@ WHERE dataset_id = $1 AND view = $2 AND profile_id = ANY ($3::uuid[]);
 -- Profiles of views, locked in the order of view and id.
 -- $2: views
 -- $3: profile ids, in the same order
-SELECT view, profile_id, user_id, created_at, updated_at, record_values::text, provenance::text, choices::text,
-       absorbed::text
+SELECT view, profile_id, user_id, created_at, updated_at, record_values::text, provenance::text,
+       choices::text, absorbed::text
 FROM view_profile
 WHERE dataset_id = $1 AND (view, profile_id) IN (SELECT * FROM unnest($2::text[], $3::uuid[]))
 ORDER BY view, profile_id
@@ -32,12 +32,13 @@ FOR NO KEY UPDATE;
 -- $9: consent choices
 -- $10: absorbed profiles
 INSERT INTO view_profile (
-    dataset_id, view, profile_id, user_id, created_at, updated_at, record_values, provenance, choices, absorbed
+    dataset_id, view, profile_id, user_id, created_at, updated_at, record_values, provenance, choices,
+    absorbed
 )
 SELECT $1, row.view, row.profile_id, row.user_id, row.created_at, row.updated_at, row.record_values::jsonb,
        row.provenance::jsonb, row.choices::jsonb, row.absorbed::jsonb
-FROM unnest($2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-            $10::text[])
+FROM unnest($2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
+            $9::text[], $10::text[])
      AS row (view, profile_id, user_id, created_at, updated_at, record_values, provenance, choices, absorbed)
 ON CONFLICT (dataset_id, view, profile_id) DO UPDATE
 SET user_id = excluded.user_id, created_at = excluded.created_at, updated_at = excluded.updated_at,
