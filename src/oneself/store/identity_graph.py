@@ -219,6 +219,7 @@ class _Saving:
         if around:
             await self._put_views(around)
         await self._advance_views([item for item in self._changed.values() if item.fragment_id not in around])
+        await self._transaction.fragments.delete_claims(self._dropped_claims())
         await self._transaction.fragments.put_claims(self._claims())
         if not await self._transaction.fragments.put(list(self._rows.values())):
             raise Contended("Another request changed the same profile.")
@@ -253,6 +254,12 @@ class _Saving:
             for tenure, level in _levels(fragment).items():
                 if known.get(tenure) != level:
                     yield tenure, fragment.fragment_id, level
+
+    def _dropped_claims(self) -> Iterable[tuple[Tenure, UUID]]:
+        for fragment in self._changed.values():
+            before = self._loaded.before(fragment.fragment_id)
+            for tenure in () if before is None else _levels(before).keys() - _levels(fragment).keys():
+                yield tenure, fragment.fragment_id
 
     async def _lock_neighbourhood(self, seeds: set[UUID]) -> set[UUID]:
         """Lock every fragment that a proven identifier or a user ties to some, directly or not."""

@@ -14,6 +14,10 @@ from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim, Tenure
 from oneself.core.identity_graph.graph import IdentityGraph
 
+#: How many claims a fragment keeps that were asserted and have ended; the oldest are dropped. They matter only
+#: for what the business believes of the past.
+ENDED_CLAIMS_MAX = 100
+
 
 def hold(
     graph: IdentityGraph,
@@ -54,7 +58,7 @@ def hold(
             claims = (*claims, *(FragmentClaim(tenure, level, seq, at=at) for tenure in new))
     if claims is fragment.claims:
         return fragment
-    return graph.put(msgspec.structs.replace(fragment, claims=claims))
+    return graph.put(msgspec.structs.replace(fragment, claims=_bounded(claims)))
 
 
 def hold_stored(
@@ -88,6 +92,12 @@ def release(graph: IdentityGraph, fragment: Fragment, identifier: Identifier, se
         _ended(claim, seq) if claim.tenure.identifier == identifier else claim for claim in fragment.claims
     )
     return graph.put(msgspec.structs.replace(fragment, claims=claims))
+
+
+def _bounded(claims: tuple[FragmentClaim, ...]) -> tuple[FragmentClaim, ...]:
+    ended = [item for item in claims if item.until is not None and item.level == EvidenceLevel.ASSERTED]
+    dropped = ended[: max(0, len(ended) - ENDED_CLAIMS_MAX)]
+    return tuple(item for item in claims if item not in dropped) if dropped else claims
 
 
 def _is_rewritten(namespace: str, names: frozenset[str]) -> bool:

@@ -15,6 +15,12 @@ from oneself.core.identity_graph.fragment import Fragment, Origin, Owner, Tenure
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
 from oneself.core.identity_graph.word import Word
 
+#: How many present fragments a browser has that nobody signed in on. What it says of further people goes to
+#: the one in which it last spoke.
+BROWSER_FRAGMENTS_MAX = 100
+#: How many identifiers a fragment remembers that its browser named.
+NAMED_MAX = 1000
+
 
 def fragment_for(graph: IdentityGraph, word: Word) -> Fragment | None:
     """The fragment that a word belongs to, begun if need be.
@@ -88,6 +94,8 @@ def _of_browser_word(graph: IdentityGraph, word: Word) -> Fragment:
         return _exact(graph, word)
     fragment = in_browser(graph, word.device, word.identifiers, word)
     named = fragment.named.union(word.identifiers)
+    if named == fragment.named or len(named) > NAMED_MAX:
+        return fragment
     return graph.put(msgspec.structs.replace(fragment, named=named))
 
 
@@ -110,7 +118,10 @@ def _divided(
     same = next((item for item in present if not item.named.isdisjoint(identifiers)), None)
     if same is not None:
         return same
-    return current if not current.named else next((item for item in present if not item.named), None)
+    if not current.named:
+        return current
+    unnamed = next((item for item in present if not item.named), None)
+    return current if unnamed is None and len(present) >= BROWSER_FRAGMENTS_MAX else unnamed
 
 
 def _addressed(graph: IdentityGraph, profile_id: UUID, word: Word) -> Fragment | None:

@@ -120,6 +120,14 @@ class FragmentTable(Table):
         if found:
             await self._executor.execute(_sql.put_claims, self._dataset_id, *rows.columns(5, found))
 
+    async def delete_claims(self, claims: Iterable[tuple[Tenure, UUID]]) -> None:
+        """Forget claims that fragments no longer keep."""
+        found = sorted(
+            (t.identifier.namespace, t.identifier.value, t.number, fragment_id) for t, fragment_id in claims
+        )
+        if found:
+            await self._executor.execute(_sql.delete_claims, self._dataset_id, *rows.columns(4, found))
+
     async def append_entries(self, entries: Sequence[FragmentEntry]) -> None:
         """Record which fragments log entries belong to. Needs a transaction."""
         assert not isinstance(self._executor, Database)

@@ -98,6 +98,18 @@ INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, l
 SELECT $1, row.* FROM unnest($2::text[], $3::text[], $4::integer[], $5::uuid[], $6::smallint[]) AS row
 ON CONFLICT (dataset_id, namespace, value, tenure, fragment_id) DO UPDATE SET level = excluded.level;
 
+-- name: delete_claims
+-- Delete claims that fragments no longer keep.
+-- $2: namespaces
+-- $3: values
+-- $4: tenures
+-- $5: fragments
+DELETE FROM fragment_claim AS claim
+USING unnest($2::text[], $3::text[], $4::integer[], $5::uuid[])
+      AS row (namespace, value, tenure, fragment_id)
+WHERE dataset_id = $1 AND claim.namespace = row.namespace AND claim.value = row.value
+  AND claim.tenure = row.tenure AND claim.fragment_id = row.fragment_id;
+
 -- name: find_activity
 -- The last activity of fragments before observations, among the last twenty recorded before each.
 -- $2: fragments
