@@ -14,8 +14,8 @@ from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim, Tenure
 from oneself.core.identity_graph.graph import IdentityGraph
 
-#: How many claims a fragment keeps that were asserted and have ended; the oldest are dropped. They matter only
-#: for what the business believes of the past.
+#: How many claims a fragment keeps that were asserted and have ended; the oldest are dropped. They matter
+#: only for what the business believes of the past.
 ENDED_CLAIMS_MAX = 100
 
 
