@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import msgspec
 
 from oneself.core.resolution.observation import Observation
-from oneself.service.ingest.ingest import Ingest, Submission
+from oneself.service.ingest.ingest import Ingest
+from oneself.service.ingest.submission import Submission
 
 from .results import percentile
 

@@ -15,7 +15,7 @@ from bench.results import Figure, median
 from bench.stage import Bench, Stage
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.resolution.observation import SignIn
-from oneself.service.ingest.ingest import Submission
+from oneself.service.ingest.submission import Submission
 
 SIZES_QUICK = (10, 1_000)
 SIZES_FULL = (10, 1_000, 100_000, 1_000_000)

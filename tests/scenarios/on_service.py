@@ -16,7 +16,8 @@ from oneself.core.identity.identifier import ANONYMOUS_ID
 from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
+from oneself.service.ingest.ingest import Ingest
+from oneself.service.ingest.submission import ObservationRejected, Resolution, Submission
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.rules.rules import Reindexer, Rules, UnknownRule
 from oneself.store.database import Database

@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from oneself.core.resolution.kinds import KINDS
-from oneself.service.ingest.ingest import Resolution
+from oneself.service.ingest.submission import Resolution
 from oneself.services import Services
 from oneself.store.queries import Queries
 from oneself.store.tables import log

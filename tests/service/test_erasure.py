@@ -11,7 +11,7 @@ import pytest
 
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.resolution.observation import PageEvent
-from oneself.service.ingest.ingest import ObservationRejected, ReplayableResponse, Submission
+from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Submission
 from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.profiles.profiles import RequestOptions, new_tracker
 from oneself.services import Services

@@ -14,7 +14,7 @@ from oneself.core.config.changes import PutAttributes
 from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute
-from oneself.service.ingest.ingest import Resolution, Submission
+from oneself.service.ingest.submission import Resolution, Submission
 from oneself.service.rules.rules import UnknownRule
 from oneself.services import Services
 from support.profiles_harness import ProfilesHarness, unknown

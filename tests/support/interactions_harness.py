@@ -21,7 +21,7 @@ from oneself.core.identity.identity_type import IdentityBinding, IdentityType
 from oneself.core.resolution.observation import PageEvent
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.ingest.ingest import Resolution, Submission
+from oneself.service.ingest.submission import Resolution, Submission
 from oneself.services import Services
 
 ACTOR = Actor("test", "shop")

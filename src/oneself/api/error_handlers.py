@@ -38,7 +38,7 @@ from oneself.api.http.errors import INVALID_REQUEST, ErrorDocument, FailureDocum
 from oneself.api.http.status import status_of
 from oneself.core.values.definition_rules import AttributeRejected
 from oneself.errors import IdentityServerFailed, RequestError, ServiceError
-from oneself.service.ingest.ingest import IdempotencyKeyReused
+from oneself.service.ingest.submission import IdempotencyKeyReused
 
 AnyRequest = Request[Any, Any, Any]
 log = structlog.get_logger("oneself.api")

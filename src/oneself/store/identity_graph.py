@@ -96,6 +96,16 @@ class LoadedGraph:
             self.entries.append(FragmentEntry(fragment_id, observed.seq, observed.active_at))
         return fragment_id
 
+    def seen_with(self, fragment_id: UUID | None) -> set[UUID]:
+        """The fragments that have been read of the profiles that a fragment belongs to."""
+        row = None if fragment_id is None else self.rows.get(fragment_id)
+        if row is None:
+            return set() if fragment_id is None else {fragment_id}
+        return {item for item, other in self.rows.items() if row.proven_id == other.proven_id} | {
+            row.proven_id,
+            row.own_id,
+        }
+
     def _believed_in(self, profile_ids: Collection[UUID]) -> list[UUID]:
         """The fragments whose first observation is attached to one of these profiles."""
         return [fragment_id for fragment_id, known in self.believed.items() if known in profile_ids]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oneself.api.http.stored_response import StoredResponse, decode_response, encode_response
-from oneself.service.ingest.ingest import ReplayableResponse
+from oneself.service.ingest.submission import ReplayableResponse
 
 
 @pytest.mark.parametrize(

@@ -6,10 +6,11 @@ Source: docs/wire/cds.md §6.
 from __future__ import annotations
 
 import time
+from typing import Annotated
 
 import msgspec
 from litestar import get, put
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
 from oneself.api.cds.errors import CATEGORY_MANDATORY, CATEGORY_NOT_FOUND, CONSENT_FETCH_FAILED
@@ -17,11 +18,12 @@ from oneself.api.http.errors import WireError, line, profile_unknown, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array
 from oneself.api.http.openapi import Described, described, error_responses
+from oneself.api.http.query import VIEW_PARAMETER
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
 from oneself.core.config.configuration import Config
 from oneself.core.profiles.consent import Choices
-from oneself.service.ingest.ingest import ObservationRejected
+from oneself.service.ingest.submission import ObservationRejected
 from oneself.service.profiles.consents import MandatoryCategory, UnknownCategory, known_choices
 
 CHOICES_MAX = 1_000
@@ -53,13 +55,17 @@ CHOICES = Body("profile consents", CONSENT_FETCH_FAILED, outermost="array", plai
     operation_class=Described,
     responses=error_responses(400, 401, 403, 404),
 )
-async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
+async def read_consents(
+    request: AnyRequest,
+    profile_id: FromPath[str],
+    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+) -> list[ConsentDocument]:
     """Read the consents of a person, by any profile id."""
     call = context_of(request)
-    view = await call.find_profile(decode_profile_id(profile_id))
-    if view is None:
+    found = await call.find_profile(decode_profile_id(profile_id), call.requested_view(view))
+    if found is None:
         raise profile_unknown()
-    return _render(view.config, view.survivor.consents)
+    return _render(found.config, found.survivor.consents)
 
 
 @put(
@@ -68,7 +74,11 @@ async def read_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[
     operation_class=described(takes=list[ConsentDraft], plain=(400,)),
     responses=error_responses(400, 401, 403, 404, 413, 415),
 )
-async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> list[ConsentDocument]:
+async def replace_consents(
+    request: AnyRequest,
+    profile_id: FromPath[str],
+    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+) -> list[ConsentDocument]:
     """Replace all consents of a person. The order has no effect: a refusal wins in a repeated category."""
     call = context_of(request)
     choices = _decode(await decode_array(request, CHOICES))
@@ -77,7 +87,7 @@ async def replace_consents(request: AnyRequest, profile_id: FromPath[str]) -> li
         raise profile_unknown()
     try:
         made = await call.services.profiles.consents.replace_choices(
-            call.dataset_ref, call.actor, known_id, choices
+            call.dataset_ref, call.actor, known_id, choices, view=call.requested_view(view)
         )
     except ObservationRejected:
         raise profile_unknown() from None

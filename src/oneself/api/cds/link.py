@@ -20,7 +20,7 @@ from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id, decode_request_options
 from oneself.api.http.stored_response import StoredResponse, first_response
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
-from oneself.service.ingest.ingest import ObservationRejected, Resolution
+from oneself.service.ingest.submission import ObservationRejected, Resolution
 
 LINKED_ALREADY = "The profile belongs to another user."
 

@@ -15,11 +15,7 @@ from oneself.api.http.guard import RequestContext
 from oneself.api.http.stored_response import StoredResponse
 from oneself.core.disclosure import Reader, disclose
 from oneself.core.values.visibility import visible_values
-from oneself.service.ingest.ingest import (
-    IdempotencyKeyReused,
-    ObservationRejected,
-    Resolution,
-)
+from oneself.service.ingest.submission import IdempotencyKeyReused, ObservationRejected, Resolution
 from oneself.service.profiles.profiles import ProfileView
 
 #: Both name a profile, the one that stands for it, whom that one stands for, and the configuration.

@@ -25,14 +25,15 @@ from oneself.api.http.errors import forbidden, line, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
-from oneself.api.http.query import ONLY_TRUE, query_flag, query_list
+from oneself.api.http.query import ONLY_TRUE, VIEW_PARAMETER, query_flag, query_list
 from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
 from oneself.api.http.stored_response import StoredResponse, decode_response, first_response
 from oneself.core.disclosure import grants_of
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
+from oneself.core.identity_graph.joins import View
 from oneself.core.values.attribute import SCOPES
-from oneself.service.ingest.ingest import ObservationRejected, Resolution
-from oneself.service.privacy.erasure import ErasureOptions
+from oneself.service.ingest.submission import ObservationRejected, Resolution
+from oneself.service.privacy.erasure import ErasureOptions, Expected
 from oneself.service.profiles.profiles import ProfileView, new_tracker
 
 NEW_PROFILE = Body("profile", PROFILE_CREATION_FAILED, ProfileDraft)
@@ -101,19 +102,20 @@ async def read_profile(
         str | None,
         QueryParameter(description=ONLY_TRUE),
     ] = None,
+    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
 ) -> Profile:
     """Read a profile by any profile id it ever had, filtered by consent."""
     call = context_of(request)
-    view = await call.find_profile(decode_profile_id(profile_id))
-    if view is None:
+    found = await call.find_profile(decode_profile_id(profile_id), call.requested_view(view))
+    if found is None:
         raise profile_unknown()
     reader = call.reader(
         with_application_data=query_flag(include_application_data),
         applications=query_list(application_identifier),
     )
     asked = query_list(",".join(consent_category_id or ())) or frozenset[str]()
-    grants = grants_of(view.config, view.survivor.consents, asked)
-    return respond(disclosed_profile(call, view, reader, grants, with_provenance=query_flag(provenance)))
+    grants = grants_of(found.config, found.survivor.consents, asked)
+    return respond(disclosed_profile(call, found, reader, grants, with_provenance=query_flag(provenance)))
 
 
 @patch(
@@ -122,11 +124,15 @@ async def read_profile(
     operation_class=described(takes=ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True),
     responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
-async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profile:
+async def patch_profile(
+    request: AnyRequest,
+    profile_id: FromPath[str],
+    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+) -> Profile:
     """Patch a profile by any profile id it ever had. Null unsets a value."""
     call = context_of(request)
     document = await decode_object(request, PROFILE_PATCH)
-    return respond(await _patch(call, request, profile_id, document))
+    return respond(await _patch(call, request, profile_id, document, call.requested_view(view)))
 
 
 @delete(
@@ -135,12 +141,18 @@ async def patch_profile(request: AnyRequest, profile_id: FromPath[str]) -> Profi
     operation_class=described(headers=("If-Match", "Idempotency-Key")),
     responses=error_responses(400, 401, 403, 404, 412, 422),
 )
-async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None:
+async def delete_profile(
+    request: AnyRequest,
+    profile_id: FromPath[str],
+    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+) -> None:
     """Erase a unified profile; of an absorbed one, only its own data. Returns 204 if it does not exist; to a
     person, 404 for any profile but their own.
     """
     call = context_of(request)
-    options = await decode_request_options(request, tracker=tracker_in(request))
+    options = await decode_request_options(
+        request, tracker=tracker_in(request), view=call.requested_view(view)
+    )
     key, known_id = options.idempotency_key, decode_profile_id(profile_id)
     if not (await call.reaches(known_id) or await _was_answered(call, key)):
         raise profile_unknown()
@@ -149,7 +161,11 @@ async def delete_profile(request: AnyRequest, profile_id: FromPath[str]) -> None
     once = None if key is None else ErasureOptions(key, options.fingerprint)
     try:
         await call.services.privacy.erasure.erase(
-            call.dataset_ref, call.actor, known_id, expected_versions=options.expected_versions, once=once
+            call.dataset_ref,
+            call.actor,
+            known_id,
+            expected=Expected(options.view, options.expected_versions),
+            once=once,
         )
     except ObservationRejected as error:
         if error.rejection.code != "profile_not_found":
@@ -189,7 +205,8 @@ async def patch_me(request: AnyRequest) -> Profile:
     if view is None:
         sentence = "Missing 'sub' in token" if call.user_id is None else "Profile not found for token subject"
         raise line(401, sentence)
-    return respond(await _patch(call, request, str(view.profile.profile_id), document))
+    seen: View = "own" if call.user_id is not None else "proven"
+    return respond(await _patch(call, request, str(view.profile.profile_id), document, seen))
 
 
 async def _own_profile(call: RequestContext, request: AnyRequest) -> StoredResponse:
@@ -198,7 +215,7 @@ async def _own_profile(call: RequestContext, request: AnyRequest) -> StoredRespo
     if view is None:
         raise forbidden(PERSON_CREATES_NONE)
     if (tracker := tracker_in(request)) is not None:
-        found = await call.services.profiles.profiles.find_by_tracker(call.dataset_ref, tracker)
+        found = await call.services.profiles.profiles.find_brought(call.dataset_ref, tracker)
         if found is not None and call.caller.reach.covers(found.survivor.user_id):
             return full_profile(call, found, tracker=tracker, headers=(_cookie(call, request, tracker),))
     return full_profile(call, view)
@@ -224,7 +241,7 @@ async def _known_browser(
     tracker = tracker_in(request)
     if tracker is None or await _was_answered(call, idempotency_key(request, key_tracker)):
         return None
-    view = await call.services.profiles.profiles.find_by_tracker(call.dataset_ref, tracker)
+    view = await call.services.profiles.profiles.find_brought(call.dataset_ref, tracker)
     if view is None:
         return None
     return full_profile(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
@@ -246,7 +263,7 @@ async def _create(
         headers = (("Location", url), _cookie(call, request, tracker))
         return full_profile(call, made, status=201, tracker=tracker, headers=headers)
 
-    options = await decode_request_options(request, render, tracker=key_tracker)
+    options = await decode_request_options(request, render, tracker=key_tracker, view="proven")
     try:
         made = await call.services.profiles.profiles.create(
             call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=options
@@ -257,15 +274,15 @@ async def _create(
 
 
 async def _patch(
-    call: RequestContext, request: AnyRequest, profile_id: str, document: Object
+    call: RequestContext, request: AnyRequest, profile_id: str, document: Object, view: View
 ) -> StoredResponse:
     render: Callable[[Resolution], StoredResponse] = lambda patched: full_profile(call, patched)  # noqa: E731
-    options = await decode_request_options(request, render, tracker=tracker_in(request))
+    options = await decode_request_options(request, render, tracker=tracker_in(request), view=view)
     known_id = decode_profile_id(profile_id)
     values = await _permitted_values(call, known_id, document)
     if known_id is None or values is None:
         raise profile_unknown(f"Profile {profile_id[:100]} not found")
-    user_id = await _patched_user_id(call, known_id, document)
+    user_id = await _patched_user_id(call, known_id, document, view)
     try:
         patched = await call.services.profiles.profiles.patch(
             call.dataset_ref, call.writer, known_id, values, user_id=user_id, request=options
@@ -280,11 +297,13 @@ async def _permitted_values(call: RequestContext, profile_id: UUID | None, docum
     values = _patch_values(document)
     if call.caller.reach.is_everything:
         return values
-    view = await call.find_profile(profile_id)
+    view = await call.find_profile(profile_id, "own")
     return None if view is None else own_part(view, call.caller.application, values)
 
 
-async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Object) -> str | None:
+async def _patched_user_id(
+    call: RequestContext, profile_id: UUID, document: Object, view: View
+) -> str | None:
     """The user id that a patch sets. Clearing one is rejected (docs/wire/cds.md §8)."""
     if not isinstance(document.get("user_id", ""), str | None):
         sentence = "Invalid type for field 'user_id'. Expected string in profile request body."
@@ -292,8 +311,8 @@ async def _patched_user_id(call: RequestContext, profile_id: UUID, document: Obj
     if (user_id := _user_id(document)) is not None:
         return _own_user_id(call, user_id)
     if "user_id" in document:
-        view = await call.services.profiles.profiles.find(call.dataset_ref, profile_id)
-        if view is not None and view.survivor.user_id is not None:
+        found = await call.services.profiles.profiles.find_in(call.dataset_ref, profile_id, view)
+        if found is not None and found.survivor.user_id is not None:
             raise wire_error(PROFILE_UPDATE_FAILED, USER_ID_WRITE_ONCE)
     return None
 
@@ -311,10 +330,10 @@ async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | N
     """The profile of the token's user, whatever the cookie; of an application's token, the tracker's."""
     profiles, tracker = call.services.profiles.profiles, tracker_in(request)
     if call.user_id is not None:
-        return await profiles.find_by_user(call.dataset_ref, call.user_id)
+        return await profiles.find_own(call.dataset_ref, call.user_id)
     if tracker is None or not call.caller.reach.is_everything:
         return None
-    return await profiles.find_by_tracker(call.dataset_ref, tracker)
+    return await profiles.find_brought(call.dataset_ref, tracker)
 
 
 def _user_id(document: Object) -> str | None:

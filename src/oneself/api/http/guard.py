@@ -18,6 +18,7 @@ from litestar.handlers import BaseRouteHandler
 
 from oneself.api.http.errors import (
     BEYOND_REACH,
+    INVALID_REQUEST,
     NOT_ENABLED,
     SERVICE_DISABLED,
     forbidden,
@@ -30,6 +31,7 @@ from oneself.auth.callers.permissions import PREFIX
 from oneself.auth.callers.principal import Principal
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
+from oneself.core.identity_graph.joins import View
 from oneself.core.resolution.observation import SenderTrust
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import Actor, DatasetRef
@@ -38,6 +40,9 @@ from oneself.settings import Settings
 
 if TYPE_CHECKING:
     from oneself.services import Services
+
+
+VIEWS: tuple[View, ...] = ("own", "proven", "all")
 
 
 class RequestContext(msgspec.Struct, frozen=True):
@@ -69,17 +74,34 @@ class RequestContext(msgspec.Struct, frozen=True):
         """The user behind the request; None for an application that acts for itself."""
         return self.caller.user_id
 
-    async def find_profile(self, profile_id: UUID | None) -> ProfileView | None:
-        """The profile with this id, if the caller reaches it; any other is unknown to them."""
+    def requested_view(self, text: str | None) -> View:
+        """The view that a request asks for. `text`: its parameter `view`.
+
+        A person reads what they own. An application that names no view reads what is proven.
+        Raises WireError: 400 for an unknown view, 403 for one that the caller may not read.
+        """
+        if text is not None and text not in VIEWS:
+            raise wire_error(INVALID_REQUEST, "view must be own, proven or all.")
+        is_application = self.caller.reach.is_everything
+        view: View = text or ("proven" if is_application else "own")
+        may_read_all = is_application and self.caller.holds(PREFIX + "profile_view_all")
+        if not is_application and view != "own":
+            raise forbidden("A person reads what they own: view=own.")
+        if view == "all" and not may_read_all:
+            raise forbidden(f"view=all needs the permission {PREFIX}profile_view_all.")
+        return view
+
+    async def find_profile(self, profile_id: UUID | None, view: View) -> ProfileView | None:
+        """The profile with this id in a view, if the caller reaches it; any other is unknown to them."""
         if profile_id is None:
             return None
         profiles = self.services.profiles.profiles
-        view = await profiles.find(self.dataset_ref, profile_id, config=self.config)
-        return view if view is not None and self.caller.reach.covers(view.survivor.user_id) else None
+        found = await profiles.find_in(self.dataset_ref, profile_id, view, config=self.config)
+        return found if found is not None and self.caller.reach.covers(found.survivor.user_id) else None
 
     async def reaches(self, profile_id: UUID | None) -> bool:
         """Whether the caller may write to this profile. If they reach everything, it need not exist."""
-        return self.caller.reach.is_everything or await self.find_profile(profile_id) is not None
+        return self.caller.reach.is_everything or await self.find_profile(profile_id, "own") is not None
 
     def server_url(self, request: AnyRequest) -> str:
         """The address of the service: the configured one, else the one of the request."""

@@ -4,6 +4,13 @@
 ONLY_TRUE = "Only `true` has an effect."
 
 
+#: The description of the parameter that names a view.
+VIEW_PARAMETER = (
+    "`own`, `proven` or `all`: what the owner owns, what is proven, or what the business believes. "
+    "Applications read `proven` unless they name one; `all` needs `profile_view_all`. A person reads `own`."
+)
+
+
 def query_flag(text: str | None) -> bool:
     """True for `true` in any case."""
     return text is not None and text.lower() == "true"

@@ -12,8 +12,9 @@ from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.stored_response import StoredResponse, encode_response
+from oneself.core.identity_graph.joins import View
 from oneself.service.ingest.idempotency import KeyOwner, fingerprint, request_key
-from oneself.service.ingest.ingest import ReplayableResponse, Resolution
+from oneself.service.ingest.submission import ReplayableResponse, Resolution
 from oneself.service.profiles.profiles import RequestOptions
 
 KEY_CHARS_MAX = 255
@@ -31,10 +32,11 @@ async def decode_request_options(
     render: Callable[[Resolution], StoredResponse] | None = None,
     *,
     tracker: str | None = None,
+    view: View = "all",
 ) -> RequestOptions:
     """The options of a request. `render` makes the response that a repeat gets again.
 
-    `tracker`: of the browser for which the request was sent.
+    `tracker`: of the browser for which the request was sent. `view`: in which it is answered.
     """
     key = idempotency_key(request, tracker)
     return RequestOptions(
@@ -42,6 +44,7 @@ async def decode_request_options(
         fingerprint=await _fingerprint(request) if key else "",
         expected_versions=_expected_versions(request.headers.getall("if-match", [])),
         render=_storing(render) if key and render is not None else None,
+        view=view,
     )
 
 

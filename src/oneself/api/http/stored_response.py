@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from oneself.service.ingest.ingest import ReplayableResponse, Resolution
+from oneself.service.ingest.submission import ReplayableResponse, Resolution
 
 _headers = msgspec.json.Decoder(tuple[tuple[str, str], ...])
 

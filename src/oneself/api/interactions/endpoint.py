@@ -40,7 +40,7 @@ from oneself.service.context import DatasetRef
 from oneself.service.events.incoming import EventSource
 from oneself.service.events.interactions import Repeatable
 from oneself.service.events.result import EventResult
-from oneself.service.ingest.ingest import ConfigurationChanged
+from oneself.service.ingest.submission import ConfigurationChanged
 
 if TYPE_CHECKING:
     from oneself.services import Services

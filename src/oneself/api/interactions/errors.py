@@ -28,7 +28,7 @@ from oneself.api.http.raw import (
 from oneself.api.interactions.decode.encodings import InvalidEvent
 from oneself.api.interactions.render import BUSY, INVALID, render_failure
 from oneself.errors import ServiceError
-from oneself.service.ingest.ingest import IdempotencyKeyReused
+from oneself.service.ingest.submission import IdempotencyKeyReused
 
 log = structlog.get_logger("oneself.events")
 BASIC_CHALLENGE = b'Basic realm="events"'

@@ -18,7 +18,7 @@ from oneself.api.interactions.render import render_result
 from oneself.service.events.interactions import Repeatable
 from oneself.service.events.result import EventResult
 from oneself.service.ingest.idempotency import KeyOwner, fingerprint, request_key
-from oneself.service.ingest.ingest import ReplayableResponse
+from oneself.service.ingest.submission import ReplayableResponse
 
 INVALID_CODE = "invalid_idempotency_key"
 

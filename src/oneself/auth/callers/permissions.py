@@ -37,7 +37,14 @@ CDS_PERMISSIONS = tuple(
 # The permissions of the admin and event interfaces.
 ADDITIONAL_PERMISSIONS = tuple(
     PREFIX + name
-    for name in ("profile_merge", "identity_view", "identity_update", "event_create", "privacy_export")
+    for name in (
+        "profile_merge",
+        "profile_view_all",
+        "identity_view",
+        "identity_update",
+        "event_create",
+        "privacy_export",
+    )
 )
 
 PERMISSIONS = CDS_PERMISSIONS + ADDITIONAL_PERMISSIONS

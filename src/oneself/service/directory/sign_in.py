@@ -23,7 +23,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account, account_of
-from oneself.service.ingest.ingest import ObservationRejected
+from oneself.service.ingest.submission import ObservationRejected
 from oneself.service.profiles.profiles import ActiveTracker, Profiles, RequestOptions
 from oneself.store.directory import Directory
 

@@ -26,13 +26,8 @@ from oneself.service.events.incoming import EventSource, IncomingEvent
 from oneself.service.events.result import EventResult, resolved_users
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.visit_token import VisitToken
-from oneself.service.ingest.ingest import (
-    Ingest,
-    ObservationRejected,
-    ReplayableResponse,
-    Resolution,
-    Submission,
-)
+from oneself.service.ingest.ingest import Ingest
+from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Resolution, Submission
 
 INTERFACE = "interactions"
 ANONYMOUS_ID_BYTES = 8

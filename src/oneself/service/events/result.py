@@ -12,7 +12,7 @@ from oneself.core.identity.identifier import ANONYMOUS_ID
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.observation import PageEvent
 from oneself.core.resolution.plan import Plan
-from oneself.service.ingest.ingest import ReplayableResponse, Resolution
+from oneself.service.ingest.submission import ReplayableResponse, Resolution
 
 
 class EventResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -22,7 +22,7 @@ from oneself.service.events.persisted_token import (
     encrypt_token,
     truncate_to_limit,
 )
-from oneself.service.ingest.ingest import Resolution
+from oneself.service.ingest.submission import Resolution
 
 
 class VisitToken:

@@ -25,7 +25,8 @@ from oneself.core.values.reported_claims import accept_valid
 from oneself.errors import OneselfError
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
-from oneself.service.ingest.ingest import Ingest, ObservationRejected, Resolution, Submission
+from oneself.service.ingest.ingest import Ingest
+from oneself.service.ingest.submission import ObservationRejected, Resolution, Submission
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.profiles.profiles import ActiveTracker, Profiles, ProfileView
 

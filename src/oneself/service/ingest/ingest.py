@@ -10,39 +10,34 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Hashable
 from contextlib import suppress
-from typing import NewType
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.apply import fold
-from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.footprint import graph_footprint
-from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.rules import graph_rules
-from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.kinds import policy_of
-from oneself.core.resolution.observation import Observation
-from oneself.core.resolution.plan import Plan, Rejection
-from oneself.core.resolution.token_evidence import read_token, visit_identities
-from oneself.core.resolution.working_set import WorkingSet
-from oneself.errors import Contended, OneselfError, Unavailable
+from oneself.errors import Contended, Unavailable
 from oneself.service.configuration import Configurations
+from oneself.service.ingest.batch_decision import BatchDecision
 from oneself.service.ingest.batcher import Batcher, BatchLimits
-from oneself.service.ingest.idempotency import KEY_LIFE_US
+from oneself.service.ingest.submission import (
+    Outcome,
+    Resolution,
+    Submission,
+)
 from oneself.store import identity_graph, working_set
 from oneself.store.database import Database
-from oneself.store.identity_graph import LoadedGraph
-from oneself.store.tables.idempotency_record import IdempotencyRecord
-from oneself.store.tables.log import NewEntry
 from oneself.store.tombstones import Tombstones
 from oneself.store.transaction import Transaction, begin, find_outcome
+from oneself.store.view_reader import read_view
 from oneself.store.working_set import StaleToken
 from oneself.telemetry import NullTelemetry, Telemetry
 
@@ -58,89 +53,9 @@ RETRY_DELAY_MS = 4
 OUTCOME_ATTEMPTS_MAX = 20
 OUTCOME_DELAY_MS = 250
 
-#: A rendered response, stored so that a repeat of the request gets it again. Only the interface that made
-#: it opens it.
-ReplayableResponse = NewType("ReplayableResponse", bytes)
-
-
-class Resolution(msgspec.Struct, frozen=True):
-    """The outcome of an observation that was accepted."""
-
-    #: Its place in the log.
-    seq: int
-    #: The profile that it addressed, created or was attached to.
-    profile: Profile
-    #: The profile that remains of all profiles of the person.
-    survivor: Profile
-    #: The profiles that the survivor absorbed.
-    absorbed: tuple[Absorbed, ...]
-    #: The configuration by which it was decided.
-    config: Config
-    #: What it did; None for a repeat.
-    plan: Plan | None = None
-    #: The stored response of a request with an idempotency key.
-    response: ReplayableResponse | None = None
-    #: True if the request or event was answered before.
-    repeated: bool = False
-    #: The identities of an event's visit, type → key.
-    identities: dict[str, str] = {}
-    #: The profiles that an event merged into the survivor.
-    merged: tuple[Profile, ...] = ()
-    #: True if the persisted token of an event was valid.
-    token_was_valid: bool = False
-    #: The tracker of an event's browser, if it has one.
-    tracker: str | None = None
-
-
-class Submission(msgspec.Struct, frozen=True):
-    """An observation to ingest, with the options of its request."""
-
-    observation: Observation
-    #: From `request_key`. A repeat with the same key and fingerprint gets the first response.
-    idempotency_key: str | None = None
-    fingerprint: str = ""
-    #: Rejects the observation unless the `updated_at` of the unified profile is one of these.
-    expected_versions: frozenset[int] | None = None
-    #: Makes the response that is stored under the idempotency key.
-    render: Callable[[Resolution], ReplayableResponse] | None = None
-    #: The version of the configuration by which an interface decoded it. If another version is current, the
-    #: interface has to decode it again.
-    decoded_by: int | None = None
-
-    @property
-    def key(self) -> str | None:
-        """The key under which the first response is stored."""
-        if self.idempotency_key is not None:
-            return self.idempotency_key
-        if self.observation.event_id is not None:
-            return f"event:{self.observation.event_id}"
-        return None
-
-
-class ObservationRejected(OneselfError):
-    """An observation was not accepted and left no trace. `rejection` says why."""
-
-    def __init__(self, rejection: Rejection) -> None:
-        super().__init__(rejection.description)
-        self.rejection = rejection
-
-
-KEY_REUSED = "This idempotency key was used for another request."
-
-
-class IdempotencyKeyReused(OneselfError):
-    """The idempotency key belongs to another request."""
-
-
-class ConfigurationChanged(OneselfError):
-    """The interface decoded the observation by a configuration that is no longer the current one."""
-
 
 class _BatchOutdated(Exception):
     """The batch was prepared with a configuration that is no longer the current one."""
-
-
-Outcome = Resolution | OneselfError
 
 
 class Ingest:
@@ -187,6 +102,21 @@ def _conflict_keys(submission: Submission) -> frozenset[Hashable]:
     # Observations of a reindex job keep their order, because the older claim decides who is merged.
     job = "reindex" if policy_of(observation).reads_stored_values else None
     return frozenset((*observation.identifiers, observation.profile_id, submission.key, job)) - {None}
+
+
+async def _find_versions(
+    transaction: Transaction, submissions: list[Submission], config: Config
+) -> dict[tuple[View, UUID], int]:
+    """The versions of the profiles that conditional requests address, in the views `own` and `proven`."""
+    found: dict[tuple[View, UUID], int] = {}
+    for submission in submissions:
+        view, profile_id = submission.view, submission.observation.profile_id
+        if submission.expected_versions is None or profile_id is None or view == "all":
+            continue
+        viewed = await read_view(transaction, view, profile_id, config)
+        if viewed is not None:
+            found[view, profile_id] = viewed.survivor.updated_at
+    return found
 
 
 class _BatchWriter:
@@ -241,7 +171,7 @@ class _BatchWriter:
             keys=frozenset(item.key for item in submissions if item.key is not None),
             try_token_fast_path=try_token_fast_path,
         )
-        decision: _BatchDecision | None = None
+        decision: BatchDecision | None = None
         transaction_id, started_s = "", time.perf_counter()
         try:
             async with begin(self._database, self._dataset_id) as transaction:
@@ -256,7 +186,8 @@ class _BatchWriter:
                     await self._configurations.load(transaction)
                     raise _BatchOutdated
                 erased = await self._find_erased(transaction, submissions, evidence)
-                decision = _BatchDecision(state, graph, records, config, clock.now, erased)
+                versions = await _find_versions(transaction, submissions, config)
+                decision = BatchDecision(state, graph, records, config, clock.now, erased, versions)
                 for number, (submission, found) in enumerate(zip(submissions, evidence, strict=True), 1):
                     decision.decide(submission, found)
                     if number % OBSERVATIONS_PER_YIELD == 0:
@@ -278,7 +209,7 @@ class _BatchWriter:
         named = {identifier for found in late for identifier in found.identifiers}
         return await self._tombstones.find(transaction, named)
 
-    async def _was_committed(self, transaction_id: str, decision: _BatchDecision) -> bool:
+    async def _was_committed(self, transaction_id: str, decision: BatchDecision) -> bool:
         """Whether a commit whose response was lost had happened; raises Unavailable if that stays unknown."""
         if decision.first_entry is None:
             return True
@@ -290,161 +221,3 @@ class _BatchWriter:
                     return outcome
             await asyncio.sleep(OUTCOME_DELAY_MS / 1000)
         raise Unavailable("The connection to the database broke during a commit.")
-
-
-class _BatchDecision:
-    """A batch of decisions, one submission after another, in the order of arrival."""
-
-    def __init__(
-        self,
-        state: WorkingSet,
-        graph: LoadedGraph,
-        records: dict[str, IdempotencyRecord],
-        config: Config,
-        now: int,
-        erased: dict[Identifier, int],
-    ) -> None:
-        self.outcomes: list[Outcome | Exception] = []
-        self._erased = erased
-        self._state = state
-        self._graph = graph
-        self._records = records
-        self._config = config
-        self._entries: list[NewEntry] = []
-        self._new_records: list[IdempotencyRecord] = []
-        # A hybrid logical clock: the current instant, but later than every profile of the batch.
-        seqs = [profile.seq for profile in state.profiles.values()]
-        self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1, graph.latest_seq + 1)
-
-    def decide(self, submission: Submission, evidence: Evidence) -> None:
-        stored = self._records.get(submission.key) if submission.key is not None else None
-        if stored is not None:
-            self.outcomes.append(self._replay_response(submission, stored))
-        else:
-            self.outcomes.append(self._decide_new(submission, evidence))
-
-    @property
-    def plans(self) -> list[Plan]:
-        """The plans that were applied."""
-        return [entry.plan for entry in self._entries]
-
-    @property
-    def first_entry(self) -> NewEntry | None:
-        """The first log entry of the batch; None if it only replays responses or rejects."""
-        return self._entries[0] if self._entries else None
-
-    async def save(self, transaction: Transaction) -> None:
-        await working_set.save(transaction, self._state, self._entries, self._new_records)
-        await identity_graph.save(transaction, self._graph)
-
-    def _replay_response(self, submission: Submission, stored: IdempotencyRecord) -> Outcome:
-        survivor = self._state.survivor(stored.profile_id)
-        is_same = stored.fingerprint == submission.fingerprint
-        # An erasure deletes the fingerprints of the person's requests, but not its own.
-        if survivor is None and (is_same or not stored.fingerprint):
-            return ObservationRejected(
-                Rejection("profile_not_found", f"Profile {stored.profile_id} not found")
-            )
-        if survivor is None or not is_same:
-            return IdempotencyKeyReused(KEY_REUSED)
-        response = None if stored.response is None else ReplayableResponse(stored.response)
-        return self._resolution(stored.seq, stored.profile_id, survivor, response=response, repeated=True)
-
-    def _decide_new(self, submission: Submission, evidence: Evidence) -> Outcome:
-        observation = submission.observation
-        if submission.decoded_by not in (None, self._config.version):
-            return ConfigurationChanged("The configuration has changed.")
-        if self._is_stale(submission):
-            return ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
-        if self._erased and self._was_erased(observation, evidence):
-            return ObservationRejected(
-                Rejection("erased", "The person was erased after this event occurred; it was not stored.")
-            )
-        seq = self._seq
-        token_evidence = read_token(self._state, observation, evidence.persons, self._config)
-        if observation.token is not None:
-            evidence = msgspec.structs.replace(evidence, token_evidence=token_evidence)
-        plan = fold(self._state, observation, self._config, seq, evidence)
-        if isinstance(plan, Rejection):
-            return ObservationRejected(plan)
-        self._seq += 1
-        if observation.token is not None and not (token_evidence is not None and token_evidence.identifies):
-            # A token that identifies no profile decided nothing and may be another person's.
-            observation = msgspec.structs.replace(observation, token=None)
-        self._entries.append(NewEntry(seq, observation, plan, self._config.version))
-        unified = self._state.unified_ids(observation.profile_id or plan.profile_id)
-        observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
-        self._graph.observe(observed, plan.profile_id, unified)
-        survivor = self._state.profiles[plan.survivor_id]
-        resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
-        if policy_of(observation).answer == "visit":
-            identities = visit_identities(
-                self._state, observation, evidence.persons, token_evidence, survivor
-            )
-            resolution = msgspec.structs.replace(
-                resolution,
-                identities=identities,
-                merged=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
-                token_was_valid=token_evidence is not None,
-                tracker=self._tracker(observation),
-            )
-        return self._with_stored_response(submission, resolution)
-
-    def _tracker(self, observation: Observation) -> str | None:
-        """The tracker that was sent if a profile holds it, else the one that was made for the browser."""
-        sent = (identifier for identifier in observation.identifiers if identifier.namespace == TRACKER)
-        alive = next((tracker.value for tracker in sent if self._state.claims_of(tracker)), None)
-        return alive or observation.new_tracker
-
-    def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
-        """True if it happened before a person that it names was erased (docs/concepts/trust.md)."""
-        happened = observation.occurred_at
-        return happened is not None and any(
-            self._erased.get(identifier, happened) > happened for identifier in evidence.identifiers
-        )
-
-    def _is_stale(self, submission: Submission) -> bool:
-        addressed = submission.observation.profile_id
-        if submission.expected_versions is None or addressed is None:
-            return False
-        survivor = self._state.survivor(addressed)
-        return survivor is not None and survivor.updated_at not in submission.expected_versions
-
-    def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:
-        """Store the response, so that a repeat gets it."""
-        if submission.key is None:
-            return resolution
-        response = submission.render(resolution) if submission.render else None
-        stored = IdempotencyRecord(
-            key=submission.key,
-            seq=resolution.seq,
-            profile_id=resolution.profile.profile_id,
-            fingerprint=submission.fingerprint,
-            response=response,
-            # Ids of events are deduplicated for as long as the log exists.
-            expires_at=None if submission.idempotency_key is None else resolution.seq + KEY_LIFE_US,
-        )
-        self._records[stored.key] = stored
-        self._new_records.append(stored)
-        return msgspec.structs.replace(resolution, response=response)
-
-    def _resolution(
-        self,
-        seq: int,
-        profile_id: UUID,
-        survivor: Profile,
-        *,
-        plan: Plan | None = None,
-        response: ReplayableResponse | None = None,
-        repeated: bool = False,
-    ) -> Resolution:
-        return Resolution(
-            seq=seq,
-            profile=self._state.profiles[profile_id],
-            survivor=survivor,
-            absorbed=self._state.members.get(survivor.profile_id, ()),
-            config=self._config,
-            plan=plan,
-            response=response,
-            repeated=repeated,
-        )

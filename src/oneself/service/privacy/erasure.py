@@ -23,6 +23,7 @@ from oneself.core.fold.log_entry import Erased, observation_of, recorded_plan
 from oneself.core.fold.redaction import inherit, redact
 from oneself.core.fold.replay import erase
 from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.joins import View
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.footprint import Footprint
@@ -31,13 +32,8 @@ from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.idempotency import KEY_LIFE_US
-from oneself.service.ingest.ingest import (
-    ATTEMPTS_MAX,
-    KEY_REUSED,
-    RETRY_DELAY_MS,
-    IdempotencyKeyReused,
-    ObservationRejected,
-)
+from oneself.service.ingest.ingest import ATTEMPTS_MAX, RETRY_DELAY_MS
+from oneself.service.ingest.submission import KEY_REUSED, IdempotencyKeyReused, ObservationRejected
 from oneself.service.log.refold import find_part, refold
 from oneself.store import working_set
 from oneself.store.tables.claim import RecordedClaim
@@ -45,6 +41,7 @@ from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import ErasureEntry
 from oneself.store.tombstones import Tombstones
 from oneself.store.transaction import Tables, Transaction, begin
+from oneself.store.view_reader import read_view
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
@@ -74,6 +71,13 @@ class ErasureOptions(msgspec.Struct, frozen=True):
     fingerprint: str
 
 
+class Expected(msgspec.Struct, frozen=True):
+    """The versions that a conditional request expects of the profile, as a view shows it; None: any."""
+
+    view: View
+    versions: frozenset[int] | None
+
+
 class Erasure:
     """Erases people."""
 
@@ -88,7 +92,7 @@ class Erasure:
         profile_id: UUID,
         *,
         as_person: bool = False,
-        expected_versions: frozenset[int] | None = None,
+        expected: Expected | None = None,
         once: ErasureOptions | None = None,
     ) -> Receipt | None:
         """Erase the person whose survivor this is, or the part that an absorbed profile brought.
@@ -101,9 +105,7 @@ class Erasure:
         for attempt in range(ATTEMPTS_MAX):
             try:
                 async with begin(self._database, dataset_ref.dataset_id) as transaction:
-                    return await self._erase(
-                        transaction, actor, profile_id, as_person, expected_versions, once
-                    )
+                    return await self._erase(transaction, actor, profile_id, as_person, expected, once)
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many other requests write to the same person.")
@@ -124,7 +126,7 @@ class Erasure:
         actor: Actor,
         profile_id: UUID,
         as_person: bool,
-        expected_versions: frozenset[int] | None,
+        expected: Expected | None,
         once: ErasureOptions | None,
     ) -> Receipt | None:
         # The browsers are locked with the person, because who holds them before and after is written anew.
@@ -140,7 +142,7 @@ class Erasure:
         profile, survivor = state.profiles.get(profile_id), state.survivor(profile_id)
         if profile is None or profile.erased or survivor is None:
             return None
-        if expected_versions is not None and survivor.updated_at not in expected_versions:
+        if expected is not None and await _is_stale(transaction, profile_id, survivor, expected):
             raise ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
         seq = max(clock.now, survivor.seq + 1)
         members = tuple(member.profile_id for member in state.members.get(survivor.profile_id, ()))
@@ -174,6 +176,19 @@ def _check_repeated(once: ErasureOptions, record: IdempotencyRecord) -> None:
     """Raise IdempotencyKeyReused if the key belongs to another request."""
     if record.fingerprint != once.fingerprint:
         raise IdempotencyKeyReused(KEY_REUSED)
+
+
+async def _is_stale(
+    transaction: Transaction, profile_id: UUID, survivor: Profile, expected: Expected
+) -> bool:
+    """Whether the profile has another version than expected."""
+    if expected.versions is None:
+        return False
+    if expected.view != "all":
+        config = await transaction.config.find()
+        viewed = await read_view(transaction, expected.view, profile_id, config)
+        survivor = viewed.survivor if viewed is not None else survivor
+    return survivor.updated_at not in expected.versions
 
 
 async def _find_browsers(transaction: Transaction, profile_id: UUID) -> frozenset[Identifier]:

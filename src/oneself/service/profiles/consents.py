@@ -13,12 +13,13 @@ import msgspec
 
 from oneself.core.config.changes import ConfigChange, DropCategory, PutCategory
 from oneself.core.config.configuration import Config
+from oneself.core.identity_graph.joins import View
 from oneself.core.profiles.consent import Category, Choices
 from oneself.core.values.schema import Schema
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.ingest.ingest import Resolution
+from oneself.service.ingest.submission import Resolution
 from oneself.service.profiles.profiles import Profiles
 
 
@@ -82,7 +83,13 @@ class Consents:
         await self._configurations.change(dataset_ref.dataset_id, drop)
 
     async def replace_choices(
-        self, dataset_ref: DatasetRef, actor: Actor, profile_id: UUID, choices: dict[str, tuple[bool, int]]
+        self,
+        dataset_ref: DatasetRef,
+        actor: Actor,
+        profile_id: UUID,
+        choices: dict[str, tuple[bool, int]],
+        *,
+        view: View = "all",
     ) -> Resolution:
         """Replace all choices of the survivor of `profile_id`: category → (consented, instant in µs).
 
@@ -91,7 +98,7 @@ class Consents:
         config = await self._configurations.current(dataset_ref.dataset_id)
         for category_identifier in choices:
             _changeable(config, category_identifier)
-        return await self._profiles.replace_consents(dataset_ref, actor, profile_id, choices)
+        return await self._profiles.replace_consents(dataset_ref, actor, profile_id, choices, view=view)
 
 
 def known_choices(config: Config, choices: Choices) -> Choices:

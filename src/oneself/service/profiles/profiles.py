@@ -13,6 +13,7 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
+from oneself.core.identity_graph.joins import View
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.observation import (
     ClaimsReport,
@@ -25,10 +26,12 @@ from oneself.core.resolution.observation import (
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.ingest.ingest import Ingest, ReplayableResponse, Resolution, Submission
+from oneself.service.ingest.ingest import Ingest
+from oneself.service.ingest.submission import ReplayableResponse, Resolution, Submission
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.transaction import Tables
+from oneself.store.view_reader import Viewed, read_by_tracker, read_own, read_view
 
 Render = Callable[[Resolution], ReplayableResponse]
 
@@ -44,6 +47,8 @@ class RequestOptions(msgspec.Struct, frozen=True):
     expected_versions: frozenset[int] | None = None
     #: Renders the response that is stored under the idempotency key.
     render: Render | None = None
+    #: The view in which the caller is answered.
+    view: View = "all"
 
 
 _NO_OPTIONS = RequestOptions()
@@ -152,14 +157,16 @@ class Profiles:
         actor: Actor,
         profile_id: UUID,
         choices: Mapping[str, tuple[bool, int]],
+        *,
+        view: View = "all",
     ) -> Resolution:
-        """Replace all consent choices of the survivor of `profile_id`.
+        """Replace all consent choices of the survivor of `profile_id`; the answer shows those of a view.
 
         `choices`: category → (consented, instant in µs). Raises ObservationRejected `profile_not_found`.
         Source: docs/wire/cds.md §6.
         """
         observation = self._observe(ConsentChange, actor, profile_id=profile_id, consents=dict(choices))
-        return await self._submit(dataset_ref, observation, _NO_OPTIONS)
+        return await self._submit(dataset_ref, observation, RequestOptions(view=view))
 
     async def was_answered(self, dataset_ref: DatasetRef, idempotency_key: str) -> bool:
         """Whether the response to a request with this key (from `request_key`) is stored."""
@@ -259,6 +266,28 @@ class Profiles:
         known = config or await self._configurations.current(dataset_ref.dataset_id)
         return ProfileView(profiles[profile_id], survivor, absorbed, known)
 
+    async def find_in(
+        self, dataset_ref: DatasetRef, profile_id: UUID, view: View, *, config: Config | None = None
+    ) -> ProfileView | None:
+        """The profile with this id as a view shows it; None if it is unknown or erased."""
+        if view == "all":
+            return await self.find(dataset_ref, profile_id, config=config)
+        known = config or await self._configurations.current(dataset_ref.dataset_id)
+        return _viewed(await read_view(self._tables(dataset_ref), view, profile_id, known), known)
+
+    async def find_own(self, dataset_ref: DatasetRef, user_id: str) -> ProfileView | None:
+        """What a user owns; None if the user is unknown."""
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        return _viewed(await read_own(self._tables(dataset_ref), user_id, config), config)
+
+    async def find_brought(self, dataset_ref: DatasetRef, tracker: str) -> ProfileView | None:
+        """What whoever brings a tracker may read; None if it leads nowhere."""
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        return _viewed(await read_by_tracker(self._tables(dataset_ref), tracker, config), config)
+
+    def _tables(self, dataset_ref: DatasetRef) -> Tables:
+        return Tables(self._database, dataset_ref.dataset_id)
+
     async def find_active_tracker(
         self, dataset_ref: DatasetRef, trackers: Sequence[str]
     ) -> ActiveTracker | None:
@@ -299,6 +328,7 @@ class Profiles:
             fingerprint=request.fingerprint,
             expected_versions=request.expected_versions,
             render=request.render,
+            view=request.view,
         )
         return await self._ingest.submit(dataset_ref.dataset_id, submission)
 
@@ -311,6 +341,10 @@ class Profiles:
             application=actor.application,
             **fields,
         )
+
+
+def _viewed(found: Viewed | None, config: Config) -> ProfileView | None:
+    return None if found is None else ProfileView(found.profile, found.survivor, found.absorbed, config)
 
 
 def new_tracker() -> str:

@@ -25,7 +25,8 @@ from oneself.core.resolution.reindex import ReindexJob, find_job
 from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.service.ingest.ingest import Ingest, ObservationRejected, Submission
+from oneself.service.ingest.ingest import Ingest
+from oneself.service.ingest.submission import ObservationRejected, Submission
 from oneself.store.database import Database
 from oneself.store.reindex_queue import IndexedProfile, ReindexQueue, open_queue
 from oneself.store.tables.reindex_job import LeasedJob, ReindexProgress, lease_job

@@ -1,0 +1,249 @@
+"""A batch of decisions, one submission after another, in the order of arrival.
+
+Invariants: `core` decides; nothing is written before the whole batch is decided.
+Source: docs/concepts/log-and-fold.md.
+"""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.apply import fold
+from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.identity_graph.joins import View
+from oneself.core.identity_graph.observe import Observed
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.evidence import Evidence
+from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.plan import Plan, Rejection
+from oneself.core.resolution.token_evidence import read_token, visit_identities
+from oneself.core.resolution.working_set import WorkingSet
+from oneself.service.ingest.idempotency import KEY_LIFE_US
+from oneself.service.ingest.submission import (
+    KEY_REUSED,
+    ConfigurationChanged,
+    IdempotencyKeyReused,
+    ObservationRejected,
+    Outcome,
+    ReplayableResponse,
+    Resolution,
+    Submission,
+)
+from oneself.store import identity_graph, working_set
+from oneself.store.identity_graph import LoadedGraph
+from oneself.store.tables.idempotency_record import IdempotencyRecord
+from oneself.store.tables.log import NewEntry
+from oneself.store.transaction import Transaction
+from oneself.store.view_reader import read_view
+
+
+class BatchDecision:
+    """A batch of decisions, one submission after another, in the order of arrival."""
+
+    def __init__(
+        self,
+        state: WorkingSet,
+        graph: LoadedGraph,
+        records: dict[str, IdempotencyRecord],
+        config: Config,
+        now: int,
+        erased: dict[Identifier, int],
+        versions: dict[tuple[View, UUID], int],
+    ) -> None:
+        self.outcomes: list[Outcome | Exception] = []
+        #: Number of the outcome → a submission that is answered in a narrower view.
+        self._viewed: dict[int, Submission] = {}
+        self._erased = erased
+        self._state = state
+        self._graph = graph
+        self._records = records
+        self._config = config
+        self._entries: list[NewEntry] = []
+        #: By key.
+        self._new_records: dict[str, IdempotencyRecord] = {}
+        #: The profiles that narrower views show, as they were before the batch: view and id → version.
+        self._versions = versions
+        #: The profiles of narrower views that the batch has changed.
+        self._changed: set[UUID] = set()
+        # A hybrid logical clock: the current instant, but later than every profile of the batch.
+        seqs = [profile.seq for profile in state.profiles.values()]
+        self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1, graph.latest_seq + 1)
+
+    def decide(self, submission: Submission, evidence: Evidence) -> None:
+        stored = self._records.get(submission.key) if submission.key is not None else None
+        if stored is not None:
+            self.outcomes.append(self._replay_response(submission, stored))
+        else:
+            self.outcomes.append(self._decide_new(submission, evidence))
+        is_answered_now = stored is not None and stored.key not in self._new_records
+        if submission.view != "all" and isinstance(self.outcomes[-1], Resolution) and not is_answered_now:
+            self._viewed[len(self.outcomes) - 1] = submission
+
+    @property
+    def plans(self) -> list[Plan]:
+        """The plans that were applied."""
+        return [entry.plan for entry in self._entries]
+
+    @property
+    def first_entry(self) -> NewEntry | None:
+        """The first log entry of the batch; None if it only replays responses or rejects."""
+        return self._entries[0] if self._entries else None
+
+    async def save(self, transaction: Transaction) -> None:
+        """Write everything. Those who are answered in a narrower view get what it shows then."""
+        await working_set.save(transaction, self._state, self._entries)
+        await identity_graph.save(transaction, self._graph)
+        for number, submission in self._viewed.items():
+            await self._complete(transaction, number, submission)
+        await transaction.idempotency_records.put(list(self._new_records.values()))
+
+    async def _complete(self, transaction: Transaction, number: int, submission: Submission) -> None:
+        """Answer a submission with what its view shows now."""
+        resolution = self.outcomes[number]
+        assert isinstance(resolution, Resolution)
+        found = await read_view(transaction, submission.view, resolution.profile.profile_id, self._config)
+        if found is not None:
+            resolution = msgspec.structs.replace(
+                resolution, profile=found.profile, survivor=found.survivor, absorbed=found.absorbed
+            )
+        key = submission.key
+        if key is not None and resolution.repeated:
+            stored = self._new_records[key].response
+            response = None if stored is None else ReplayableResponse(stored)
+        elif key is not None and submission.render is not None:
+            response = submission.render(resolution)
+            self._new_records[key] = msgspec.structs.replace(self._new_records[key], response=response)
+        else:
+            response = None
+        self.outcomes[number] = msgspec.structs.replace(resolution, response=response)
+
+    def _replay_response(self, submission: Submission, stored: IdempotencyRecord) -> Outcome:
+        survivor = self._state.survivor(stored.profile_id)
+        is_same = stored.fingerprint == submission.fingerprint
+        # An erasure deletes the fingerprints of the person's requests, but not its own.
+        if survivor is None and (is_same or not stored.fingerprint):
+            return ObservationRejected(
+                Rejection("profile_not_found", f"Profile {stored.profile_id} not found")
+            )
+        if survivor is None or not is_same:
+            return IdempotencyKeyReused(KEY_REUSED)
+        response = None if stored.response is None else ReplayableResponse(stored.response)
+        return self._resolution(stored.seq, stored.profile_id, survivor, response=response, repeated=True)
+
+    def _decide_new(self, submission: Submission, evidence: Evidence) -> Outcome:
+        observation = submission.observation
+        if submission.decoded_by not in (None, self._config.version):
+            return ConfigurationChanged("The configuration has changed.")
+        if submission.view != "all" and not self._is_known(observation):
+            return ObservationRejected(
+                Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
+            )
+        if self._is_stale(submission):
+            return ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
+        if self._erased and self._was_erased(observation, evidence):
+            return ObservationRejected(
+                Rejection("erased", "The person was erased after this event occurred; it was not stored.")
+            )
+        seq = self._seq
+        token_evidence = read_token(self._state, observation, evidence.persons, self._config)
+        if observation.token is not None:
+            evidence = msgspec.structs.replace(evidence, token_evidence=token_evidence)
+        plan = fold(self._state, observation, self._config, seq, evidence)
+        if isinstance(plan, Rejection):
+            return ObservationRejected(plan)
+        self._seq += 1
+        if observation.token is not None and not (token_evidence is not None and token_evidence.identifies):
+            # A token that identifies no profile decided nothing and may be another person's.
+            observation = msgspec.structs.replace(observation, token=None)
+        self._entries.append(NewEntry(seq, observation, plan, self._config.version))
+        unified = self._state.unified_ids(observation.profile_id or plan.profile_id)
+        observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
+        fragment_id = self._graph.observe(observed, plan.profile_id, unified)
+        self._changed |= self._graph.seen_with(fragment_id)
+        survivor = self._state.profiles[plan.survivor_id]
+        resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
+        if policy_of(observation).answer == "visit":
+            identities = visit_identities(
+                self._state, observation, evidence.persons, token_evidence, survivor
+            )
+            resolution = msgspec.structs.replace(
+                resolution,
+                identities=identities,
+                merged=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
+                token_was_valid=token_evidence is not None,
+                tracker=self._tracker(observation),
+            )
+        return self._with_stored_response(submission, resolution)
+
+    def _tracker(self, observation: Observation) -> str | None:
+        """The tracker that was sent if a profile holds it, else the one that was made for the browser."""
+        sent = (identifier for identifier in observation.identifiers if identifier.namespace == TRACKER)
+        alive = next((tracker.value for tracker in sent if self._state.claims_of(tracker)), None)
+        return alive or observation.new_tracker
+
+    def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
+        """True if it happened before a person that it names was erased (docs/concepts/trust.md)."""
+        happened = observation.occurred_at
+        return happened is not None and any(
+            self._erased.get(identifier, happened) > happened for identifier in evidence.identifiers
+        )
+
+    def _is_known(self, observation: Observation) -> bool:
+        """Whether the profile that an observation addresses, if any, is one that every view has."""
+        return observation.profile_id is None or observation.profile_id in self._graph.graph.fragments
+
+    def _is_stale(self, submission: Submission) -> bool:
+        addressed = submission.observation.profile_id
+        if submission.expected_versions is None or addressed is None:
+            return False
+        if submission.view != "all":
+            version = self._versions.get((submission.view, addressed))
+            return version is not None and (
+                version not in submission.expected_versions or addressed in self._changed
+            )
+        survivor = self._state.survivor(addressed)
+        return survivor is not None and survivor.updated_at not in submission.expected_versions
+
+    def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:
+        """Store the response, so that a repeat gets it."""
+        if submission.key is None:
+            return resolution
+        is_rendered = submission.render is not None and submission.view == "all"
+        response = submission.render(resolution) if submission.render and is_rendered else None
+        stored = IdempotencyRecord(
+            key=submission.key,
+            seq=resolution.seq,
+            profile_id=resolution.profile.profile_id,
+            fingerprint=submission.fingerprint,
+            response=response,
+            # Ids of events are deduplicated for as long as the log exists.
+            expires_at=None if submission.idempotency_key is None else resolution.seq + KEY_LIFE_US,
+        )
+        self._records[stored.key] = stored
+        self._new_records[stored.key] = stored
+        return msgspec.structs.replace(resolution, response=response)
+
+    def _resolution(
+        self,
+        seq: int,
+        profile_id: UUID,
+        survivor: Profile,
+        *,
+        plan: Plan | None = None,
+        response: ReplayableResponse | None = None,
+        repeated: bool = False,
+    ) -> Resolution:
+        return Resolution(
+            seq=seq,
+            profile=self._state.profiles[profile_id],
+            survivor=survivor,
+            absorbed=self._state.members.get(survivor.profile_id, ()),
+            config=self._config,
+            plan=plan,
+            response=response,
+            repeated=repeated,
+        )
