@@ -25,7 +25,7 @@ from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Tenure, 
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
 from oneself.core.identity_graph.joins import View, user_in
 from oneself.core.identity_graph.observe import Observed, observe
-from oneself.core.identity_graph.replay import Part, ReplayRules, record_of, replay, with_value
+from oneself.core.identity_graph.replay import AbsorbedPart, Part, ReplayRules, record_of, replay, with_value
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.resolution.kinds import policy_of
@@ -316,8 +316,10 @@ class _Saving:
             (view, profile.profile_id): profile for (view, _), profile in profiles.items()
         }
         several = {key: item for key, item in new.items() if len(item.members) > 1}
+        before = await self._transaction.view_profiles.lock(former)
         await self._transaction.view_profiles.delete(former - several.keys())
-        await self._transaction.view_profiles.put([_view_row(item) for item in several.values()])
+        reasons = _Reasons(self._loaded.rules.reasons, before)
+        await self._transaction.view_profiles.put([_view_row(item, reasons) for item in several.values()])
         for fragment_id in around:
             self._point(fragment_id, profiles["own", fragment_id], profiles["proven", fragment_id])
 
@@ -394,7 +396,20 @@ def _with_item(
     return msgspec.structs.replace(part, choices=choices, version=item.seq)
 
 
-def _view_row(profile: ViewedProfile) -> ViewRow:
+class _Reasons:
+    """Why profiles were merged: as it was called when they were."""
+
+    def __init__(self, names: Mapping[str, str], before: list[ViewRow]) -> None:
+        self._names = names
+        self._known = {(part.head, part.seq): part.reason for row in before for part in row.absorbed}
+
+    def named(self, part: AbsorbedPart) -> AbsorbedPart:
+        """The part with its reason as responses say it."""
+        present = self._names.get(part.reason, part.reason)
+        return msgspec.structs.replace(part, reason=self._known.get((part.head, part.seq), present))
+
+
+def _view_row(profile: ViewedProfile, reasons: _Reasons) -> ViewRow:
     return ViewRow(
         view=profile.view,
         profile_id=profile.profile_id,
@@ -403,7 +418,7 @@ def _view_row(profile: ViewedProfile) -> ViewRow:
         updated_at=profile.version,
         record=profile.record,
         choices=dict(profile.choices),
-        absorbed=profile.absorbed,
+        absorbed=tuple(map(reasons.named, profile.absorbed)),
     )
 
 

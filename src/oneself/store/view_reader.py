@@ -13,10 +13,10 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import TRACKER, USER_ID_NAMESPACE, Identifier
+from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.choices import EffectiveChoice
 from oneself.core.identity_graph.joins import View, user_in
-from oneself.core.identity_graph.replay import AbsorbedPart, Part, record_of, replay
+from oneself.core.identity_graph.replay import Part, record_of, replay
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.consent import Choice, Choices
 from oneself.core.profiles.profile import Absorbed, Profile
@@ -92,7 +92,7 @@ async def _read(tables: Tables, view: View, row: FragmentRow, config: Config) ->
         is_itself = survivor_id == row.fragment.fragment_id
         (head,) = [row] if is_itself else await tables.fragments.find([survivor_id])
         survivor, parts = _alone(head, view, config), ()
-    absorbed = tuple(Absorbed(part.head, _reason(part, config), part.seq) for part in parts)
+    absorbed = tuple(Absorbed(part.head, part.reason, part.seq) for part in parts)
     own = next((item for item in absorbed if item.profile_id == row.fragment.fragment_id), None)
     if own is None:
         return Viewed(survivor, survivor, absorbed)
@@ -141,11 +141,3 @@ def _consents(profile_id: UUID, choices: Mapping[str, EffectiveChoice]) -> Choic
         category: Choice(bool(choice.is_consented), choice.at, profile_id, choice.seq)
         for category, choice in found.items()
     }
-
-
-def _reason(part: AbsorbedPart, config: Config) -> str:
-    """Why a profile was absorbed, as responses name it (docs/wire/cds.md §5)."""
-    if part.reason == "user":
-        return USER_ID_NAMESPACE.reason
-    namespace = config.namespace(part.reason)
-    return part.reason if namespace is None else namespace.reason

@@ -197,7 +197,8 @@ def test_the_tracker_of_a_deleted_profile_creates_a_new_profile(cds: Cds) -> Non
     assert answer.json()["profile_id"] != created["profile_id"]
 
 
-def test_the_tracker_of_an_absorbed_profile_returns_the_survivors_data(cds: Cds) -> None:
+def test_a_tracker_shows_nothing_of_a_user_whom_nobody_has_proved(cds: Cds) -> None:
+    """The user is only reported for the browser: whoever brings its tracker reads what was said there."""
     key, user = cds.trait(), fresh("user")
     permanent = cds.create({"user_id": user, "traits": {key: "permanent"}})
     visitor = cds.create()
@@ -205,10 +206,11 @@ def test_the_tracker_of_an_absorbed_profile_returns_the_survivors_data(cds: Cds)
     answer = cds.post("/profiles", {}, tracker=visitor["anonymous_profile_tracker"])
     assert answer.status_code == 200
     body = answer.json()
-    assert body["user_id"] == user
-    assert body["traits"] == {key: "permanent"}
     assert body["profile_id"] == visitor["profile_id"]
-    assert body["merged_to"]["profile_id"] == permanent["profile_id"]
+    assert not {"user_id", "traits", "merged_to"} & body.keys()
+    read = cds.read(visitor["profile_id"])
+    assert read["traits"] == {key: "permanent"}
+    assert read["merged_to"]["profile_id"] == permanent["profile_id"]
 
 
 # -- user_id ----------------------------------------------------------------------------------------

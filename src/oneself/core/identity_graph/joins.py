@@ -40,8 +40,9 @@ class Join(msgspec.Struct, frozen=True):
     strength: JoinStrength
     #: The seq of the latest observation without which it would not stand.
     since: int
-    #: Ties go to verified claims, then to proven ones, then to the older claim.
-    tie: tuple[int, int, int]
+    #: Ties go to verified claims, then to proven ones, then to the namespace that goes first, then to the
+    #: older claim.
+    tie: tuple[int, int, int, int]
     reason: str
     one: UUID
     other: UUID
@@ -49,12 +50,12 @@ class Join(msgspec.Struct, frozen=True):
     via: Identifier | None = None
 
     @property
-    def precedence(self) -> tuple[JoinStrength, int, tuple[int, int, int], str, UUID, UUID]:
+    def precedence(self) -> tuple[JoinStrength, int, tuple[int, int, int, int], str, UUID, UUID]:
         """The sort key in which joins count: the strongest first, then the oldest."""
         return self.strength, self.since, self.tie, self.reason, self.one, self.other
 
     @property
-    def age(self) -> tuple[int, JoinStrength, tuple[int, int, int], str, UUID, UUID]:
+    def age(self) -> tuple[int, JoinStrength, tuple[int, int, int, int], str, UUID, UUID]:
         """The sort key of a replay: the oldest first."""
         return self.since, self.strength, self.tie, self.reason, self.one, self.other
 
@@ -64,13 +65,20 @@ Matching = Mapping[str, int]
 
 
 def joins_among(
-    graph: IdentityGraph, fragments: Collection[Fragment], view: View, matching: Matching
+    graph: IdentityGraph,
+    fragments: Collection[Fragment],
+    view: View,
+    matching: Matching,
+    priorities: Mapping[str, int],
 ) -> list[Join]:
-    """Every join of these fragments that a view may count, in the order in which they count."""
+    """Every join of these fragments that a view may count, in the order in which they count.
+
+    `priorities`: namespace → of several joins of one moment, the lower goes first.
+    """
     found = [*_of_users(graph, fragments, view)]
     if view != "own":
         members = {fragment.fragment_id for fragment in fragments}
-        found += _of_identifiers(fragments, view, matching)
+        found += _of_identifiers(fragments, view, matching, priorities)
         found += _of_persons(graph, members, view)
         if view == "all":
             found += _of_anonymous_ids(graph, fragments, members)
@@ -113,10 +121,12 @@ def _of_users(graph: IdentityGraph, fragments: Collection[Fragment], view: View)
                 since = max(user_since(member, view) or 0, member.began_at, hub.began_at)
                 one, other = hub.fragment_id, member.fragment_id
                 via = Identifier(USER_ID, user)
-                yield Join(JoinStrength.SAME_USER, since, (0, 0, 0), "user", one, other, via)
+                yield Join(JoinStrength.SAME_USER, since, (0, 0, 0, 0), "user", one, other, via)
 
 
-def _of_identifiers(fragments: Collection[Fragment], view: View, matching: Matching) -> Iterator[Join]:
+def _of_identifiers(
+    fragments: Collection[Fragment], view: View, matching: Matching, priorities: Mapping[str, int]
+) -> Iterator[Join]:
     hanging: dict[object, list[tuple[Fragment, FragmentClaim]]] = {}
     for fragment in fragments:
         for claim in fragment.claims:
@@ -125,20 +135,23 @@ def _of_identifiers(fragments: Collection[Fragment], view: View, matching: Match
         for (one, mine), (other, theirs) in combinations(claimants, 2):
             if one is other or not mine.overlaps(theirs):
                 continue
-            join = _by_claims(one, mine, other, theirs)
+            join = _by_claims(one, mine, other, theirs, priorities)
             is_counted = view == "all" or join.strength < JoinStrength.ASSERTED
             if is_counted and join.since < matching.get(mine.tenure.identifier.namespace, 0):
                 yield join
 
 
-def _by_claims(one: Fragment, mine: FragmentClaim, other: Fragment, theirs: FragmentClaim) -> Join:
+def _by_claims(
+    one: Fragment, mine: FragmentClaim, other: Fragment, theirs: FragmentClaim, priorities: Mapping[str, int]
+) -> Join:
     is_verified = EvidenceLevel.VERIFIED in (mine.level, theirs.level)
     is_proven = min(mine.level, theirs.level) > EvidenceLevel.ASSERTED
     strength = JoinStrength.ASSERTED
     if is_proven:
         strength = JoinStrength.VERIFIED if is_verified else JoinStrength.PROVEN
     has_proof = max(mine.level, theirs.level) > EvidenceLevel.ASSERTED
-    tie = (int(not is_verified), int(not has_proof), min(mine.since, theirs.since))
+    priority = priorities.get(mine.tenure.identifier.namespace, 0)
+    tie = (int(not is_verified), int(not has_proof), priority, min(mine.since, theirs.since))
     first, second = sorted((one.fragment_id, other.fragment_id))
     identifier = mine.tenure.identifier
     since = max(mine.since, theirs.since)
@@ -150,7 +163,7 @@ def _of_persons(graph: IdentityGraph, members: set[UUID], view: View) -> Iterato
         is_counted = view == "all" or item.level > EvidenceLevel.ASSERTED
         if is_counted and item.one in members and item.other in members:
             strength = JoinStrength.PROVEN if item.level > EvidenceLevel.ASSERTED else JoinStrength.ASSERTED
-            yield Join(strength, item.since, (0, 0, 0), item.reason, item.one, item.other)
+            yield Join(strength, item.since, (0, 0, 0, 0), item.reason, item.one, item.other)
 
 
 def _of_anonymous_ids(
@@ -168,7 +181,9 @@ def _of_anonymous_ids(
             if not fragment.claims and _tie_at(graph, tie.anonymous_id, fragment.began_at) is tie:
                 since = max(tie.since, fragment.began_at)
                 one, other = tie.fragment_id, fragment.fragment_id
-                yield Join(JoinStrength.ASSERTED, since, (1, 0, 0), "anonymous", one, other, tie.anonymous_id)
+                yield Join(
+                    JoinStrength.ASSERTED, since, (1, 0, 0, 0), "anonymous", one, other, tie.anonymous_id
+                )
 
 
 def _tie_at(graph: IdentityGraph, anonymous_id: Identifier, began_at: int) -> DeviceTie | None:

@@ -8,7 +8,7 @@ Invariants: pure. No component has two users. What counts in `own` counts in `pr
 Source: docs/concepts/trust.md, "Joins" and "Guards".
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -30,6 +30,8 @@ class Guards(msgspec.Struct, frozen=True):
 
     #: Namespace → the seq until which it matched.
     matching: Matching = {}
+    #: Namespace → of several joins of one moment, the lower goes first.
+    priorities: Mapping[str, int] = {}
     #: Namespaces in which two different values are two people.
     separating: frozenset[str] = frozenset()
     #: Whether asserted evidence joins two protected profiles.
@@ -65,7 +67,7 @@ class Partition(msgspec.Struct, frozen=True):
 
 def partition(graph: IdentityGraph, fragments: Collection[Fragment], view: View, guards: Guards) -> Partition:
     """Which of these fragments are one profile in a view."""
-    joins = joins_among(graph, fragments, view, guards.matching)
+    joins = joins_among(graph, fragments, view, guards.matching, guards.priorities)
     forest = _Forest(fragments, view, guards, graph.separations)
     refused = tuple(item for join in joins if (item := forest.add(join)) is not None)
     return Partition(forest.components(joins), refused)

@@ -48,7 +48,7 @@ class AbsorbedPart(msgspec.Struct, frozen=True):
 
     #: Also its profile id.
     head: UUID
-    #: Of the join: a namespace, or `user`, `manual`, `bridge`, `anonymous`.
+    #: Of the join: a namespace, `user`, `manual`, `bridge` or `anonymous`; stored, as responses say it.
     reason: str
     #: Since when they are one.
     seq: int
@@ -86,12 +86,11 @@ class Standing(msgspec.Struct, frozen=True):
     def rank(self) -> tuple[int, int, int, int]:
         """The sort key of survivors, best first (docs/concepts/resolution.md, rule 4).
 
-        A fragment that begins inside a view is no candidate; where all begin, a profile that an application
-        creates is.
+        A fragment that begins inside a view is no candidate, unless an application creates it as a profile.
         """
-        standing = int(self.begins) + int(self.begins and not self.is_created)
+        is_no_candidate = int(self.begins and not self.is_created)
         known = 0 if self.has_user else 1 if self.is_named else 2
-        return standing, known, -self.active_at, self.began_at
+        return is_no_candidate, known, -self.active_at, self.began_at
 
 
 def replay(

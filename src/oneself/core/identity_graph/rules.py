@@ -5,9 +5,12 @@ Invariants: pure functions of the configuration.
 Source: docs/concepts/trust.md, "Joins", "Owner" and "Guards".
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import USER_ID_NAMESPACE
 from oneself.core.identity_graph.fold import FoldRules
 from oneself.core.identity_graph.owners import OwnerRules
 from oneself.core.identity_graph.partition import Guards
@@ -21,6 +24,8 @@ class GraphRules(msgspec.Struct, frozen=True):
     fold: FoldRules
     owners: OwnerRules
     guards: Guards
+    #: What a join hangs on → why profiles were merged, as responses say it (docs/wire/cds.md §5).
+    reasons: Mapping[str, str]
 
 
 def graph_rules(config: Config) -> GraphRules:
@@ -43,5 +48,11 @@ def graph_rules(config: Config) -> GraphRules:
         owners=OwnerRules(
             claim_paths={match.name: match.path for match in sources if match.scope == IDENTITY_ATTRIBUTES}
         ),
-        guards=Guards(matching=config.matching, separating=config.separating),
+        guards=Guards(
+            matching=config.matching,
+            separating=config.separating,
+            priorities={match.name: match.namespace.priority for match in sources},
+        ),
+        reasons={name: item.reason for name in config.matching if (item := config.namespace(name))}
+        | {"user": USER_ID_NAMESPACE.reason},
     )

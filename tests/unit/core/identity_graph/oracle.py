@@ -724,7 +724,7 @@ class Oracle:
         judged = self._judged(part, step)
         is_named = any(claim.step <= judged for name in part.members for claim in self.fragments[name].claims)
         return (
-            self._begins(part, step),
+            self._begins(part, step) and part.head.kind != "application",
             0 if self._is_identified(part, step, view) else 1 if is_named else 2,
             -self._activity(part, step),
             min(name.age for name in part.members),
