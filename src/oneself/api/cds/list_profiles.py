@@ -22,10 +22,11 @@ from oneself.api.documents.profile import (
     ProfileDocument,
     profile_meta,
 )
-from oneself.api.http.errors import wire_error
+from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
+from oneself.api.http.query import VIEW_PARAMETER
 from oneself.core.units import UUID_MAX
 from oneself.core.values.visibility import visible_values
 from oneself.service.profiles.listing import PAGE_SIZE_MAX, Condition, ProfilePage, WriteOnlyField
@@ -64,9 +65,13 @@ async def list_profiles(
             schema_extra={"items": {"type": "string", "pattern": FILTER}},
         ),
     ] = None,
+    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
 ) -> ProfileList:
     """List the profiles that are not absorbed, newest first."""
     call = context_of(request)
+    listed = call.requested_view(view)
+    if listed == "own":
+        raise wire_error(INVALID_REQUEST, "A list has the view proven or all.")
     size, edge = _page_size(page_size), _edge(cursor)
     conditions = _conditions(filters or [])
     selection = decode_attributes(request.query_params.getall("attributes", []))
@@ -79,6 +84,7 @@ async def list_profiles(
             position=edge or FIRST,
             size=size,
             with_values=bool(selection.keys),
+            view=listed,
         )
     except WriteOnlyField as error:
         raise wire_error(FILTER_FAILED, error.message) from None

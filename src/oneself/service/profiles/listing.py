@@ -24,6 +24,7 @@ from oneself.store.tables.profile_listing import (
     FIRST,
     CoreMatch,
     ListedProfile,
+    ListView,
     Match,
     Operator,
     PagePosition,
@@ -83,13 +84,19 @@ class ProfileListing:
         position: PagePosition = FIRST,
         size: int,
         with_values: bool = True,
+        view: ListView = "all",
     ) -> ProfilePage:
-        """Up to `size` survivors that meet all conditions, beyond a position. Raises WriteOnlyField."""
+        """Up to `size` profiles of a view that meet all conditions, beyond a position.
+
+        Raises WriteOnlyField.
+        """
         matches = [matching(schema, condition) for condition in conditions]
         if size == 0 or any(isinstance(match, ValueMatch) and not match.targets for match in matches):
             return ProfilePage((), False)
         table = Tables(self._database, dataset_id).profile_listing
-        found = await table.list(matches, position=position, limit=size + 1, with_values=with_values)
+        found = await table.list(
+            matches, position=position, limit=size + 1, with_values=with_values, view=view
+        )
         page = found[:size]
         if position.backwards:
             page.reverse()

@@ -20,6 +20,15 @@ from oneself.store.tables.table import Table
 
 _sql = Queries("profile_listing")
 Operator = Literal["eq", "co", "sw"]
+#: The views that profiles are listed in.
+ListView = Literal["proven", "all"]
+#: View, and whether the page lies before the position → the statement.
+_PAGES: dict[tuple[ListView, bool], str] = {
+    ("all", False): _sql.list_forwards,
+    ("all", True): _sql.list_backwards,
+    ("proven", False): _sql.list_proven_forwards,
+    ("proven", True): _sql.list_proven_backwards,
+}
 _PLACEHOLDER = re.compile(r"@(\w+)")
 
 
@@ -88,24 +97,34 @@ class ProfileListingTable(Table):
     __slots__ = ()
 
     async def list(
-        self, matches: Sequence[Match], *, position: PagePosition, limit: int, with_values: bool
+        self,
+        matches: Sequence[Match],
+        *,
+        position: PagePosition,
+        limit: int,
+        with_values: bool,
+        view: ListView,
     ) -> list[ListedProfile]:
-        """Up to `limit` survivors beyond a position that match everything, the nearest to it first."""
+        """Up to `limit` profiles beyond a position that match everything, the nearest to it first."""
         page = [self._dataset_id, position.created_at, position.profile_id, limit]
         statement, operands = list_statement(
-            matches, backwards=position.backwards, with_values=with_values, first_number=len(page) + 1
+            matches,
+            backwards=position.backwards,
+            with_values=with_values,
+            first_number=len(page) + 1,
+            view=view,
         )
         found = await self._executor.fetch(statement, *page, *operands)
         return [_listed_profile(row) for row in found]
 
 
 def list_statement(
-    matches: Sequence[Match], *, backwards: bool, with_values: bool, first_number: int
+    matches: Sequence[Match], *, backwards: bool, with_values: bool, first_number: int, view: ListView
 ) -> tuple[str, list[Any]]:
     """The statement that reads a page, and its parameters from number `first_number` on."""
     operands: list[Any] = []
     conditions = "".join(f"\n  AND {_condition(match, operands, first_number)}" for match in matches)
-    page = _sql.list_backwards if backwards else _sql.list_forwards
+    page = _PAGES[view, backwards]
     values = "profile.record_values" if with_values else "'{}'::jsonb"
     return page.replace("/* values */", values).replace("/* conditions */", conditions), operands
 

@@ -1,4 +1,5 @@
--- The list of profiles in the table `profile`: survivors only, the latest created first.
+-- The list of profiles, the latest created first: survivors of the table `profile`, which is the view `all`,
+-- or the profiles of the view `proven`.
 --
 -- store/tables/profile_listing.py puts a statement together from a page and any number of conditions. It
 -- fills in the marks /* values */, /* conditions */ and /* test */ with parts of this file or of its own, and
@@ -45,6 +46,60 @@ SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_
 FROM profile
 WHERE profile.dataset_id = $1 AND profile.survivor_id IS NULL AND NOT profile.erased
   AND (profile.created_at, profile.profile_id) > ($2, $3) /* conditions */
+ORDER BY profile.created_at, profile.profile_id
+LIMIT $4;
+
+-- name: list_proven_forwards
+-- The profiles of the view `proven` after a position, the nearest first.
+-- $2: created_at of the position
+-- $3: profile id of the position
+-- $4: profiles at most
+SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
+       /* values */ AS record_values,
+       (
+           SELECT jsonb_agg(
+               jsonb_build_array(part.value -> 'head', part.value -> 'reason') ORDER BY part.number
+           )
+           FROM jsonb_array_elements(profile.absorbed) WITH ORDINALITY AS part (value, number)
+       ) AS absorbed
+FROM (
+    SELECT fragment.fragment_id AS profile_id, fragment.created_at, unified.absorbed,
+           coalesce(unified.user_id, fragment.owner_id, fragment.reported_id) AS user_id,
+           coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
+           coalesce(unified.record_values, fragment.record_values) AS record_values
+    FROM fragment
+    LEFT JOIN view_profile AS unified
+      ON unified.dataset_id = $1 AND unified.view = 'proven' AND unified.profile_id = fragment.fragment_id
+    WHERE fragment.dataset_id = $1 AND fragment.proven_id = fragment.fragment_id
+) AS profile
+WHERE (profile.created_at, profile.profile_id) < ($2, $3) /* conditions */
+ORDER BY profile.created_at DESC, profile.profile_id DESC
+LIMIT $4;
+
+-- name: list_proven_backwards
+-- The profiles of the view `proven` before a position, the nearest first.
+-- $2: created_at of the position
+-- $3: profile id of the position
+-- $4: profiles at most
+SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
+       /* values */ AS record_values,
+       (
+           SELECT jsonb_agg(
+               jsonb_build_array(part.value -> 'head', part.value -> 'reason') ORDER BY part.number
+           )
+           FROM jsonb_array_elements(profile.absorbed) WITH ORDINALITY AS part (value, number)
+       ) AS absorbed
+FROM (
+    SELECT fragment.fragment_id AS profile_id, fragment.created_at, unified.absorbed,
+           coalesce(unified.user_id, fragment.owner_id, fragment.reported_id) AS user_id,
+           coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
+           coalesce(unified.record_values, fragment.record_values) AS record_values
+    FROM fragment
+    LEFT JOIN view_profile AS unified
+      ON unified.dataset_id = $1 AND unified.view = 'proven' AND unified.profile_id = fragment.fragment_id
+    WHERE fragment.dataset_id = $1 AND fragment.proven_id = fragment.fragment_id
+) AS profile
+WHERE (profile.created_at, profile.profile_id) > ($2, $3) /* conditions */
 ORDER BY profile.created_at, profile.profile_id
 LIMIT $4;
 
