@@ -39,7 +39,8 @@ async def test_pages_in_both_directions_contain_every_profile_once(cds: Cds, siz
     created = [(await cds.create())["profile_id"] for _ in range(7)]
     # Profiles that were created at the same instant are ordered by their ids.
     await cds.services.database.execute(
-        "UPDATE profile SET created_at = (SELECT max(created_at) FROM profile) WHERE profile_id = ANY ($1)",
+        "UPDATE fragment SET created_at = (SELECT max(created_at) FROM fragment)"
+        " WHERE fragment_id = ANY ($1)",
         created[2:5],
     )
     forward, cursors = await all_pages(cds, size, "next_cursor")
