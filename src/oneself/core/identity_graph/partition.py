@@ -8,6 +8,7 @@ Invariants: pure. No component has two users. What counts in `own` counts in `pr
 Source: docs/concepts/trust.md, "Joins" and "Guards".
 """
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from typing import Literal
 from uuid import UUID
@@ -38,6 +39,8 @@ class Guards(msgspec.Struct, frozen=True):
     joins_protected: bool = False
     #: How many fragments without proof a component takes.
     asserted_fragments_max: int = 1000
+    #: How many joins by identifiers count that stand since one observation.
+    profiles_per_merge_max: int = 1000
 
 
 class RefusedJoin(msgspec.Struct, frozen=True):
@@ -110,6 +113,8 @@ class _Forest:
         self._guards = guards
         self._separations = tuple(separations)
         self._parts = {item.fragment_id: self._single(item) for item in fragments}
+        #: Seq → how many joins by identifiers count since then.
+        self._counts: Counter[int] = Counter()
 
     def add(self, join: Join) -> RefusedJoin | None:
         """Join two parts, unless they are one already; or say why not."""
@@ -119,6 +124,8 @@ class _Forest:
         refused = self._refusal(join, one, other)
         if refused is not None:
             return refused
+        if join.strength != JoinStrength.SAME_USER:
+            self._counts[join.since] += 1
         larger, smaller = (one, other) if len(one.members) >= len(other.members) else (other, one)
         larger.absorb(smaller)
         for member in smaller.members:
@@ -174,6 +181,8 @@ class _Forest:
         for namespace in sorted(mine.keys() & theirs.keys()):
             if mine[namespace].isdisjoint(theirs[namespace]):
                 return RefusedJoin(join, "conflicting_identity", namespace)
+        if self._counts[join.since] >= self._guards.profiles_per_merge_max:
+            return RefusedJoin(join, "limit_exceeded")
         if is_asserted and one.asserted_count + other.asserted_count > self._guards.asserted_fragments_max:
             return RefusedJoin(join, "limit_exceeded")
         return None

@@ -51,6 +51,7 @@ def graph_rules(config: Config) -> GraphRules:
         guards=Guards(
             matching=config.matching,
             separating=config.separating,
+            profiles_per_merge_max=config.limits.profiles_per_merge_max,
             priorities={match.name: match.namespace.priority for match in sources},
         ),
         reasons={name: item.reason for name in config.matching if (item := config.namespace(name))}
