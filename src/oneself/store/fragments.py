@@ -40,6 +40,8 @@ FRAGMENT_COLUMNS = (
     ("record_values", "jsonb"),
     ("updated_at", "bigint"),
     ("created_at", "bigint"),
+    ("seq", "bigint"),
+    ("active_at", "bigint"),
 )
 #: What an absorbed profile has brought into its survivor already.
 _MERGED_INTO_SURVIVOR = frozenset({"record_values", "provenance", "identities", "consents"})
@@ -55,6 +57,12 @@ def _inserted(name: str, kind: str) -> str:
 
 def _array(number: int, kind: str) -> str:
     return f"${number}::{'text' if kind == 'jsonb' else kind}[]"
+
+
+def _element(number: int, name: str, kind: str) -> str:
+    """The element of an array parameter that belongs to a fragment; the ids in $2 are sorted."""
+    element = f"({_array(number, kind)})[width_bucket(fragment_id, $2::uuid[])]"
+    return f"{name} = {element}::jsonb" if kind == "jsonb" else f"{name} = {element}"
 
 
 def _of_claim(name: str) -> str:
@@ -85,6 +93,9 @@ FRAGMENTS = {
     "fragment_values": ", ".join(_inserted(*column) for column in FRAGMENT_COLUMNS),
     "fragment_arrays": ", ".join(
         _array(number, kind) for number, (_, kind) in enumerate(FRAGMENT_COLUMNS, 2)
+    ),
+    "fragment_assignments": ", ".join(
+        _element(number, *column) for number, column in enumerate(FRAGMENT_COLUMNS[1:], 3)
     ),
     # To read an entry of the log: see tables.log.
     "entry_columns": "seq, observation_id, profile_id, kind, config_version, content::text, plan::text, "

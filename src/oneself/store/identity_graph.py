@@ -115,10 +115,15 @@ class LoadedGraph:
         """The seq of the last observation that what was read had seen."""
         return max((max(row.fragment.seq, row.updated_at) for row in self.rows.values()), default=0)
 
-    @property
-    def changed(self) -> list[Fragment]:
-        """The fragments that are new or differ from their rows."""
-        return [item for item in self.graph.fragments.values() if item is not self.before(item.fragment_id)]
+    def changed(self) -> tuple[list[Fragment], list[Fragment]]:
+        """The fragments that are new or differ from their rows; those that differ by their activity only."""
+        changed: list[Fragment] = []
+        active: list[Fragment] = []
+        for item in self.graph.fragments.values():
+            before = self.before(item.fragment_id)
+            if item is not before:
+                (active if before is not None and _is_only_active(before, item) else changed).append(item)
+        return changed, active
 
     def before(self, fragment_id: UUID) -> Fragment | None:
         """A fragment as it was read; None: it is new."""
@@ -198,10 +203,11 @@ async def save(transaction: Transaction, loaded: LoadedGraph) -> None:
         return
     await transaction.fragments.append_entries(loaded.entries)
     await loaded.save_names(transaction)
-    changed = loaded.changed
-    if not changed:
-        return
-    await _Saving(transaction, loaded, loaded.first_seq, changed).save()
+    changed, active = loaded.changed()
+    written = await _Saving(transaction, loaded, loaded.first_seq, changed).save() if changed else ()
+    advanced = [(item, loaded.rows[item.fragment_id]) for item in active if item.fragment_id not in written]
+    if not await transaction.fragments.advance(advanced):
+        raise Contended("Another request changed the same profile.")
 
 
 class _Saving:
@@ -217,7 +223,8 @@ class _Saving:
         self._values = loaded.rules.fold.values
         self._rows: dict[UUID, FragmentRow] = {}
 
-    async def save(self) -> None:
+    async def save(self) -> Collection[UUID]:
+        """Write the fragments and their views; returns the fragments that it wrote."""
         seeds = {
             item.fragment_id
             for item in self._changed.values()
@@ -233,6 +240,7 @@ class _Saving:
         await self._transaction.fragments.put_claims(self._claims())
         if not await self._transaction.fragments.put(list(self._rows.values())):
             raise Contended("Another request changed the same profile.")
+        return self._rows.keys()
 
     def _row(self, fragment: Fragment) -> FragmentRow:
         """The new row of a changed fragment; its survivors are as before, or itself."""
@@ -340,7 +348,9 @@ class _Saving:
 
     def _point(self, fragment_id: UUID, own: ViewedProfile, proven: ViewedProfile) -> None:
         """Point a fragment at its survivors."""
-        row = self._rows.get(fragment_id) or self._loaded.rows[fragment_id]
+        row = self._rows.get(fragment_id) or msgspec.structs.replace(
+            self._loaded.rows[fragment_id], fragment=self._loaded.graph.fragments[fragment_id]
+        )
         created_at = proven.created_at if proven.profile_id == fragment_id else row.fragment.began_at
         pointed = msgspec.structs.replace(
             row, own_id=own.profile_id, proven_id=proven.profile_id, created_at=created_at
@@ -460,6 +470,12 @@ def _new_items(before: Fragment | None, after: Fragment) -> list[Write | ChoiceW
     known = () if before is None else (*before.writes, *before.choices)
     found: list[Write | ChoiceWrite] = [*writes, *after.choices]
     return [item for item in found if item not in known]
+
+
+def _is_only_active(before: Fragment, after: Fragment) -> bool:
+    """Whether nothing has changed but the activity."""
+    moved = msgspec.structs.replace(before, active_at=after.active_at, seq=after.seq, record=after.record)
+    return moved == after
 
 
 def _never_active(fragment_id: UUID, seq: int) -> int:

@@ -28,8 +28,19 @@ class GraphRules(msgspec.Struct, frozen=True):
     reasons: Mapping[str, str]
 
 
+#: The name under which a configuration keeps its rules, as it keeps its cached properties.
+_CACHED = "graph_rules"
+
+
 def graph_rules(config: Config) -> GraphRules:
-    """The rules by which a configuration folds words and joins fragments."""
+    """The rules by which a configuration folds words and joins fragments, made once for each."""
+    cached: dict[str, GraphRules] = vars(config)
+    if _CACHED not in cached:
+        cached[_CACHED] = _rules_of(config)
+    return cached[_CACHED]
+
+
+def _rules_of(config: Config) -> GraphRules:
     sources = config.identifier_sources
     values = ReplayRules(
         schema=config.schema,

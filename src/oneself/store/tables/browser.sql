@@ -4,10 +4,14 @@
 -- Browsers by tracker or anonymous id.
 -- $2: namespaces
 -- $3: values
-SELECT namespace, value, present, current, every, reported_user
+-- OFFSET 0 keeps it one index look-up per browser, whatever the statistics say.
+SELECT browser.*
 FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
-JOIN browser USING (namespace, value)
-WHERE browser.dataset_id = $1;
+CROSS JOIN LATERAL (
+    SELECT namespace, value, present, current, every, reported_user FROM browser
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
+    OFFSET 0
+) AS browser;
 
 -- name: put
 -- Insert or replace browsers.

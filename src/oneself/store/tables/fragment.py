@@ -111,6 +111,18 @@ class FragmentTable(Table):
             stored += len(await self._executor.fetch(_sql.update, self._dataset_id, *columns))
         return stored == len(changed)
 
+    async def advance(self, active: Iterable[tuple[Fragment, FragmentRow]]) -> bool:
+        """Update fragments of which nothing but the activity differs from the row that was read.
+
+        False if another transaction changed one since.
+        """
+        ordered = sorted(active, key=lambda pair: pair[0].fragment_id)
+        columns = rows.columns(
+            4, ((item.fragment_id, item.seq, item.active_at, row.read_version) for item, row in ordered)
+        )
+        found = await self._executor.fetch(_sql.advance, self._dataset_id, *columns) if ordered else []
+        return len(found) == len(ordered)
+
     async def put_claims(self, claims: Iterable[tuple[Tenure, UUID, int]]) -> None:
         """Record that fragments have, or had, claims: (identifier, fragment, evidence)."""
         found = sorted(
@@ -162,19 +174,21 @@ def _columns(changed: Sequence[FragmentRow]) -> rows.Columns:
 
 def _row(row: FragmentRow) -> tuple[object, ...]:
     fragment = row.fragment
-    state = _encode_state(msgspec.structs.replace(fragment, record=EMPTY)).decode()
+    state = _encode_state(msgspec.structs.replace(fragment, record=EMPTY, active_at=0, seq=0)).decode()
     return (
         fragment.fragment_id, row.believed_id, fragment.origin,
         None if fragment.owner is None else fragment.owner.user_id,
         None if fragment.reported is None else fragment.reported.user_id,
         row.exact_key, state, row.own_id, row.proven_id, rows.encode_json(row.values), row.updated_at,
-        row.created_at,
+        row.created_at, fragment.seq, fragment.active_at,
     )  # fmt: skip
 
 
 def _read(row: Any) -> FragmentRow:
     return FragmentRow(
-        fragment=_decode_state(row["state"]),
+        fragment=msgspec.structs.replace(
+            _decode_state(row["state"]), active_at=row["active_at"], seq=row["seq"]
+        ),
         believed_id=row["believed_id"],
         own_id=row["own_id"],
         proven_id=row["proven_id"],

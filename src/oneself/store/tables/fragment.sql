@@ -5,18 +5,18 @@
 -- $2: fragment ids
 -- $3: users
 -- $4: digests of exact identifiers
+-- Three look-ups by an index each; a fragment may be found by more than one.
 SELECT {fragment_columns}
-FROM (
-    SELECT fragment_id FROM unnest($2::uuid[]) AS sought (fragment_id)
-    UNION
-    SELECT fragment_id FROM fragment
-    WHERE dataset_id = $1 AND origin = 'user' AND owner_id IS NOT NULL AND owner_id = ANY ($3::text[])
-    UNION
-    SELECT fragment_id FROM fragment
-    WHERE dataset_id = $1 AND exact_key IS NOT NULL AND exact_key = ANY ($4::bytea[])
-) AS sought
-JOIN fragment USING (fragment_id)
-WHERE fragment.dataset_id = $1;
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+UNION ALL
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND origin = 'user' AND owner_id IS NOT NULL AND owner_id = ANY ($3::text[])
+UNION ALL
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND exact_key IS NOT NULL AND exact_key = ANY ($4::bytea[]);
 
 -- name: lock
 -- Fragments by id, locked in the order of their ids.
@@ -69,7 +69,7 @@ SELECT fragment_id FROM fragment WHERE dataset_id = $1 AND believed_id = ANY ($2
 
 -- name: insert
 -- Insert fragments; returns those that are new.
--- $2 to $13: one array per column of store/fragments.py
+-- $2 to $15: one array per column of store/fragments.py
 INSERT INTO fragment (dataset_id, {fragment_names})
 SELECT $1, {fragment_values}
 FROM unnest({fragment_arrays}) AS row ({fragment_names})
@@ -78,14 +78,28 @@ RETURNING fragment_id;
 
 -- name: update
 -- Replace fragments that nobody has changed since they were read; returns these.
--- $2 to $13: one array per column of store/fragments.py
--- $14: the versions of the rows that were read
+-- $2 to $15: one array per column of store/fragments.py, in the order of the ids
+-- $16: the versions of the rows that were read
+-- Avoids a join that the planner might get wrong: width_bucket gives the array index of an id.
 UPDATE fragment
-SET ({fragment_names}) = ({fragment_values})
-FROM unnest({fragment_arrays}, $14::text[]) AS row ({fragment_names}, read_version)
-WHERE fragment.dataset_id = $1 AND fragment.fragment_id = row.fragment_id
-  AND fragment.xmin::text = row.read_version
-RETURNING fragment.fragment_id;
+SET {fragment_assignments}
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+  AND xmin::text = ($16::text[])[width_bucket(fragment_id, $2::uuid[])]
+RETURNING fragment_id;
+
+-- name: advance
+-- Update fragments of which nothing but the activity has changed, if nobody has changed them since they were
+-- read; returns these.
+-- $2: fragment ids, sorted
+-- $3: seqs of the last observations
+-- $4: last activity
+-- $5: the versions of the rows that were read
+UPDATE fragment
+SET seq = ($3::bigint[])[width_bucket(fragment_id, $2::uuid[])],
+    active_at = ($4::bigint[])[width_bucket(fragment_id, $2::uuid[])]
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+  AND xmin::text = ($5::text[])[width_bucket(fragment_id, $2::uuid[])]
+RETURNING fragment_id;
 
 -- name: put_claims
 -- Record that fragments have, or had, claims on identifiers.

@@ -8,12 +8,14 @@
 SELECT user_id, path, value, since, identifiers::text FROM verified_claim
 WHERE dataset_id = $1 AND user_id = ANY ($2::text[])
 UNION ALL
-SELECT verified_claim.user_id, verified_claim.path, verified_claim.value, since, identifiers::text
+SELECT verified.user_id, verified.path, verified.value, verified.since, verified.identifiers
 FROM unnest($3::text[], $4::text[]) AS sought (path, value)
-JOIN verified_claim
-  ON verified_claim.path = string_to_array(sought.path, E'\x1f')
-  AND lower(verified_claim.value) = lower(sought.value)
-WHERE dataset_id = $1 AND user_id <> ALL ($2::text[]);
+CROSS JOIN LATERAL (
+    SELECT user_id, path, value, since, identifiers::text FROM verified_claim
+    WHERE dataset_id = $1 AND path = string_to_array(sought.path, E'\x1f') AND lower(value) = lower(sought.value)
+      AND user_id <> ALL ($2::text[])
+    OFFSET 0
+) AS verified;
 
 -- name: put
 -- Insert or replace verified claims.
@@ -42,10 +44,13 @@ WHERE dataset_id = $1 AND verified_claim.user_id = row.user_id
 -- When identifiers changed hands.
 -- $2: namespaces
 -- $3: values
-SELECT namespace, value, transferred_at
+SELECT transfer.*
 FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
-JOIN identifier_transfer USING (namespace, value)
-WHERE identifier_transfer.dataset_id = $1;
+CROSS JOIN LATERAL (
+    SELECT namespace, value, transferred_at FROM identifier_transfer
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
+    OFFSET 0
+) AS transfer;
 
 -- name: put_transfers
 -- Record when identifiers changed hands.

@@ -13,7 +13,7 @@ CREATE TABLE fragment (
     reported_id         text,
     -- A digest of who said exactly which identifiers; null: it does not belong to a set of identifiers.
     exact_key           bytea,
-    -- Claims, writes, choices and whatever else the fold keeps.
+    -- Claims, writes, choices and whatever else the fold keeps, but for `seq` and `active_at`.
     state               jsonb     NOT NULL,
     -- The fragments that head the profiles which it belongs to in the two views.
     own_id              uuid      NOT NULL,
@@ -23,6 +23,10 @@ CREATE TABLE fragment (
     updated_at          bigint    NOT NULL,
     -- When the profile in the view `proven` was created, if this fragment heads it; else the fragment itself.
     created_at          bigint    NOT NULL,
+    -- Its last observation.
+    seq                 bigint    NOT NULL,
+    -- In µs since 1970; 0: never.
+    active_at           bigint    NOT NULL,
     CONSTRAINT fragment_key PRIMARY KEY (dataset_id, fragment_id)
 ) WITH (fillfactor = 80);
 
