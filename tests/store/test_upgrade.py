@@ -132,6 +132,7 @@ def test_every_answer_is_the_same_as_before(upgraded: Upgraded, number: int) -> 
     for dataset in body.get("datasets", ()) if isinstance(body, dict) else ():
         # The setting is new; what it says is what earlier versions did.
         assert dataset.pop("channel_identity_conflict") == "replace"
+        assert dataset.pop("default_view") == "proven"
     assert (status, body) == (before["status"], before["body"])
 
 

@@ -65,6 +65,15 @@ ChannelConflict = Annotated[
         "people. replace: the newer value replaces the other.",
     ),
 ]
+DefaultView = Annotated[
+    str | None,
+    typer.Option(
+        "--default-view",
+        metavar="own|proven|all",
+        help="What applications read that name no view: what its owner is proven to have, what servers have "
+        "proven (default in the dataset `default`), or all that is believed (default of other new datasets).",
+    ),
+]
 Visit = Annotated[
     int | None,
     typer.Option(
@@ -128,6 +137,7 @@ def create(
     identity_trust: Trust = None,
     merged_anonymous: Merged = None,
     channel_identity_conflict: ChannelConflict = None,
+    default_view: DefaultView = None,
     visit_timeout_millis: Visit = None,
     remember_me: Remember = None,
     remember_me_millis: RememberFor = None,
@@ -143,8 +153,8 @@ def create(
 
     async def act(services: Services) -> dict[str, Any]:
         settings = _settings(
-            label, identity_trust, merged_anonymous, channel_identity_conflict, visit_timeout_millis,
-            remember_me, remember_me_millis, allowed_origin,
+            label, identity_trust, merged_anonymous, channel_identity_conflict, default_view,
+            visit_timeout_millis, remember_me, remember_me_millis, allowed_origin,
         )  # fmt: skip
         settings |= {"pipeline_identity_resolution": False} if legacy else {}
         dataset_ref = await dataset_ref_of(services, org)
@@ -172,6 +182,7 @@ def change(
     identity_trust: Trust = None,
     merged_anonymous: Merged = None,
     channel_identity_conflict: ChannelConflict = None,
+    default_view: DefaultView = None,
     visit_timeout_millis: Visit = None,
     remember_me: Remember = None,
     remember_me_millis: RememberFor = None,
@@ -195,8 +206,8 @@ def change(
 
     async def act(services: Services) -> dict[str, Any]:
         settings = _settings(
-            label, identity_trust, merged_anonymous, channel_identity_conflict, visit_timeout_millis,
-            remember_me, remember_me_millis, allowed_origin,
+            label, identity_trust, merged_anonymous, channel_identity_conflict, default_view,
+            visit_timeout_millis, remember_me, remember_me_millis, allowed_origin,
         )  # fmt: skip
         attributes = _attributes(user_attribute, drop_user_attribute)
         dataset_ref = await dataset_ref_of(services, org)
@@ -333,6 +344,7 @@ def _settings(
     identity_trust: str | None,
     merged_anonymous: str | None,
     channel_identity_conflict: str | None,
+    default_view: str | None,
     visit_timeout_millis: int | None,
     remember_me: bool | None,
     remember_me_millis: int | None,
@@ -344,6 +356,7 @@ def _settings(
         "identity_trust": identity_trust,
         "merged_anonymous": merged_anonymous,
         "channel_identity_conflict": channel_identity_conflict,
+        "default_view": default_view,
         "visit_timeout_millis": visit_timeout_millis,
         "enable_remember_me_user_ids": remember_me,
         "remember_me_user_ids_millis": remember_me_millis,

@@ -22,6 +22,7 @@ from oneself.service.schema.user_attributes import UserAttribute, read_changes
 Trust = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["identity_trust"])})]
 Merged = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["merged_anonymous"])})]
 Conflict = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["channel_identity_conflict"])})]
+DefaultView = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["default_view"])})]
 
 
 class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -36,6 +37,7 @@ class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
     identity_trust: Trust | None = None
     merged_anonymous: Merged | None = None
     channel_identity_conflict: Conflict | None = None
+    default_view: DefaultView | None = None
     visit_timeout_millis: int | None = None
     enable_remember_me_user_ids: bool | None = None
     remember_me_user_ids_millis: int | None = None
@@ -66,6 +68,7 @@ class DatasetDocument(Struct, frozen=True):
     identity_trust: Trust
     merged_anonymous: Merged
     channel_identity_conflict: Conflict
+    default_view: DefaultView
     visit_timeout_millis: int
     enable_remember_me_user_ids: bool
     remember_me_user_ids_millis: int

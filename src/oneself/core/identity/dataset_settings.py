@@ -28,6 +28,8 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     merged_anonymous: Literal["follow", "fresh"] = "follow"
     #: Whether two values of what `user.id` stands for are two people, or the newer one replaces the other.
     channel_identity_conflict: Literal["keep_apart", "replace"] = "replace"
+    #: What an application that names no view reads (docs/concepts/trust.md, "Views").
+    default_view: Literal["own", "proven", "all"] = "proven"
     #: The longest pause within a visit, in ms.
     visit_timeout_ms: int = msgspec.field(default=30 * 60 * 1000, name="visit_timeout_millis")
     #: Whether a persisted token is valid beyond its visit.
@@ -55,5 +57,7 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NEW_DATASET = DatasetSettings(
-    channel_identity_conflict="keep_apart", comparison=COMPARISON_SINCE_PLACEHOLDERS
+    channel_identity_conflict="keep_apart", default_view="all", comparison=COMPARISON_SINCE_PLACEHOLDERS
 )
+#: The settings of an organisation's dataset `default`, in which persons read their own profiles.
+NEW_DEFAULT_DATASET = msgspec.structs.replace(NEW_DATASET, default_view="proven")

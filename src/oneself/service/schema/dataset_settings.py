@@ -21,6 +21,7 @@ FIELDS = (
     "identity_trust",
     "merged_anonymous",
     "channel_identity_conflict",
+    "default_view",
     "visit_timeout_millis",
     "enable_remember_me_user_ids",
     "remember_me_user_ids_millis",
@@ -41,7 +42,7 @@ ORIGINS_MAX = 100
 _HINTS = get_type_hints(DatasetSettings)
 CHOICES = {
     name: get_args(_HINTS[name])
-    for name in ("identity_trust", "merged_anonymous", "channel_identity_conflict")
+    for name in ("identity_trust", "merged_anonymous", "channel_identity_conflict", "default_view")
 }
 OWN_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(

@@ -14,7 +14,7 @@ import msgspec
 
 from oneself.core.config.changes import PutAttributes, PutDatasetSettings, PutSettings
 from oneself.core.config.configuration import Config
-from oneself.core.identity.dataset_settings import NEW_DATASET
+from oneself.core.identity.dataset_settings import NEW_DEFAULT_DATASET
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, READ_ONLY, READ_WRITE, Attribute
 from oneself.errors import Conflict
 from oneself.service.configuration import Configurations
@@ -141,7 +141,7 @@ PROVIDER_ONLY = frozenset({f"{IDENTITY_ATTRIBUTES}.userid"})
 
 def _first_settings(config: Config) -> PutDatasetSettings | None:
     """The settings of a new dataset; None if it is not new."""
-    return PutDatasetSettings(NEW_DATASET) if config.version == 0 else None
+    return PutDatasetSettings(NEW_DEFAULT_DATASET) if config.version == 0 else None
 
 
 def _missing_attributes(config: Config) -> PutAttributes | None:
