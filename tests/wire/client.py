@@ -40,6 +40,7 @@ PERMISSIONS = frozenset(
         "consent_category_update",
         "consent_category_delete",
         "privacy_export",
+        "profile_view_all",
     )
 )
 

@@ -205,7 +205,7 @@ async def patch_me(request: AnyRequest) -> Profile:
     if view is None:
         sentence = "Missing 'sub' in token" if call.user_id is None else "Profile not found for token subject"
         raise line(401, sentence)
-    seen: View = "own" if call.user_id is not None else "proven"
+    seen = call.requested_view(None)
     return respond(await _patch(call, request, str(view.profile.profile_id), document, seen))
 
 
@@ -263,7 +263,9 @@ async def _create(
         headers = (("Location", url), _cookie(call, request, tracker))
         return full_profile(call, made, status=201, tracker=tracker, headers=headers)
 
-    options = await decode_request_options(request, render, tracker=key_tracker, view="proven")
+    options = await decode_request_options(
+        request, render, tracker=key_tracker, view=call.requested_view(None)
+    )
     try:
         made = await call.services.profiles.profiles.create(
             call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=options

@@ -77,19 +77,21 @@ class RequestContext(msgspec.Struct, frozen=True):
     def requested_view(self, text: str | None) -> View:
         """The view that a request asks for. `text`: its parameter `view`.
 
-        A person reads what they own. An application that names no view reads what is proven.
-        Raises WireError: 400 for an unknown view, 403 for one that the caller may not read.
+        A person reads what they own. An application that names no view reads the default one of the dataset,
+        as far as it may. Raises WireError: 400 for an unknown view, 403 for one that the caller may not read.
         """
         if text is not None and text not in VIEWS:
             raise wire_error(INVALID_REQUEST, "view must be own, proven or all.")
-        is_application = self.caller.reach.is_everything
-        view: View = text or ("proven" if is_application else "own")
-        may_read_all = is_application and self.caller.holds(PREFIX + "profile_view_all")
-        if not is_application and view != "own":
-            raise forbidden("A person reads what they own: view=own.")
-        if view == "all" and not may_read_all:
+        named = next((view for view in VIEWS if view == text), None)
+        if not self.caller.reach.is_everything:
+            if named not in (None, "own"):
+                raise forbidden("A person reads what they own: view=own.")
+            return "own"
+        may_read_all = self.caller.holds(PREFIX + "profile_view_all")
+        if named == "all" and not may_read_all:
             raise forbidden(f"view=all needs the permission {PREFIX}profile_view_all.")
-        return view
+        view = named or self.config.dataset.default_view
+        return "proven" if view == "all" and not may_read_all else view
 
     async def find_profile(self, profile_id: UUID | None, view: View) -> ProfileView | None:
         """The profile with this id in a view, if the caller reaches it; any other is unknown to them."""

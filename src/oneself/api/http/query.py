@@ -7,7 +7,7 @@ ONLY_TRUE = "Only `true` has an effect."
 #: The description of the parameter that names a view.
 VIEW_PARAMETER = (
     "`own`, `proven` or `all`: what the owner owns, what is proven, or what the business believes. "
-    "Applications read `proven` unless they name one; `all` needs `profile_view_all`. A person reads `own`."
+    "By default the `default_view` of the dataset; `all` needs `profile_view_all`. A person reads `own`."
 )
 
 
