@@ -1,0 +1,69 @@
+"""How the statements of the identity graph read and write: by an index, with every key in its condition."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from oneself.store.database import Database
+from oneself.store.queries import Queries
+
+ID = UUID(int=1)
+NAMES = (["emailAddress"], ["ann@acme.example"])
+#: A dataset in which one address is asserted of every browser.
+FILL = """
+INSERT INTO fragment (dataset_id, fragment_id, believed_id, origin, owner_id, exact_key, state, own_id,
+                      proven_id, record_values, updated_at, created_at, seq, active_at)
+SELECT 1, id, id, CASE WHEN n % 2 = 0 THEN 'user' ELSE 'server' END, CASE WHEN n % 2 = 0 THEN 'u-' || n END,
+       CASE WHEN n % 2 = 1 THEN n::text::bytea END, '{}', id, id, '{}', n, n, n, n
+FROM generate_series(1, 3000) AS n, LATERAL (SELECT lpad(to_hex(n), 32, '0')::uuid AS id) AS made;
+INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level)
+SELECT 1, 'emailAddress', 'ann@acme.example', 0, fragment_id, 0 FROM fragment WHERE dataset_id = 1;
+INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level)
+SELECT 1, 'emailAddress', fragment_id::text, 0, fragment_id, 1 FROM fragment WHERE dataset_id = 1;
+INSERT INTO fragment_entry (dataset_id, fragment_id, seq) SELECT 1, fragment_id, seq FROM fragment;
+INSERT INTO browser (dataset_id, namespace, value, present, every)
+SELECT 1, 'tracker', fragment_id::text, ARRAY[fragment_id], ARRAY[fragment_id] FROM fragment;
+INSERT INTO identifier_transfer SELECT 1, 'emailAddress', fragment_id::text, ARRAY[seq] FROM fragment;
+INSERT INTO verified_claim
+SELECT 1, fragment_id::text, ARRAY['emailAddress'], fragment_id::text, 1, '[]' FROM fragment;
+INSERT INTO view_profile
+SELECT 1, 'own', fragment_id, NULL, 1, 1, '{}', '{}', '{}', '[]' FROM fragment;
+ANALYZE fragment, fragment_claim, fragment_entry, browser, identifier_transfer, verified_claim, view_profile;
+"""
+#: Table, statement, parameters, the index, what its condition contains.
+STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
+    ("browser", "find", NAMES, "browser_key", "value"),
+    ("fragment", "find", ([ID], [], []), "fragment_key", "fragment_id"),
+    ("fragment", "find", ([], ["u-1"], []), "fragment_of_user", "owner_id"),
+    ("fragment", "find", ([], [], [b"digest"]), "fragment_exact", "exact_key"),
+    ("fragment", "lock", ([ID],), "fragment_key", "fragment_id"),
+    ("fragment", "advance", ([ID], [1], [1], ["1"]), "fragment_key", "fragment_id"),
+    ("fragment", "find_claimants", NAMES, "fragment_claim_key", "value"),
+    ("fragment", "find_proven_claimants", NAMES, "fragment_claim_proven", "value"),
+    ("fragment", "find_activity", ([ID], [1]), "fragment_entry_key", "fragment_id"),
+    ("verified_claim", "find", (["u-1"], *NAMES), "verified_claim_by_value", "value"),
+    ("verified_claim", "find_transfers", NAMES, "identifier_transfer_key", "value"),
+    ("view_profile", "find", ("own", [ID]), "view_profile_key", "profile_id"),
+]
+
+
+@pytest.mark.parametrize(("table", "name", "parameters", "index", "key"), STATEMENTS)
+async def test_a_statement_reads_by_every_key_of_an_index(
+    database: Database, table: str, name: str, parameters: tuple[Any, ...], index: str, key: str
+) -> None:
+    async with database.connection() as connection:
+        filling = connection.transaction()
+        await filling.start()
+        try:
+            await connection.execute(FILL)
+            found = await connection.fetch("EXPLAIN " + getattr(Queries(table), name), 1, *parameters)
+        finally:
+            await filling.rollback()
+    plan = [row[0] for row in found]
+    assert not any("Seq Scan" in line for line in plan), "\n".join(plan)
+    at = next((number for number, line in enumerate(plan) if index in line), None)
+    assert at is not None, "\n".join(plan)
+    assert key in plan[at + 1].split("Index Cond:")[1], "\n".join(plan)
