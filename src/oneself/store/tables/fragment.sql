@@ -28,16 +28,33 @@ ORDER BY fragment_id
 FOR NO KEY UPDATE;
 
 -- name: find_claimants
--- Up to twenty fragments for each identifier that ever had a claim on it, those with the best evidence first.
+-- Up to twenty fragments of which a server or a provider said an identifier, those with the best evidence
+-- first, and up to twenty that ever had a claim on it.
 -- $2: namespaces
 -- $3: values
+-- Two index scans, one of proven claims alone (OFFSET 0) and one that ends at LIMIT: an identifier that many
+-- browsers assert does not slow it.
 SELECT claim.fragment_id
 FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
 CROSS JOIN LATERAL (
-    SELECT fragment_id FROM fragment_claim
-    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
-    ORDER BY level DESC, fragment_id
-    LIMIT 20
+    (
+        SELECT fragment_id FROM (
+            SELECT fragment_id, value, level FROM fragment_claim
+            WHERE dataset_id = $1 AND namespace = sought.namespace AND lower(value) = lower(sought.value)
+              AND level > 0
+            OFFSET 0
+        ) AS proven
+        WHERE value = sought.value
+        ORDER BY level DESC, fragment_id
+        LIMIT 20
+    )
+    UNION ALL
+    (
+        SELECT fragment_id FROM fragment_claim
+        WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
+        ORDER BY tenure, fragment_id
+        LIMIT 20
+    )
 ) AS claim;
 
 -- name: find_proven_claimants
