@@ -215,7 +215,7 @@ async def _own_profile(call: RequestContext, request: AnyRequest) -> StoredRespo
     if view is None:
         raise forbidden(PERSON_CREATES_NONE)
     if (tracker := tracker_in(request)) is not None:
-        found = await call.services.profiles.profiles.find_brought(call.dataset_ref, tracker)
+        found = await call.services.profiles.profiles.find_tracker_view(call.dataset_ref, tracker)
         if found is not None and call.caller.reach.covers(found.survivor.user_id):
             return full_profile(call, found, tracker=tracker, headers=(_cookie(call, request, tracker),))
     return full_profile(call, view)
@@ -241,7 +241,7 @@ async def _known_browser(
     tracker = tracker_in(request)
     if tracker is None or await _was_answered(call, idempotency_key(request, key_tracker)):
         return None
-    view = await call.services.profiles.profiles.find_brought(call.dataset_ref, tracker)
+    view = await call.services.profiles.profiles.find_tracker_view(call.dataset_ref, tracker)
     if view is None:
         return None
     return full_profile(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
@@ -335,7 +335,7 @@ async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | N
         return await profiles.find_own(call.dataset_ref, call.user_id)
     if tracker is None or not call.caller.reach.is_everything:
         return None
-    return await profiles.find_brought(call.dataset_ref, tracker)
+    return await profiles.find_tracker_view(call.dataset_ref, tracker)
 
 
 def _user_id(document: Object) -> str | None:

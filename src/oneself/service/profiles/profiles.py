@@ -280,7 +280,7 @@ class Profiles:
         config = await self._configurations.current(dataset_ref.dataset_id)
         return _viewed(await read_own(self._tables(dataset_ref), user_id, config), config)
 
-    async def find_brought(self, dataset_ref: DatasetRef, tracker: str) -> ProfileView | None:
+    async def find_tracker_view(self, dataset_ref: DatasetRef, tracker: str) -> ProfileView | None:
         """What whoever brings a tracker may read; None if it leads nowhere."""
         config = await self._configurations.current(dataset_ref.dataset_id)
         return _viewed(await read_by_tracker(self._tables(dataset_ref), tracker, config), config)

@@ -1,0 +1,94 @@
+"""Random histories: the tables of the identity graph equal the fold of the log, in any batches."""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+
+from oneself.service.log.verify import verify
+from oneself.store.database import Database
+from scenarios.histories import History, histories
+from scenarios.on_service import Service
+from scenarios.play import Numbered, new_id
+from scenarios.rendering import render_history
+from scenarios.translate import observation
+from support import databases
+from support.stored_views import ReadProfiles, folded_profiles, stored_profiles
+
+pytestmark = pytest.mark.postgres
+QUICK = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+DATASETS = count(20_000)
+
+
+async def play_one_by_one(database: Database, history: History) -> int:
+    """Run the history on a new dataset, one step in each batch. Returns the dataset."""
+    note(render_history(history.setup, history.steps))
+    service, names = Service(database, next(DATASETS)), Numbered()
+    await service.begin(history.setup)
+    for number, step in enumerate(history.steps):
+        names.learn(await service.act(step, names.addressed(step), new_id("graph", number)))
+    return service.dataset_id
+
+
+async def play_together(database: Database, history: History) -> int:
+    """Run the history on a new dataset, all steps at once. Returns the dataset."""
+    note(render_history(history.setup, history.steps))
+    service = Service(database, next(DATASETS))
+    await service.begin(history.setup)
+    names = {f"P{number}": new_id("graph", number - 1) for number in range(1, 7)}
+    steps = enumerate(history.steps)
+    observations = [
+        observation(step, names.get(step.profile or ""), new_id("graph", number)) for number, step in steps
+    ]
+    await asyncio.gather(*(service.submit(item) for item in observations))
+    return service.dataset_id
+
+
+async def assert_equals_the_fold(database: Database, dataset_id: int) -> None:
+    expected, rules = await folded_profiles(database, dataset_id)
+    stored = await stored_profiles(database, dataset_id, rules)
+    assert stored == expected
+    assert_own_within_proven(stored)
+    report = await verify(database, lambda done, total: None)
+    assert report.difference is None, report.difference
+
+
+def assert_own_within_proven(profiles: ReadProfiles) -> None:
+    """Who is with whom in `own` is so in `proven`, and where both know a user, it is the same one."""
+    proven_of: dict[object, object] = {}
+    for (view, fragment_id), own in profiles.items():
+        if view == "own":
+            proven = profiles["proven", fragment_id]
+            assert proven_of.setdefault(own.profile_id, proven.profile_id) == proven.profile_id
+            assert own.user_id in (None, proven.user_id)
+
+
+@QUICK
+@given(history=histories(steps_max=16))
+async def test_the_tables_equal_the_fold(database: Database, history: History) -> None:
+    await databases.empty(database)
+    await assert_equals_the_fold(database, await play_one_by_one(database, history))
+
+
+@QUICK
+@given(history=histories(steps_max=16))
+async def test_the_tables_equal_the_fold_in_batches(database: Database, history: History) -> None:
+    await databases.empty(database)
+    await assert_equals_the_fold(database, await play_together(database, history))
+
+
+@pytest.mark.soak
+@settings(QUICK, max_examples=500)
+@given(history=histories(steps_max=40))
+async def test_long_histories_equal_the_fold(database: Database, history: History) -> None:
+    await databases.empty(database)
+    await assert_equals_the_fold(database, await play_one_by_one(database, history))
+    await databases.empty(database)
+    await assert_equals_the_fold(database, await play_together(database, history))
