@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,7 +19,7 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.store.database import Database
-from oneself.store.identity_graph import LoadedGraph
+from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.log import BEGINNING
 from oneself.store.tables.view_profile import ViewRow
@@ -82,7 +83,7 @@ async def folded_profiles(database: Database, dataset_id: int) -> tuple[ReadProf
         ),
     )
     read = {
-        (view, fragment_id): _viewed(views.of(view, fragment_id))
+        (view, fragment_id): _viewed(views.of(view, fragment_id), rules.reasons)
         for view in VIEWS
         for fragment_id in loaded.graph.fragments
     }
@@ -135,7 +136,7 @@ def _joined(row: ViewRow) -> ReadProfile:
     )
 
 
-def _viewed(profile: ViewedProfile) -> ReadProfile:
+def _viewed(profile: ViewedProfile, reasons: Mapping[str, str]) -> ReadProfile:
     return ReadProfile(
         profile.profile_id,
         profile.user_id,
@@ -143,5 +144,8 @@ def _viewed(profile: ViewedProfile) -> ReadProfile:
         profile.version,
         profile.record.values,
         dict(profile.choices),
-        profile.absorbed,
+        tuple(
+            msgspec.structs.replace(part, reason=reasons.get(part.reason, part.reason))
+            for part in profile.absorbed
+        ),
     )

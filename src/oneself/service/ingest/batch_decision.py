@@ -34,7 +34,7 @@ from oneself.service.ingest.submission import (
     Submission,
 )
 from oneself.store import identity_graph, working_set
-from oneself.store.identity_graph import LoadedGraph
+from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import NewEntry
 from oneself.store.transaction import Transaction

@@ -26,6 +26,7 @@ from oneself.core.resolution.evidence import extract_evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.errors import Contended
 from oneself.store import identity_graph
+from oneself.store.loaded_graph import proven_identifiers_of, users_of
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Transaction
 
@@ -45,7 +46,7 @@ class GraphPart(msgspec.Struct, frozen=True):
     @property
     def users(self) -> set[str]:
         """Its users."""
-        return {user for row in self.rows.values() for user in identity_graph.users_of(row.fragment)}
+        return {user for row in self.rows.values() for user in users_of(row.fragment)}
 
     @property
     def identifiers(self) -> set[Identifier]:
@@ -89,7 +90,7 @@ async def _around(transaction: Transaction, seeds: set[UUID]) -> dict[UUID, Frag
         browsers = await transaction.browsers.find(part.devices)
         frontier = {item for browser in browsers.values() for item in browser.every}
         frontier |= await fragments.find_of_users(part.users)
-        proven = (identity_graph.proven_identifiers_of(row.fragment) for row in rows.values())
+        proven = (proven_identifiers_of(row.fragment) for row in rows.values())
         frontier |= await fragments.find_proven_claimants({item for named in proven for item in named})
         frontier -= found.keys()
     return found

@@ -12,7 +12,8 @@ SELECT verified.user_id, verified.path, verified.value, verified.since, verified
 FROM unnest($3::text[], $4::text[]) AS sought (path, value)
 CROSS JOIN LATERAL (
     SELECT user_id, path, value, since, identifiers::text FROM verified_claim
-    WHERE dataset_id = $1 AND path = string_to_array(sought.path, E'\x1f') AND lower(value) = lower(sought.value)
+    WHERE dataset_id = $1 AND path = string_to_array(sought.path, E'\x1f')
+      AND lower(value) = lower(sought.value)
       AND user_id <> ALL ($2::text[])
     OFFSET 0
 ) AS verified;

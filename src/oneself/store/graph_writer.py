@@ -1,0 +1,287 @@
+"""Write the fragments that a batch has changed, and the views that they belong to.
+
+Invariants: what is written was read in this transaction, and nobody has changed it since; else Contended is
+raised. Who is with whom is computed again only around fragments whose proven evidence changed, with all their
+neighbours locked. A write that changes no evidence is one more step of the replay of its views.
+
+Source: docs/concepts/trust.md, "Views"; docs/decisions/0021-views-beside-the-believed-state.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.choices import choose
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Tenure, Write
+from oneself.core.identity_graph.joins import View, user_in
+from oneself.core.identity_graph.replay import AbsorbedPart, Part, ReplayRules, replay, with_value
+from oneself.core.identity_graph.views import ViewedProfile, Views
+from oneself.errors import Contended
+from oneself.store.loaded_graph import LoadedGraph, exact_digest, proven_identifiers_of, users_of
+from oneself.store.tables.fragment import FragmentRow
+from oneself.store.tables.view_profile import ViewRow
+from oneself.store.transaction import Transaction
+
+#: The views that are stored.
+STORED_VIEWS: tuple[View, ...] = ("own", "proven")
+
+
+class GraphWriter:
+    """The fragments and views of one batch while they are written."""
+
+    def __init__(
+        self, transaction: Transaction, loaded: LoadedGraph, first_seq: int, changed: list[Fragment]
+    ) -> None:
+        self._transaction = transaction
+        self._loaded = loaded
+        self._first_seq = first_seq
+        self._changed = {item.fragment_id: item for item in changed}
+        self._values = loaded.rules.fold.values
+        self._rows: dict[UUID, FragmentRow] = {}
+
+    async def save(self) -> Collection[UUID]:
+        """Write the fragments and their views; returns the fragments that it wrote."""
+        seeds = {
+            item.fragment_id
+            for item in self._changed.values()
+            if _evidence(item) != _evidence(self._loaded.before(item.fragment_id))
+        }
+        around = await self._lock_neighbourhood(seeds) if seeds else set[UUID]()
+        for fragment in self._changed.values():
+            self._rows[fragment.fragment_id] = self._row(fragment)
+        if around:
+            await self._put_views(around)
+        await self._advance_views([item for item in self._changed.values() if item.fragment_id not in around])
+        await self._transaction.fragments.delete_claims(self._dropped_claims())
+        await self._transaction.fragments.put_claims(self._claims())
+        if not await self._transaction.fragments.put(list(self._rows.values())):
+            raise Contended("Another request changed the same profile.")
+        return self._rows.keys()
+
+    def _row(self, fragment: Fragment) -> FragmentRow:
+        """The new row of a changed fragment; its survivors are as before, or itself."""
+        fragment_id, before = fragment.fragment_id, self._loaded.rows.get(fragment.fragment_id)
+        if before is not None and not _visible_changes(before.fragment, fragment):
+            return msgspec.structs.replace(before, fragment=fragment)
+        alone = replay((fragment,), (), "proven", self._values, _never_active)
+        return FragmentRow(
+            fragment=fragment,
+            believed_id=self._loaded.believed[fragment_id],
+            own_id=fragment_id if before is None else before.own_id,
+            proven_id=fragment_id if before is None else before.proven_id,
+            values=alone.record.values,
+            updated_at=alone.version,
+            created_at=fragment.began_at if before is None else before.created_at,
+            exact_key=self._exact_key(fragment_id) if before is None else before.exact_key,
+            read_version=None if before is None else before.read_version,
+        )
+
+    def _exact_key(self, fragment_id: UUID) -> bytes | None:
+        found = (key for key, known in self._loaded.graph.exact.items() if known == fragment_id)
+        key = next(found, None)
+        return None if key is None else exact_digest(key)
+
+    def _claims(self) -> Iterable[tuple[Tenure, UUID, int]]:
+        for fragment in self._changed.values():
+            before = self._loaded.before(fragment.fragment_id)
+            known = {} if before is None else _levels(before)
+            for tenure, level in _levels(fragment).items():
+                if known.get(tenure) != level:
+                    yield tenure, fragment.fragment_id, level
+
+    def _dropped_claims(self) -> Iterable[tuple[Tenure, UUID]]:
+        for fragment in self._changed.values():
+            before = self._loaded.before(fragment.fragment_id)
+            for tenure in () if before is None else _levels(before).keys() - _levels(fragment).keys():
+                yield tenure, fragment.fragment_id
+
+    async def _lock_neighbourhood(self, seeds: set[UUID]) -> set[UUID]:
+        """Lock every fragment that a proven identifier or a user ties to some, directly or not."""
+        fragments, loaded = self._transaction.fragments, self._loaded
+        around: set[UUID] = set()
+        frontier = set(seeds)
+        while frontier:
+            locked = await fragments.lock(frontier)
+            self._check_unmoved(locked)
+            loaded.add(locked)
+            around |= frontier & loaded.graph.fragments.keys()
+            items = [loaded.graph.fragments[item] for item in frontier if item in loaded.graph.fragments]
+            identifiers = {item for fragment in items for item in proven_identifiers_of(fragment)}
+            users = {user for fragment in items for user in users_of(fragment)}
+            frontier = await fragments.find_proven_claimants(identifiers)
+            frontier |= await fragments.find_of_users(users)
+            frontier |= self._changed_neighbours(identifiers, users)
+            frontier -= around
+        return around
+
+    def _changed_neighbours(self, identifiers: set[Identifier], users: set[str]) -> set[UUID]:
+        """The neighbours by what this batch has changed and not written yet."""
+        return {
+            item.fragment_id
+            for item in self._changed.values()
+            if not users.isdisjoint(users_of(item)) or not identifiers.isdisjoint(proven_identifiers_of(item))
+        }
+
+    def _check_unmoved(self, locked: list[FragmentRow]) -> None:
+        """Raise Contended if a fragment changed since it was read, or after this batch began."""
+        for row in locked:
+            read = self._loaded.rows.get(row.fragment.fragment_id)
+            is_moved = read is not None and read.read_version != row.read_version
+            if is_moved or max(row.fragment.seq, row.updated_at) >= self._first_seq:
+                raise Contended("Another request changed the same profile.")
+
+    async def _put_views(self, around: set[UUID]) -> None:
+        """Compute who is with whom, and what they amount to, among fragments that nothing ties to others."""
+        profiles = await self._view(around)
+        stored = [self._loaded.rows[item] for item in around if item in self._loaded.rows]
+        former: set[tuple[View, UUID]] = {("own", row.own_id) for row in stored}
+        former |= {("proven", row.proven_id) for row in stored}
+        new: dict[tuple[View, UUID], ViewedProfile] = {
+            (view, profile.profile_id): profile for (view, _), profile in profiles.items()
+        }
+        several = {key: item for key, item in new.items() if len(item.members) > 1}
+        before = await self._transaction.view_profiles.lock(former)
+        await self._transaction.view_profiles.delete(former - several.keys())
+        reasons = _Reasons(self._loaded.rules.reasons, before)
+        await self._transaction.view_profiles.put([_view_row(item, reasons) for item in several.values()])
+        for fragment_id in around:
+            self._point(fragment_id, profiles["own", fragment_id], profiles["proven", fragment_id])
+
+    async def _view(self, around: set[UUID]) -> dict[tuple[View, UUID], ViewedProfile]:
+        graph, rules = self._loaded.graph, self._loaded.rules
+        members = [graph.fragments[item] for item in around]
+        plain = Views(graph, members, rules.guards, rules.fold.values, _never_active)
+        asked = {
+            (member, join.since)
+            for view in STORED_VIEWS
+            for component in set(plain.partition(view).components.values())
+            for join in component.joins
+            for member in component.members
+        }
+        activity = await self._transaction.fragments.find_activity(asked) if asked else {}
+        views = Views(graph, members, rules.guards, rules.fold.values, lambda *key: activity.get(key, 0))
+        return {(view, item): views.of(view, item) for view in STORED_VIEWS for item in around}
+
+    def _point(self, fragment_id: UUID, own: ViewedProfile, proven: ViewedProfile) -> None:
+        """Point a fragment at its survivors."""
+        row = self._rows.get(fragment_id) or msgspec.structs.replace(
+            self._loaded.rows[fragment_id], fragment=self._loaded.graph.fragments[fragment_id]
+        )
+        created_at = proven.created_at if proven.profile_id == fragment_id else row.fragment.began_at
+        pointed = msgspec.structs.replace(
+            row, own_id=own.profile_id, proven_id=proven.profile_id, created_at=created_at
+        )
+        if pointed != row or fragment_id in self._rows:
+            self._rows[fragment_id] = pointed
+
+    async def _advance_views(self, plain: list[Fragment]) -> None:
+        """Write new values and choices into the views of fragments whose evidence is as before."""
+        moved = {
+            item.fragment_id: item
+            for item in plain
+            if (before := self._loaded.before(item.fragment_id)) and _visible_changes(before, item)
+        }
+        keys: set[tuple[View, UUID]] = set()
+        for fragment_id in moved:
+            row = self._loaded.rows[fragment_id]
+            keys |= {("own", row.own_id), ("proven", row.proven_id)}
+        advanced = []
+        for stored in await self._transaction.view_profiles.lock(keys):
+            if stored.updated_at >= self._first_seq:
+                raise Contended("Another request changed the same profile.")
+            members = [item for item in moved.values() if self._is_in(item.fragment_id, stored)]
+            advanced.append(self._advanced(stored, members))
+        await self._transaction.view_profiles.put(advanced)
+
+    def _is_in(self, fragment_id: UUID, stored: ViewRow) -> bool:
+        row = self._loaded.rows[fragment_id]
+        return stored.profile_id == (row.own_id if stored.view == "own" else row.proven_id)
+
+    def _advanced(self, stored: ViewRow, members: list[Fragment]) -> ViewRow:
+        new = [
+            (item, fragment)
+            for fragment in members
+            for item in _new_items(self._loaded.before(fragment.fragment_id), fragment)
+        ]
+        part = Part(stored.profile_id, stored.record, stored.choices, stored.absorbed, stored.updated_at)
+        for item, fragment in sorted(new, key=lambda pair: (pair[0].seq, pair[1].fragment_id)):
+            part = _with_item(part, item, fragment, stored.view, self._values)
+        return msgspec.structs.replace(
+            stored, record=part.record, choices=dict(part.choices), updated_at=part.version
+        )
+
+
+def _with_item(
+    part: Part, item: Write | ChoiceWrite, fragment: Fragment, view: View, rules: ReplayRules
+) -> Part:
+    if isinstance(item, Write):
+        return with_value(part, item, rules)
+    choices = choose(part.choices, item, is_of_user=user_in(fragment, view) is not None)
+    if choices is part.choices:
+        return part
+    return msgspec.structs.replace(part, choices=choices, version=item.seq)
+
+
+class _Reasons:
+    """Why profiles were merged: as it was called when they were."""
+
+    def __init__(self, names: Mapping[str, str], before: list[ViewRow]) -> None:
+        self._names = names
+        self._known = {(part.head, part.seq): part.reason for row in before for part in row.absorbed}
+
+    def named(self, part: AbsorbedPart) -> AbsorbedPart:
+        """The part with its reason as responses say it."""
+        present = self._names.get(part.reason, part.reason)
+        return msgspec.structs.replace(part, reason=self._known.get((part.head, part.seq), present))
+
+
+def _view_row(profile: ViewedProfile, reasons: _Reasons) -> ViewRow:
+    return ViewRow(
+        view=profile.view,
+        profile_id=profile.profile_id,
+        user_id=profile.user_id,
+        created_at=profile.created_at,
+        updated_at=profile.version,
+        record=profile.record,
+        choices=dict(profile.choices),
+        absorbed=tuple(map(reasons.named, profile.absorbed)),
+    )
+
+
+def _evidence(fragment: Fragment | None) -> tuple[Any, ...]:
+    """What decides with whom a fragment is in the stored views."""
+    if fragment is None:
+        return None, None, ()
+    proven = tuple(claim for claim in fragment.claims if claim.level > EvidenceLevel.ASSERTED)
+    return fragment.owner, fragment.reported, proven
+
+
+def _levels(fragment: Fragment) -> dict[Tenure, int]:
+    """Tenure → the best evidence that a fragment ever had for it."""
+    found: dict[Tenure, int] = {}
+    for claim in fragment.claims:
+        found[claim.tenure] = max(found.get(claim.tenure, 0), int(claim.level))
+    return found
+
+
+def _visible_changes(before: Fragment, after: Fragment) -> bool:
+    """Whether the values or choices that a stored view shows may have changed."""
+    return bool(_new_items(before, after))
+
+
+def _new_items(before: Fragment | None, after: Fragment) -> list[Write | ChoiceWrite]:
+    """The visible writes and choices that a fragment had not before."""
+    writes = [item for item in after.writes if not item.is_asserted_identity]
+    known = () if before is None else (*before.writes, *before.choices)
+    found: list[Write | ChoiceWrite] = [*writes, *after.choices]
+    return [item for item in found if item not in known]
+
+
+def _never_active(fragment_id: UUID, seq: int) -> int:
+    return 0

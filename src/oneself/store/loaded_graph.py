@@ -1,0 +1,152 @@
+"""What a batch may touch of the identity graph, and what has changed since it was read.
+
+Source: docs/concepts/trust.md, docs/concepts/log-and-fold.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
+from oneself.core.identity_graph.observe import Observed, observe
+from oneself.core.identity_graph.replay import record_of
+from oneself.core.identity_graph.rules import GraphRules
+from oneself.core.resolution.kinds import policy_of
+from oneself.store.tables.fragment import FragmentEntry, FragmentRow
+from oneself.store.transaction import Transaction
+
+
+class LoadedGraph:
+    """What a batch may touch of the identity graph, and what has changed since it was read."""
+
+    def __init__(self, rules: GraphRules, *, with_records: bool) -> None:
+        self.graph = IdentityGraph()
+        self.rules = rules
+        self._with_records = with_records
+        #: Fragment → its row as it was read.
+        self.rows: dict[UUID, FragmentRow] = {}
+        #: Fragment → the profile that its first observation is attached to.
+        self.believed: dict[UUID, UUID] = {}
+        self.entries: list[FragmentEntry] = []
+        #: Of the batch. Everything that the batch builds on has to be older.
+        self.first_seq: int | None = None
+        self._browsers: dict[Identifier, Any] = {}
+        self._verified: dict[Any, Any] = {}
+        self._transfers: dict[Identifier, tuple[int, ...]] = {}
+
+    def add(self, rows: Iterable[FragmentRow]) -> None:
+        """Add fragments that are not in it yet."""
+        for row in rows:
+            fragment = row.fragment
+            if fragment.fragment_id in self.rows:
+                continue
+            if self._with_records:
+                record = record_of(fragment.writes, self.rules.fold.values)
+                fragment = msgspec.structs.replace(fragment, record=record)
+            self.rows[fragment.fragment_id] = msgspec.structs.replace(row, fragment=fragment)
+            self.believed[fragment.fragment_id] = row.believed_id
+            self.graph.put(fragment)
+            if fragment.origin == "user" and fragment.owner is not None:
+                self.graph.own[fragment.owner.user_id] = fragment.fragment_id
+
+    def begin(self) -> None:
+        """Everything is loaded: what differs from now on has changed."""
+        self._browsers = dict(self.graph.browsers)
+        self._verified = dict(self.graph.verified)
+        self._transfers = dict(self.graph.transfers)
+
+    def observe(self, observed: Observed, believed_id: UUID, unified_ids: Collection[UUID]) -> UUID | None:
+        """Fold an observation; returns its fragment.
+
+        `believed_id`: the profile that it is attached to. `unified_ids`: those that are one with the profile
+        that it addresses.
+        """
+        if policy_of(observed.observation).reads_stored_values:
+            observed = msgspec.structs.replace(observed, reindexed=self._believed_in(unified_ids))
+        fragment_id = observe(self.graph, observed)
+        self.first_seq = self.first_seq or observed.seq
+        for new in reversed(self.graph.fragments):
+            if new in self.believed:
+                break
+            self.believed[new] = believed_id
+        if fragment_id is not None:
+            self.entries.append(FragmentEntry(fragment_id, observed.seq, observed.active_at))
+        return fragment_id
+
+    def seen_with(self, fragment_id: UUID | None) -> set[UUID]:
+        """The fragments that have been read of the profiles that a fragment belongs to."""
+        row = None if fragment_id is None else self.rows.get(fragment_id)
+        if row is None:
+            return set() if fragment_id is None else {fragment_id}
+        return {item for item, other in self.rows.items() if row.proven_id == other.proven_id} | {
+            row.proven_id,
+            row.own_id,
+        }
+
+    def _believed_in(self, profile_ids: Collection[UUID]) -> list[UUID]:
+        """The fragments whose first observation is attached to one of these profiles."""
+        return [fragment_id for fragment_id, known in self.believed.items() if known in profile_ids]
+
+    @property
+    def latest_seq(self) -> int:
+        """The seq of the last observation that what was read had seen."""
+        return max((max(row.fragment.seq, row.updated_at) for row in self.rows.values()), default=0)
+
+    def changed(self) -> tuple[list[Fragment], list[Fragment]]:
+        """The fragments that are new or differ from their rows; those that differ by their activity only."""
+        changed: list[Fragment] = []
+        active: list[Fragment] = []
+        for item in self.graph.fragments.values():
+            before = self.before(item.fragment_id)
+            if item is not before:
+                (active if before is not None and _is_only_active(before, item) else changed).append(item)
+        return changed, active
+
+    def before(self, fragment_id: UUID) -> Fragment | None:
+        """A fragment as it was read; None: it is new."""
+        row = self.rows.get(fragment_id)
+        return None if row is None else row.fragment
+
+    async def save_names(self, transaction: Transaction) -> None:
+        """Write browsers, verified claims, and who held identifiers when."""
+        graph = self.graph
+        await transaction.browsers.put(_changed(graph.browsers, self._browsers))
+        await transaction.verified_claims.put(_changed(graph.verified, self._verified))
+        await transaction.verified_claims.delete(self._verified.keys() - graph.verified.keys())
+        await transaction.verified_claims.put_transfers(_changed(graph.transfers, self._transfers))
+
+
+def exact_digest(key: ExactKey) -> bytes:
+    """The digest by which the fragment of exactly these identifiers is found."""
+    speaker, tenures = key
+    named = sorted((t.identifier.namespace, t.identifier.value, t.number) for t in tenures)
+    return hashlib.blake2b(msgspec.json.encode((speaker, named)), digest_size=16).digest()
+
+
+def proven_identifiers_of(fragment: Fragment) -> set[Identifier]:
+    """The identifiers that a server or a provider said of a fragment."""
+    return {claim.tenure.identifier for claim in fragment.claims if claim.level > EvidenceLevel.ASSERTED}
+
+
+def users_of(fragment: Fragment) -> set[str]:
+    """The owner and the reported user of a fragment."""
+    known = (fragment.owner, fragment.reported)
+    return {item.user_id for item in known if item is not None}
+
+
+def _is_only_active(before: Fragment, after: Fragment) -> bool:
+    """Whether nothing has changed but the activity."""
+    moved = msgspec.structs.replace(before, active_at=after.active_at, seq=after.seq, record=after.record)
+    return moved == after
+
+
+def _changed(now: Mapping[Any, Any], before: Mapping[Any, Any]) -> dict[Any, Any]:
+    return {key: value for key, value in now.items() if before.get(key) != value}
