@@ -23,14 +23,19 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import fold
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.rules import graph_rules
+from oneself.core.resolution.evidence import extract_evidence
 from oneself.core.resolution.observation import Observation, PageEvent, SignIn
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
-from oneself.store import rows
+from oneself.store import identity_graph, rows
 from oneself.store.database import JSONB_VERSION, connect
+from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.queries import Queries
 from oneself.store.tables import log as log_table
 from oneself.store.tables.log import NewEntry
+from oneself.store.transaction import Transaction
 
 from .stage import Progress
 
@@ -134,9 +139,10 @@ async def fill(
     try:
         for start in range(persons.start, persons.stop, PERSONS_PER_CHUNK):
             chunk = range(start, min(start + PERSONS_PER_CHUNK, persons.stop))
-            state, log = _fold(chunk, config, history_of)
+            state, graph, log = _fold(chunk, config, history_of)
             async with connection.transaction():
                 await _copy(connection, dataset_id, state, log)
+                await identity_graph.save(Transaction(connection, dataset_id), graph)
             entries, profiles = entries + len(log), profiles + len(state.profiles)
             progress(chunk.stop - persons.start, len(persons))
         await connection.execute("VACUUM ANALYZE")
@@ -148,8 +154,10 @@ async def fill(
 
 def _fold(
     persons: range, config: Config, history_of: Callable[[int], Iterator[Observation]]
-) -> tuple[WorkingSet, list[NewEntry]]:
+) -> tuple[WorkingSet, LoadedGraph, list[NewEntry]]:
     state, log = WorkingSet(), []
+    rules = graph_rules(config)
+    graph = LoadedGraph(rules, with_records=True)
     seq = time.time_ns() // 1000
     for person in persons:
         for observation in history_of(person):
@@ -157,7 +165,10 @@ def _fold(
             plan = fold(state, observation, config, seq)
             assert isinstance(plan, Plan), plan
             log.append(NewEntry(seq, observation, plan, config.version))
-    return state, log
+            evidence = extract_evidence(observation, config)
+            observed = Observed(observation, evidence, seq, config, rules)
+            graph.observe(observed, plan.profile_id, state.unified_ids(plan.profile_id))
+    return state, graph, log
 
 
 async def _copy(
