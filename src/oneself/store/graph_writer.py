@@ -19,8 +19,16 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.choices import choose
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Tenure, Write
-from oneself.core.identity_graph.joins import View, user_in
-from oneself.core.identity_graph.replay import AbsorbedPart, Part, ReplayRules, replay, with_value
+from oneself.core.identity_graph.joins import Join, View, user_in
+from oneself.core.identity_graph.partition import Component
+from oneself.core.identity_graph.replay import (
+    MEMBERS_RANKED_MAX,
+    AbsorbedPart,
+    Part,
+    ReplayRules,
+    replay,
+    with_value,
+)
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.errors import Contended
 from oneself.store.loaded_graph import LoadedGraph, exact_digest, proven_identifiers_of, users_of
@@ -156,16 +164,20 @@ class GraphWriter:
     async def _view(self, around: set[UUID]) -> dict[tuple[View, UUID], ViewedProfile]:
         graph, rules = self._loaded.graph, self._loaded.rules
         members = [graph.fragments[item] for item in around]
-        plain = Views(graph, members, rules.guards, rules.fold.values, _never_active)
+        activity: dict[tuple[UUID, int], int] = {}
+        views = Views(graph, members, rules.guards, rules.fold.values, lambda *key: activity.get(key, 0))
+        components = {
+            id(component): component
+            for view in STORED_VIEWS
+            for component in views.partition(view).components.values()
+        }
         asked = {
             (member, join.since)
-            for view in STORED_VIEWS
-            for component in set(plain.partition(view).components.values())
+            for component in components.values()
             for join in component.joins
-            for member in component.members
+            for member in _ranked(component, join)
         }
-        activity = await self._transaction.fragments.find_activity(asked) if asked else {}
-        views = Views(graph, members, rules.guards, rules.fold.values, lambda *key: activity.get(key, 0))
+        activity |= await self._transaction.fragments.find_activity(asked) if asked else {}
         return {(view, item): views.of(view, item) for view in STORED_VIEWS for item in around}
 
     def _point(self, fragment_id: UUID, own: ViewedProfile, proven: ViewedProfile) -> None:
@@ -215,6 +227,11 @@ class GraphWriter:
         return msgspec.structs.replace(
             stored, record=part.record, choices=dict(part.choices), updated_at=part.version
         )
+
+
+def _ranked(component: Component, join: Join) -> Iterable[UUID]:
+    """The fragments whose activity may decide who survives a join."""
+    return component.members if len(component.members) <= MEMBERS_RANKED_MAX else (join.one, join.other)
 
 
 def _with_item(

@@ -68,8 +68,11 @@ def hold_stored(
     identifiers: Collection[Identifier],
     level: EvidenceLevel,
     since: int,
+    known_since: int,
 ) -> Fragment:
     """The fragment with claims on values that it has stored since `since`, before anything matched them.
+
+    `known_since`: the seq since which something does.
 
     They are all that it holds in the namespace. What they replaced while nothing matched ended then.
     """
@@ -82,7 +85,7 @@ def hold_stored(
     for identifier in sorted(identifiers):
         tenure = graph.tenure_of(identifier, since, level)
         if not _holds(claims, tenure, level):
-            claims = (*claims, FragmentClaim(tenure, level, since, at=since))
+            claims = (*claims, FragmentClaim(tenure, level, since, at=since, known_since=known_since))
     return graph.put(msgspec.structs.replace(fragment, claims=claims))
 
 

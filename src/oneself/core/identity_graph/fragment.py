@@ -44,6 +44,8 @@ class FragmentClaim(msgspec.Struct, frozen=True):
     until: int | None = None
     #: When the observation that made it happened, in µs since 1970.
     at: int = 0
+    #: The seq since which it is known, if a rule or binding came after the value; 0: since `since`.
+    known_since: int = 0
 
     @property
     def is_present(self) -> bool:

@@ -48,6 +48,8 @@ class Join(msgspec.Struct, frozen=True):
     other: UUID
     #: What it hangs on; None: a person's decision.
     via: Identifier | None = None
+    #: The seq since which it is known, if a rule or binding came after the values; 0: since `since`.
+    known_since: int = 0
 
     @property
     def precedence(self) -> tuple[JoinStrength, int, tuple[int, int, int, int], str, UUID, UUID]:
@@ -59,6 +61,11 @@ class Join(msgspec.Struct, frozen=True):
         """The sort key of a replay: the oldest first."""
         return self.since, self.strength, self.tie, self.reason, self.one, self.other
 
+
+#: Of more claimants of one identifier, not every two are compared.
+CLAIMANTS_PAIRED_MAX = 20
+#: With how many of the oldest ones each is compared then.
+OLDEST_CLAIMANTS = 5
 
 #: Namespace → the seq until which its rule or binding was active; a namespace that never matched is missing.
 Matching = Mapping[str, int]
@@ -132,13 +139,26 @@ def _of_identifiers(
         for claim in fragment.claims:
             hanging.setdefault(claim.tenure, []).append((fragment, claim))
     for claimants in hanging.values():
-        for (one, mine), (other, theirs) in combinations(claimants, 2):
+        for (one, mine), (other, theirs) in _pairs(claimants):
             if one is other or not mine.overlaps(theirs):
                 continue
             join = _by_claims(one, mine, other, theirs, priorities)
             is_counted = view == "all" or join.strength < JoinStrength.ASSERTED
             if is_counted and join.since < matching.get(mine.tenure.identifier.namespace, 0):
                 yield join
+
+
+def _pairs(
+    claimants: list[tuple[Fragment, FragmentClaim]],
+) -> Iterator[tuple[tuple[Fragment, FragmentClaim], tuple[Fragment, FragmentClaim]]]:
+    """Every pair; of very many claimants, each with the oldest ones."""
+    if len(claimants) <= CLAIMANTS_PAIRED_MAX:
+        yield from combinations(claimants, 2)
+        return
+    ordered = sorted(claimants, key=lambda item: (item[1].since, item[0].fragment_id))
+    for number, later in enumerate(ordered):
+        for earlier in ordered[: min(number, OLDEST_CLAIMANTS)]:
+            yield earlier, later
 
 
 def _by_claims(
@@ -155,7 +175,8 @@ def _by_claims(
     first, second = sorted((one.fragment_id, other.fragment_id))
     identifier = mine.tenure.identifier
     since = max(mine.since, theirs.since)
-    return Join(strength, since, tie, identifier.namespace, first, second, identifier)
+    known_since = max(mine.known_since, theirs.known_since)
+    return Join(strength, since, tie, identifier.namespace, first, second, identifier, known_since)
 
 
 def _of_persons(graph: IdentityGraph, members: set[UUID], view: View) -> Iterator[Join]:

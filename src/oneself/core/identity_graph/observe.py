@@ -216,7 +216,7 @@ def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, ob
     identifiers = [item for item in found if isinstance(item, Identifier)]
     if since is None:
         return fragment
-    return hold_stored(graph, fragment, match.name, identifiers, level, since)
+    return hold_stored(graph, fragment, match.name, identifiers, level, since, observed.seq)
 
 
 def _stored_level(graph: IdentityGraph, fragment: Fragment, path: Path) -> EvidenceLevel:

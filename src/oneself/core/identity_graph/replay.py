@@ -14,6 +14,7 @@ import msgspec
 from oneself.core.identity_graph.choices import NO_CHOICES, EffectiveChoices, choose, join_choices
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Write
 from oneself.core.identity_graph.joins import Join, View, user_in, user_since
+from oneself.core.units import SEQ_MAX
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.merge import Strategy, merge_values
 from oneself.core.values.record import (
@@ -28,6 +29,9 @@ from oneself.core.values.record import (
     write,
 )
 from oneself.core.values.schema import Schema
+
+#: The activity of a part of more fragments does not count when survivors are ranked.
+MEMBERS_RANKED_MAX = 100
 
 #: The last activity of a fragment, in µs since 1970, among the observations before a seq; 0: none.
 ActiveBefore = Callable[[UUID, int], int]
@@ -140,8 +144,34 @@ def absorb(
             *((AbsorbedPart(absorbed.head, join.reason, join.since),) if is_listed else ()),
             *absorbed.absorbed,
         ),
-        version=max(survivor.version, absorbed.version, 0 if theirs.begins else join.since),
+        version=max(survivor.version, absorbed.version, *_changes_at(join, theirs)),
     )
+
+
+def _changes_at(join: Join, absorbed: Standing) -> tuple[int, ...]:
+    """The seqs at which a join changes what is visible: it shows what a part began with, and it is known."""
+    return (join.known_since,) if absorbed.begins else (join.since, join.known_since)
+
+
+class _PartOrigin(msgspec.Struct, frozen=True):
+    """When a part began, and since when it is known; all as seqs, `SEQ_MAX` for never."""
+
+    #: When its first and its last fragment began.
+    first: int
+    last: int
+    is_created: bool
+    user_since: int
+    named_since: int
+
+    def with_other(self, other: "_PartOrigin") -> "_PartOrigin":
+        """That of two parts together."""
+        return _PartOrigin(
+            min(self.first, other.first),
+            max(self.last, other.last),
+            self.is_created or other.is_created,
+            min(self.user_since, other.user_since),
+            min(self.named_since, other.named_since),
+        )
 
 
 class _Replay:
@@ -155,6 +185,8 @@ class _Replay:
         self._active_before = active_before
         #: Fragment → the fragments of its part; all of them share one list.
         self._members = {item.fragment_id: [item] for item in members}
+        #: First member → when its part began.
+        self._origins = {item.fragment_id: _origin(item, view) for item in members}
         #: First member → part.
         self._parts = {item.fragment_id: _single(item) for item in members}
 
@@ -199,24 +231,28 @@ class _Replay:
             ranked.append((pair[1].active_at, join.age, survivor, absorbed, pair, join))
         *_, survivor, absorbed, pair, join = min(ranked, key=lambda item: item[:2])
         joined = absorb(self.part_of(survivor), self.part_of(absorbed), pair, join, self._rules)
-        members = self._members[survivor]
-        members += self._members[absorbed]
-        for member in self._members[absorbed]:
+        members, others = self._members[survivor], self._members[absorbed]
+        first = members[0].fragment_id
+        self._origins[first] = self._origins[first].with_other(self._origins[others[0].fragment_id])
+        members += others
+        for member in others:
             self._members[member.fragment_id] = members
         self._set(survivor, joined)
         return join
 
     def _standing(self, fragment_id: UUID, since: int) -> Standing:
         members = self._members[fragment_id]
-        begins = all(member.began_at == since for member in members)
+        origin = self._origins[members[0].fragment_id]
+        begins = origin.first == origin.last == since
         until = since if begins else since - 1
+        ranked = members if len(members) <= MEMBERS_RANKED_MAX else []
         return Standing(
-            began_at=min(member.began_at for member in members),
+            began_at=origin.first,
             begins=begins,
-            is_created=begins and any(member.origin == "application" for member in members),
-            has_user=any(_is_by(user_since(member, self._view), until) for member in members),
-            is_named=any(claim.since <= until for member in members for claim in member.claims),
-            active_at=max(self._active_before(member.fragment_id, since) for member in members),
+            is_created=begins and origin.is_created,
+            has_user=origin.user_since <= until,
+            is_named=origin.named_since <= until,
+            active_at=max((self._active_before(item.fragment_id, since) for item in ranked), default=0),
         )
 
     def _set(self, fragment_id: UUID, part: Part) -> None:
@@ -316,8 +352,15 @@ def _is_of_identity(path: Path) -> bool:
     return path[0] == IDENTITY_ATTRIBUTES
 
 
-def _is_by(since: int | None, until: int) -> bool:
-    return since is not None and since <= until
+def _origin(fragment: Fragment, view: View) -> _PartOrigin:
+    since = user_since(fragment, view)
+    return _PartOrigin(
+        first=fragment.began_at,
+        last=fragment.began_at,
+        is_created=fragment.origin == "application",
+        user_since=SEQ_MAX if since is None else since,
+        named_since=min((claim.since for claim in fragment.claims), default=SEQ_MAX),
+    )
 
 
 def _single(fragment: Fragment) -> Part:

@@ -83,6 +83,7 @@ class Views:
         self._active_before = active_before
         self._partitions: dict[View, Partition] = {}
         self._parts: dict[tuple[View, frozenset[UUID]], Part] = {}
+        self._profiles: dict[tuple[View, frozenset[UUID]], ViewedProfile] = {}
 
     def partition(self, view: View) -> Partition:
         """Who is with whom in a view."""
@@ -94,6 +95,12 @@ class Views:
     def of(self, view: View, fragment_id: UUID) -> ViewedProfile:
         """The profile that a fragment belongs to in a view."""
         component = self.partition(view).components[fragment_id]
+        key = view, component.members
+        if key not in self._profiles:
+            self._profiles[key] = self._viewed(view, component)
+        return self._profiles[key]
+
+    def _viewed(self, view: View, component: Component) -> ViewedProfile:
         part = self._part(view, component)
         profile_id = self._survivor(view, part.head)
         members = [self._fragments[item] for item in component.members]
