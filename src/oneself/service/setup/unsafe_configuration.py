@@ -77,7 +77,7 @@ def _unverified(org: str, config: Config) -> Iterator[ConfigurationWarning]:
         if rule.is_active and rule.property_name in UNVERIFIED_CLAIMS:
             yield ConfigurationWarning(
                 f"{org}: the rule {rule.rule_name!r} matches {rule.property_name}, which nobody verifies: "
-                "whoever registers with the value of a person is joined to that person.",
+                "whoever registers with the value of a person is joined to that person in the view all.",
                 f"Deactivate it: oneself rule deactivate {rule.rule_id} --org {org}; or match a value that "
                 "your servers assign.",
             )
@@ -85,7 +85,7 @@ def _unverified(org: str, config: Config) -> Iterator[ConfigurationWarning]:
         if binding.attribute in UNVERIFIED_CLAIMS and config.types[binding.type_id].can_match:
             yield ConfigurationWarning(
                 f"{org}: the identity attribute {binding.name} matches {binding.attribute}, which nobody "
-                "verifies: whoever registers with the value of a person is joined to that person.",
+                "verifies: whoever registers with the value of a person is joined to that person in the view all.",
                 f"Unbind it where people register themselves: oneself dataset attributes default --unbind "
                 f"{binding.name} --org {org}.",
             )
