@@ -85,7 +85,8 @@ def _unverified(org: str, config: Config) -> Iterator[ConfigurationWarning]:
         if binding.attribute in UNVERIFIED_CLAIMS and config.types[binding.type_id].can_match:
             yield ConfigurationWarning(
                 f"{org}: the identity attribute {binding.name} matches {binding.attribute}, which nobody "
-                "verifies: whoever registers with the value of a person is joined to that person in the view all.",
+                "verifies: whoever registers with the value of a person is joined to that person "
+                "in the view all.",
                 f"Unbind it where people register themselves: oneself dataset attributes default --unbind "
                 f"{binding.name} --org {org}.",
             )
