@@ -167,7 +167,7 @@ def _fold(
             log.append(NewEntry(seq, observation, plan, config.version))
             evidence = extract_evidence(observation, config)
             observed = Observed(observation, evidence, seq, config, rules)
-            graph.observe(observed, plan.profile_id, state.unified_ids(plan.profile_id))
+            graph.observe(observed, plan.profile_id, state.unified_ids)
     return state, graph, log
 
 

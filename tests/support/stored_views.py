@@ -100,8 +100,7 @@ async def _fold(tables: Tables) -> tuple[LoadedGraph, Config]:
         observation, evidence = touched.observation, touched.evidence
         if observation is not None and evidence is not None and entry.profile_id is not None:
             observed = Observed(observation, evidence, entry.seq, before, loaded.rules)
-            unified = state.unified_ids(observation.profile_id or entry.profile_id)
-            loaded.observe(observed, entry.profile_id, unified)
+            loaded.observe(observed, entry.profile_id, state.unified_ids)
     return loaded, config
 
 

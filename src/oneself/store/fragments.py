@@ -97,6 +97,24 @@ FRAGMENTS = {
     "fragment_assignments": ", ".join(
         _element(number, *column) for number, column in enumerate(FRAGMENT_COLUMNS[1:], 3)
     ),
+    # The profiles of the view `proven` in the columns of `profile` that a list reads, and the ids and reasons
+    # of what one of them absorbed.
+    "proven_profiles": """(
+    SELECT fragment.fragment_id AS profile_id, fragment.created_at, unified.absorbed,
+           coalesce(unified.user_id, fragment.owner_id, fragment.reported_id) AS user_id,
+           coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
+           coalesce(unified.record_values, fragment.record_values) AS record_values
+    FROM fragment
+    LEFT JOIN view_profile AS unified
+      ON unified.dataset_id = $1 AND unified.view = 'proven' AND unified.profile_id = fragment.fragment_id
+    WHERE fragment.dataset_id = $1 AND fragment.proven_id = fragment.fragment_id
+)""",
+    "absorbed_parts": """(
+           SELECT jsonb_agg(
+               jsonb_build_array(part.value -> 'head', part.value -> 'reason') ORDER BY part.number
+           )
+           FROM jsonb_array_elements(profile.absorbed) WITH ORDINALITY AS part (value, number)
+       )""",
     # To read an entry of the log: see tables.log.
     "entry_columns": "seq, observation_id, profile_id, kind, config_version, content::text, plan::text, "
     "content_redacted, replay",

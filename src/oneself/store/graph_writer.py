@@ -52,6 +52,10 @@ class GraphWriter:
         self._changed = {item.fragment_id: item for item in changed}
         self._values = loaded.rules.fold.values
         self._rows: dict[UUID, FragmentRow] = {}
+        #: Changed fragment → the visible writes and choices that it had not before.
+        self._new_items = {
+            item.fragment_id: _new_items(loaded.before(item.fragment_id), item) for item in changed
+        }
 
     async def save(self) -> Collection[UUID]:
         """Write the fragments and their views; returns the fragments that it wrote."""
@@ -66,8 +70,7 @@ class GraphWriter:
         if around:
             await self._put_views(around)
         await self._advance_views([item for item in self._changed.values() if item.fragment_id not in around])
-        await self._transaction.fragments.delete_claims(self._dropped_claims())
-        await self._transaction.fragments.put_claims(self._claims())
+        await self._put_claims()
         if not await self._transaction.fragments.put(list(self._rows.values())):
             raise Contended("Another request changed the same profile.")
         return self._rows.keys()
@@ -75,7 +78,7 @@ class GraphWriter:
     def _row(self, fragment: Fragment) -> FragmentRow:
         """The new row of a changed fragment; its survivors are as before, or itself."""
         fragment_id, before = fragment.fragment_id, self._loaded.rows.get(fragment.fragment_id)
-        if before is not None and not _visible_changes(before.fragment, fragment):
+        if before is not None and not self._new_items[fragment_id]:
             return msgspec.structs.replace(before, fragment=fragment)
         alone = replay((fragment,), (), "proven", self._values, _never_active)
         return FragmentRow(
@@ -95,19 +98,17 @@ class GraphWriter:
         key = next(found, None)
         return None if key is None else exact_digest(key)
 
-    def _claims(self) -> Iterable[tuple[Tenure, UUID, int]]:
-        for fragment in self._changed.values():
-            before = self._loaded.before(fragment.fragment_id)
-            known = {} if before is None else _levels(before)
-            for tenure, level in _levels(fragment).items():
-                if known.get(tenure) != level:
-                    yield tenure, fragment.fragment_id, level
-
-    def _dropped_claims(self) -> Iterable[tuple[Tenure, UUID]]:
-        for fragment in self._changed.values():
-            before = self._loaded.before(fragment.fragment_id)
-            for tenure in () if before is None else _levels(before).keys() - _levels(fragment).keys():
-                yield tenure, fragment.fragment_id
+    async def _put_claims(self) -> None:
+        """Write the claims that are new or have better evidence, and forget those that were dropped."""
+        new: list[tuple[Tenure, UUID, int]] = []
+        dropped: list[tuple[Tenure, UUID]] = []
+        for fragment_id, fragment in self._changed.items():
+            before = self._loaded.before(fragment_id)
+            known, levels = {} if before is None else _levels(before), _levels(fragment)
+            new += [(item, fragment_id, level) for item, level in levels.items() if known.get(item) != level]
+            dropped += [(item, fragment_id) for item in known.keys() - levels.keys()]
+        await self._transaction.fragments.delete_claims(dropped)
+        await self._transaction.fragments.put_claims(new)
 
     async def _lock_neighbourhood(self, seeds: set[UUID]) -> set[UUID]:
         """Lock every fragment that a proven identifier or a user ties to some, directly or not."""
@@ -148,8 +149,7 @@ class GraphWriter:
         """Compute who is with whom, and what they amount to, among fragments that nothing ties to others."""
         profiles = await self._view(around)
         stored = [self._loaded.rows[item] for item in around if item in self._loaded.rows]
-        former: set[tuple[View, UUID]] = {("own", row.own_id) for row in stored}
-        former |= {("proven", row.proven_id) for row in stored}
+        former = {key for row in stored for key in row.view_keys}
         new: dict[tuple[View, UUID], ViewedProfile] = {
             (view, profile.profile_id): profile for (view, _), profile in profiles.items()
         }
@@ -197,30 +197,22 @@ class GraphWriter:
         moved = {
             item.fragment_id: item
             for item in plain
-            if (before := self._loaded.before(item.fragment_id)) and _visible_changes(before, item)
+            if item.fragment_id in self._loaded.rows and self._new_items[item.fragment_id]
         }
-        keys: set[tuple[View, UUID]] = set()
-        for fragment_id in moved:
-            row = self._loaded.rows[fragment_id]
-            keys |= {("own", row.own_id), ("proven", row.proven_id)}
+        keys = {key for fragment_id in moved for key in self._loaded.rows[fragment_id].view_keys}
         advanced = []
         for stored in await self._transaction.view_profiles.lock(keys):
             if stored.updated_at >= self._first_seq:
                 raise Contended("Another request changed the same profile.")
-            members = [item for item in moved.values() if self._is_in(item.fragment_id, stored)]
+            key = stored.view, stored.profile_id
+            members = [
+                item for item in moved.values() if key in self._loaded.rows[item.fragment_id].view_keys
+            ]
             advanced.append(self._advanced(stored, members))
         await self._transaction.view_profiles.put(advanced)
 
-    def _is_in(self, fragment_id: UUID, stored: ViewRow) -> bool:
-        row = self._loaded.rows[fragment_id]
-        return stored.profile_id == (row.own_id if stored.view == "own" else row.proven_id)
-
     def _advanced(self, stored: ViewRow, members: list[Fragment]) -> ViewRow:
-        new = [
-            (item, fragment)
-            for fragment in members
-            for item in _new_items(self._loaded.before(fragment.fragment_id), fragment)
-        ]
+        new = [(item, fragment) for fragment in members for item in self._new_items[fragment.fragment_id]]
         part = Part(stored.profile_id, stored.record, stored.choices, stored.absorbed, stored.updated_at)
         for item, fragment in sorted(new, key=lambda pair: (pair[0].seq, pair[1].fragment_id)):
             part = _with_item(part, item, fragment, stored.view, self._values)
@@ -285,11 +277,6 @@ def _levels(fragment: Fragment) -> dict[Tenure, int]:
     for claim in fragment.claims:
         found[claim.tenure] = max(found.get(claim.tenure, 0), int(claim.level))
     return found
-
-
-def _visible_changes(before: Fragment, after: Fragment) -> bool:
-    """Whether the values or choices that a stored view shows may have changed."""
-    return bool(_new_items(before, after))
 
 
 def _new_items(before: Fragment | None, after: Fragment) -> list[Write | ChoiceWrite]:

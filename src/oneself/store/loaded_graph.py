@@ -6,7 +6,7 @@ Source: docs/concepts/trust.md, docs/concepts/log-and-fold.md.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -63,14 +63,16 @@ class LoadedGraph:
         self._verified = dict(self.graph.verified)
         self._transfers = dict(self.graph.transfers)
 
-    def observe(self, observed: Observed, believed_id: UUID, unified_ids: Collection[UUID]) -> UUID | None:
+    def observe(
+        self, observed: Observed, believed_id: UUID, unified_ids: Callable[[UUID], Collection[UUID]]
+    ) -> UUID | None:
         """Fold an observation; returns its fragment.
 
-        `believed_id`: the profile that it is attached to. `unified_ids`: those that are one with the profile
-        that it addresses.
+        `believed_id`: the profile that it is attached to. `unified_ids`: profile → those one with it.
         """
-        if policy_of(observed.observation).reads_stored_values:
-            observed = msgspec.structs.replace(observed, reindexed=self._believed_in(unified_ids))
+        addressed = observed.observation.profile_id
+        if policy_of(observed.observation).reads_stored_values and addressed is not None:
+            observed = msgspec.structs.replace(observed, reindexed=self._believed_in(unified_ids(addressed)))
         fragment_id = observe(self.graph, observed)
         self.first_seq = self.first_seq or observed.seq
         for new in reversed(self.graph.fragments):
@@ -81,11 +83,11 @@ class LoadedGraph:
             self.entries.append(FragmentEntry(fragment_id, observed.seq, observed.active_at))
         return fragment_id
 
-    def seen_with(self, fragment_id: UUID | None) -> set[UUID]:
+    def seen_with(self, fragment_id: UUID) -> set[UUID]:
         """The fragments that have been read of the profiles that a fragment belongs to."""
-        row = None if fragment_id is None else self.rows.get(fragment_id)
+        row = self.rows.get(fragment_id)
         if row is None:
-            return set() if fragment_id is None else {fragment_id}
+            return {fragment_id}
         return {item for item, other in self.rows.items() if row.proven_id == other.proven_id} | {
             row.proven_id,
             row.own_id,

@@ -16,7 +16,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.choices import EffectiveChoice
 from oneself.core.identity_graph.joins import View, user_in
-from oneself.core.identity_graph.replay import Part, record_of, replay
+from oneself.core.identity_graph.replay import record_of, replay
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.consent import Choice, Choices
 from oneself.core.profiles.profile import Absorbed, Profile
@@ -105,7 +105,7 @@ async def _read(tables: Tables, view: View, row: FragmentRow, config: Config) ->
 def _alone(row: FragmentRow, view: View, config: Config) -> Profile:
     """The profile of a single fragment."""
     fragment = row.fragment
-    part: Part = replay((fragment,), (), view, graph_rules(config).fold.values, lambda fragment_id, seq: 0)
+    part = replay((fragment,), (), view, graph_rules(config).fold.values, lambda fragment_id, seq: 0)
     user = user_in(fragment, view)
     return _profile(fragment.fragment_id, part.record, part.choices, user, fragment.began_at, row.updated_at)
 

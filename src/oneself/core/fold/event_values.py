@@ -22,11 +22,9 @@ from oneself.core.resolution.evidence import admit
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
-from oneself.core.values.patch import apply_patch
+from oneself.core.values.explicit_changes import fitting_changes
 from oneself.core.values.record import Change, Path, ValueChanges, ValueSource, leaves, read
 from oneself.core.values.schema import Schema
-from oneself.core.values.validation import InvalidValue
-from oneself.core.values.value_types import parse_text
 
 
 def event_changes(
@@ -84,21 +82,9 @@ def _plain(values: dict[str, Any]) -> Iterator[tuple[Path, Any]]:
 def _fitting(
     schema: Schema, profile: Profile, observation: Observation, path: Path, value: Any, source: ValueSource
 ) -> Iterator[Change]:
-    """The changes that one value makes.
-
-    A value that is present already is written again, with its new source.
-    """
-    field = schema.field_at(path)
-    if field is None or value is None:
-        return
-    converted = parse_text(field.attribute.value_type, value) if type(value) is str else value
-    patch = {path[0]: {path[1]: converted}}
+    """The changes that one value makes, unless a more trusted or later one stands there."""
     creating = observation.new_profile_id == profile.profile_id
-    try:
-        found = apply_patch(schema, profile.record, patch, creating=creating, authority="application")
-    except InvalidValue:
-        return
-    for change in found or ValueChanges((Change(path, read(profile.record.values, path)),)):
+    for change in fitting_changes(schema, profile.record, path, value, creating=creating):
         present = _source_at(profile, change.path)
         if change.value is not None and (present is None or _weight(source) >= _weight(present)):
             yield change

@@ -67,12 +67,13 @@ def graph_footprint(
         for observation, _ in batch
         for path, value, identifiers in claim_identifiers(observation, config)
     ]
-    persons = frozenset(item for _, evidence in batch for item in persons_of(evidence))
+    named = [(observation, persons_of(evidence)) for observation, evidence in batch]
+    every_person = frozenset(item for _, persons in named for item in persons)
     by_servers = {
         (rules.owners.claim_paths[item.namespace], item.value)
-        for observation, evidence in batch
+        for observation, persons in named
         if observation.trust == "server"
-        for item in persons_of(evidence)
+        for item in persons
         if item.namespace in rules.owners.claim_paths
     }
     return GraphFootprint(
@@ -81,16 +82,16 @@ def graph_footprint(
         fragment_ids=frozenset(
             observation.profile_id for observation, _ in batch if observation.profile_id is not None
         ),
-        persons=persons,
+        persons=every_person,
         exact=tuple(
-            ExactWord(observation.trust == "server", persons_of(evidence), observation.occurred_at)
-            for observation, evidence in batch
-            if observation.profile_id is None and persons_of(evidence)
+            ExactWord(observation.trust == "server", persons, observation.occurred_at)
+            for observation, persons in named
+            if observation.profile_id is None and persons
         ),
         moves_trackers=bool(effects & {"sign_in", "report"}),
         claimed=frozenset({(path, value) for path, value, _ in claims} | by_servers),
         claim_identifiers=frozenset(item for _, _, identifiers in claims for item in identifiers),
-        has_values=bool(persons)
+        has_values=bool(every_person)
         or any(observation.values for observation, _ in batch)
         or bool(effects & {"sign_in", "report", "claims", "reindex"}),
         reindexes="reindex" in effects,

@@ -28,7 +28,7 @@ from oneself.core.identity_graph.claims import hold_stored
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
-from oneself.core.identity_graph.owners import assign_owners
+from oneself.core.identity_graph.owners import Bringer, assign_owners
 from oneself.core.identity_graph.placing import fragment_for
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.identity_graph.word import Speaker, Word
@@ -36,11 +36,8 @@ from oneself.core.resolution.evidence import Evidence, admit, first_recorded
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
-from oneself.core.values.explicit_changes import explicit_changes, explicit_claims
-from oneself.core.values.patch import apply_patch
+from oneself.core.values.explicit_changes import explicit_changes, explicit_claims, fitting_changes
 from oneself.core.values.record import Change, Path, Record, ValueChanges, leaves, read
-from oneself.core.values.validation import InvalidValue
-from oneself.core.values.value_types import parse_text
 
 #: Claim → the value, whether it is verified, and the identifiers that it is.
 _Reported = Mapping[Path, tuple[str | None, bool, tuple[Identifier, ...]]]
@@ -147,7 +144,8 @@ def _say(graph: IdentityGraph, observed: Observed) -> Fragment | None:
     if observation.creates:
         return fold.say_create(graph, word, observed.rules.fold)
     if evidence.user_id is not None:
-        linked = fold.sign_in(graph, _named(word, evidence.user_id), "report", observed.rules.fold)
+        word = msgspec.structs.replace(word, user_id=evidence.user_id)
+        linked = fold.sign_in(graph, word, "report", observed.rules.fold)
         return graph.fragments[linked.fragment_id]
     fragment = fold.say(graph, word, observed.rules.fold)
     if fragment is not None and (observation.choices or observation.consents is not None):
@@ -175,7 +173,7 @@ def _report(graph: IdentityGraph, observed: Observed) -> Fragment | None:
     return _take_sign_in(graph, observed, "report")
 
 
-def _take_sign_in(graph: IdentityGraph, observed: Observed, bringer: Any) -> Fragment | None:
+def _take_sign_in(graph: IdentityGraph, observed: Observed, bringer: Bringer) -> Fragment | None:
     word = _provider_word(observed)
     own = fold.sign_in(graph, word, bringer, observed.rules.fold)
     reported = reported_claims(observed, own.record)
@@ -206,17 +204,15 @@ def _reindex(graph: IdentityGraph, observed: Observed) -> Fragment | None:
     return None
 
 
-def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, observed: Observed) -> Fragment:
-    config, since = observed.config, first_recorded(fragment.record, match)
+def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, observed: Observed) -> None:
+    since = first_recorded(fragment.record, match)
     level = _stored_level(graph, fragment, match.path)
+    if since is None or (match.namespace.trusted_only and level == EvidenceLevel.ASSERTED):
+        return
     stored = identifiers_in_values(fragment.record.values, match)
-    if match.namespace.trusted_only and level == EvidenceLevel.ASSERTED:
-        return fragment
-    found = (admit(item, "server", config) for item in stored)
+    found = (admit(item, "server", observed.config) for item in stored)
     identifiers = [item for item in found if isinstance(item, Identifier)]
-    if since is None:
-        return fragment
-    return hold_stored(graph, fragment, match.name, identifiers, level, since, observed.seq)
+    hold_stored(graph, fragment, match.name, identifiers, level, since, observed.seq)
 
 
 def _stored_level(graph: IdentityGraph, fragment: Fragment, path: Path) -> EvidenceLevel:
@@ -267,10 +263,6 @@ def _speaker(observation: Observation) -> Speaker:
     if observation.trust == "server":
         return "server"
     return "browser" if observation.profile_id is None else "person"
-
-
-def _named(word: Word, user_id: str) -> Word:
-    return msgspec.structs.replace(word, user_id=user_id)
 
 
 def _browser(graph: IdentityGraph, observed: Observed) -> tuple[Identifier | None, Identifier | None]:
@@ -335,23 +327,9 @@ def _event_changes(observed: Observed, record: Record) -> ValueChanges:
             changes.append(Change(match.path, display_value(raw.value)))
     for scope, section in sorted(observation.values.items()):
         for key, value in sorted(section.items()):
-            changes.extend(_fitting(observed, record, (scope, key), value))
+            found = fitting_changes(config.schema, record, (scope, key), value, creating=not record.values)
+            changes.extend(found)
     return ValueChanges(tuple(changes))
-
-
-def _fitting(observed: Observed, record: Record, path: Path, value: Any) -> Collection[Change]:
-    field = observed.config.schema.field_at(path)
-    if field is None or value is None:
-        return ()
-    converted = parse_text(field.attribute.value_type, value) if type(value) is str else value
-    patch = {path[0]: {path[1]: converted}}
-    try:
-        found = apply_patch(
-            observed.config.schema, record, patch, creating=not record.values, authority="application"
-        )
-    except InvalidValue:
-        return ()
-    return found.items or (Change(path, read(record.values, path)),)
 
 
 def _identifiers_at(path: Path, value: Any, config: Config) -> tuple[Identifier, ...]:

@@ -1,4 +1,4 @@
-"""Every change that a patch names, whatever is stored.
+"""The changes that a patch names, whatever is stored, and those of an event.
 
 A patch that is judged against a record changes only what differs (`patch`). What a fragment keeps must not
 depend on what other fragments have, so here each value of the patch is a change, and each null unsets.
@@ -14,10 +14,12 @@ from collections.abc import Iterator
 from typing import Any
 
 from oneself.core.values.attribute import APPLICATION_DATA, READ_WRITE, Field
-from oneself.core.values.record import Change, Path, ValueChanges
+from oneself.core.values.patch import apply_patch
+from oneself.core.values.record import Change, Path, Record, ValueChanges, read
 from oneself.core.values.reported_claims import claim_values
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import InvalidValue, buckets, validate
+from oneself.core.values.value_types import parse_text
 
 
 def explicit_changes(schema: Schema, patch: dict[str, Any]) -> ValueChanges:
@@ -37,6 +39,25 @@ def explicit_claims(schema: Schema, patch: dict[str, Any]) -> ValueChanges:
     for path, value, field in claim_values(schema, patch):
         found.extend(_changes(field, path, value))
     return _in_order(found)
+
+
+def fitting_changes(
+    schema: Schema, stored: Record, path: Path, value: Any, *, creating: bool
+) -> tuple[Change, ...]:
+    """The changes that one value of an event makes to a record; none if it does not fit.
+
+    `path`: scope and key. A value that is stored already is written again.
+    """
+    field = schema.field_at(path)
+    if field is None or value is None:
+        return ()
+    converted = parse_text(field.attribute.value_type, value) if type(value) is str else value
+    patch = {path[0]: {path[1]: converted}}
+    try:
+        found = apply_patch(schema, stored, patch, creating=creating, authority="application")
+    except InvalidValue:
+        return ()
+    return found.items or (Change(path, read(stored.values, path)),)
 
 
 def _in_order(changes: list[Change]) -> ValueChanges:

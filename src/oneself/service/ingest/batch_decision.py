@@ -67,7 +67,7 @@ class BatchDecision:
         self._new_records: dict[str, IdempotencyRecord] = {}
         #: The profiles that narrower views show, as they were before the batch: view and id → version.
         self._versions = versions
-        #: The profiles of narrower views that the batch has changed.
+        #: The profiles of narrower views that the batch has changed, if versions are compared.
         self._changed: set[UUID] = set()
         # A hybrid logical clock: the current instant, but later than every profile of the batch.
         seqs = [profile.seq for profile in state.profiles.values()]
@@ -160,10 +160,10 @@ class BatchDecision:
             # A token that identifies no profile decided nothing and may be another person's.
             observation = msgspec.structs.replace(observation, token=None)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version))
-        unified = self._state.unified_ids(observation.profile_id or plan.profile_id)
         observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
-        fragment_id = self._graph.observe(observed, plan.profile_id, unified)
-        self._changed |= self._graph.seen_with(fragment_id)
+        fragment_id = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
+        if self._versions and fragment_id is not None:
+            self._changed |= self._graph.seen_with(fragment_id)
         survivor = self._state.profiles[plan.survivor_id]
         resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
         if policy_of(observation).answer == "visit":

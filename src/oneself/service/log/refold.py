@@ -10,6 +10,7 @@ Invariants: one transaction, in which the names of the part are locked. Source: 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from itertools import groupby
 from uuid import UUID
 
@@ -19,7 +20,6 @@ from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import LogEntry, observation_of
 from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.footprint import graph_footprint
-from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.observe import Observed
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.evidence import extract_evidence
@@ -97,9 +97,7 @@ async def _around(transaction: Transaction, seeds: set[UUID]) -> dict[UUID, Frag
 
 
 async def _delete(transaction: Transaction, part: GraphPart) -> None:
-    views: set[tuple[View, UUID]] = {("own", row.own_id) for row in part.rows.values()}
-    views |= {("proven", row.proven_id) for row in part.rows.values()}
-    await transaction.view_profiles.delete(views)
+    await transaction.view_profiles.delete({key for row in part.rows.values() for key in row.view_keys})
     await transaction.browsers.delete(part.devices)
     await transaction.verified_claims.delete_of_users(part.users, part.identifiers)
     await transaction.fragments.delete(part.rows)
@@ -117,12 +115,14 @@ async def _fold(transaction: Transaction, entries: list[LogEntry], config: Confi
     unified = {item: await transaction.profiles.find_unified(item) for item in addressed}
     reindexed = {profile.profile_id for found in unified.values() for profile in found}
     graph = await identity_graph.gather(transaction, graph_footprint(named, config, rules), rules, reindexed)
+
+    def unified_ids(profile_id: UUID, seq: int) -> set[UUID]:
+        return {item.profile_id for item in unified[profile_id] if not item.is_absorbed or item.seq <= seq}
+
     for entry, (observation, evidence) in zip(entries, named, strict=True):
         assert entry.profile_id is not None
-        members = unified.get(observation.profile_id, []) if observation.profile_id else []
-        known = {item.profile_id for item in members if not item.is_absorbed or item.seq <= entry.seq}
         observed = Observed(
             observation, evidence, entry.seq, config, rules, is_redacted=entry.content_redacted
         )
-        graph.observe(observed, entry.profile_id, known)
+        graph.observe(observed, entry.profile_id, partial(unified_ids, seq=entry.seq))
     await identity_graph.save(transaction, graph)

@@ -101,11 +101,10 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
         before, config = config, replay(state, entry, config, found)
         observation, evidence = found.observation, found.evidence
         if observation is not None and evidence is not None and entry.profile_id is not None:
-            unified = state.unified_ids(observation.profile_id or entry.profile_id)
             observed = Observed(
                 observation, evidence, entry.seq, before, rules, is_redacted=entry.content_redacted
             )
-            graph.observe(observed, entry.profile_id, unified)
+            graph.observe(observed, entry.profile_id, state.unified_ids)
     await working_set.save(transaction, state)
     await identity_graph.save(transaction, graph)
     return config

@@ -10,6 +10,7 @@ import msgspec
 
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Fragment, Tenure
+from oneself.core.identity_graph.joins import View
 from oneself.core.values.record import EMPTY, Values
 from oneself.store import rows
 from oneself.store.database import Database
@@ -43,6 +44,11 @@ class FragmentRow(msgspec.Struct, frozen=True, kw_only=True):
     exact_key: bytes | None = None
     #: The version of the row that was read; None: it is new.
     read_version: str | None = None
+
+    @property
+    def view_keys(self) -> set[tuple[View, UUID]]:
+        """The profiles that it belongs to in the stored views."""
+        return {("own", self.own_id), ("proven", self.proven_id)}
 
 
 class FragmentEntry(msgspec.Struct, frozen=True):

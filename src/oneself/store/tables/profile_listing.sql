@@ -56,22 +56,8 @@ LIMIT $4;
 -- $4: profiles at most
 SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
        /* values */ AS record_values,
-       (
-           SELECT jsonb_agg(
-               jsonb_build_array(part.value -> 'head', part.value -> 'reason') ORDER BY part.number
-           )
-           FROM jsonb_array_elements(profile.absorbed) WITH ORDINALITY AS part (value, number)
-       ) AS absorbed
-FROM (
-    SELECT fragment.fragment_id AS profile_id, fragment.created_at, unified.absorbed,
-           coalesce(unified.user_id, fragment.owner_id, fragment.reported_id) AS user_id,
-           coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
-           coalesce(unified.record_values, fragment.record_values) AS record_values
-    FROM fragment
-    LEFT JOIN view_profile AS unified
-      ON unified.dataset_id = $1 AND unified.view = 'proven' AND unified.profile_id = fragment.fragment_id
-    WHERE fragment.dataset_id = $1 AND fragment.proven_id = fragment.fragment_id
-) AS profile
+       {absorbed_parts} AS absorbed
+FROM {proven_profiles} AS profile
 WHERE (profile.created_at, profile.profile_id) < ($2, $3) /* conditions */
 ORDER BY profile.created_at DESC, profile.profile_id DESC
 LIMIT $4;
@@ -83,22 +69,8 @@ LIMIT $4;
 -- $4: profiles at most
 SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
        /* values */ AS record_values,
-       (
-           SELECT jsonb_agg(
-               jsonb_build_array(part.value -> 'head', part.value -> 'reason') ORDER BY part.number
-           )
-           FROM jsonb_array_elements(profile.absorbed) WITH ORDINALITY AS part (value, number)
-       ) AS absorbed
-FROM (
-    SELECT fragment.fragment_id AS profile_id, fragment.created_at, unified.absorbed,
-           coalesce(unified.user_id, fragment.owner_id, fragment.reported_id) AS user_id,
-           coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
-           coalesce(unified.record_values, fragment.record_values) AS record_values
-    FROM fragment
-    LEFT JOIN view_profile AS unified
-      ON unified.dataset_id = $1 AND unified.view = 'proven' AND unified.profile_id = fragment.fragment_id
-    WHERE fragment.dataset_id = $1 AND fragment.proven_id = fragment.fragment_id
-) AS profile
+       {absorbed_parts} AS absorbed
+FROM {proven_profiles} AS profile
 WHERE (profile.created_at, profile.profile_id) > ($2, $3) /* conditions */
 ORDER BY profile.created_at, profile.profile_id
 LIMIT $4;
