@@ -46,7 +46,10 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("fragment", "find_activity", ([ID], [1]), "fragment_entry_key", "fragment_id"),
     ("verified_claim", "find", (["u-1"], *NAMES), "verified_claim_by_value", "value"),
     ("verified_claim", "find_transfers", NAMES, "identifier_transfer_key", "value"),
-    ("view_profile", "find", ("own", [ID]), "view_profile_key", "profile_id"),
+    ("view_profile", "find_of_fragment", ("own", ID), "view_profile_key", "profile_id"),
+    ("view_profile", "find_of_fragment", ("own", ID), "fragment_key", "fragment_id"),
+    ("view_profile", "find_of_user", ("own", "u-2"), "view_profile_key", "profile_id"),
+    ("view_profile", "find_of_user", ("own", "u-2"), "fragment_of_user", "owner_id"),
 ]
 
 

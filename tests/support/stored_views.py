@@ -55,11 +55,11 @@ async def stored_profiles(database: Database, dataset_id: int, rules: ReplayRule
     read: ReadProfiles = {}
     for view in VIEWS:
         heads = {item: _head(row, view) for item, row in fragments.items()}
-        joined = {row.profile_id: row for row in await tables.view_profiles.find(view, set(heads.values()))}
         for fragment_id, head in heads.items():
-            several = joined.get(head)
+            viewed = await tables.view_profiles.find_of_fragment(view, fragment_id)
+            assert viewed is not None
             read[view, fragment_id] = (
-                _alone(fragments[head], view, rules) if several is None else _joined(several)
+                _alone(fragments[head], view, rules) if viewed.unified is None else _joined(viewed.unified)
             )
     return read
 

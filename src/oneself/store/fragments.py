@@ -97,6 +97,12 @@ FRAGMENTS = {
     "fragment_assignments": ", ".join(
         _element(number, *column) for number, column in enumerate(FRAGMENT_COLUMNS[1:], 3)
     ),
+    # To read what several fragments amount to in a view.
+    "unified_columns": "unified.view AS unified_view, unified.profile_id AS unified_id, "
+    "unified.user_id AS unified_user_id, unified.created_at AS unified_created_at, "
+    "unified.updated_at AS unified_updated_at, unified.record_values::text AS unified_values, "
+    "unified.provenance::text AS unified_provenance, unified.choices::text AS unified_choices, "
+    "unified.absorbed::text AS unified_absorbed",
     # The profiles of the view `proven` in the columns of `profile` that a list reads, and the ids and reasons
     # of what one of them absorbed.
     "proven_profiles": """(

@@ -73,7 +73,12 @@ def read_profile(row: Row) -> Profile:
 
 def read_record(row: Row) -> Record:
     """What a row with `record_values` and `provenance` has of a profile."""
-    return Record(msgspec.json.decode(row["record_values"]), _provenance.decode(row["provenance"]))
+    return decode_record(row["record_values"], row["provenance"])
+
+
+def decode_record(values: str, provenance: str) -> Record:
+    """A record from its two columns."""
+    return Record(msgspec.json.decode(values), _provenance.decode(provenance))
 
 
 def read_claim(row: Row) -> Claim:

@@ -22,7 +22,7 @@ from oneself.core.profiles.consent import Choice, Choices
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.values.record import Record
 from oneself.store.tables.fragment import FragmentRow
-from oneself.store.tables.view_profile import ViewRow
+from oneself.store.tables.view_profile import ViewedFragment, ViewRow
 from oneself.store.transaction import Tables
 
 
@@ -40,15 +40,17 @@ async def read_view(tables: Tables, view: View, profile_id: UUID, config: Config
 
     A fragment that began inside the view has no id of its own there: the survivor answers for it.
     """
-    found = await tables.fragments.find([profile_id])
-    return await _read(tables, view, found[0], config) if found else None
+    found = await tables.view_profiles.find_of_fragment(view, profile_id)
+    return None if found is None else _viewed(found, view, config)
 
 
 async def read_own(tables: Tables, user_id: str, config: Config) -> Viewed | None:
     """What a user owns; None: the user is unknown."""
-    found = await tables.fragments.find((), [user_id])
-    viewed = await _read(tables, "own", found[0], config) if found else None
-    return None if viewed is None else msgspec.structs.replace(viewed, profile=viewed.survivor)
+    found = await tables.view_profiles.find_of_user("own", user_id)
+    if found is None:
+        return None
+    viewed = _viewed(found, "own", config)
+    return msgspec.structs.replace(viewed, profile=viewed.survivor)
 
 
 async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewed | None:
@@ -56,6 +58,7 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
 
     That is the values of the browser's present fragments, their owner, and the ids of the view `own`. The
     times are those of the fragments: nobody learns from a tracker what happens elsewhere.
+    `tables`: as they are at one instant.
     """
     device = Identifier(TRACKER, tracker)
     browser = (await tables.browsers.find([device])).get(device)
@@ -66,7 +69,10 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
     if not present:
         return None
     current = rows.get(browser.current, present[-1]) if browser.current is not None else present[-1]
-    own = await _read(tables, "own", current, config)
+    found = await tables.view_profiles.find_of_fragment("own", current.fragment.fragment_id)
+    if found is None:
+        return None
+    own = _viewed(found, "own", config)
     writes = sorted((w for row in present for w in row.fragment.writes), key=lambda write: write.seq)
     owners = (row.fragment.owner.user_id for row in present if row.fragment.owner is not None)
     survivor = Profile(
@@ -83,17 +89,12 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
     return Viewed(survivor if is_itself else own.profile, survivor, ())
 
 
-async def _read(tables: Tables, view: View, row: FragmentRow, config: Config) -> Viewed:
-    survivor_id = row.own_id if view == "own" else row.proven_id
-    stored = await tables.view_profiles.find(view, [survivor_id])
-    if stored:
-        survivor, parts = _of_several(stored[0]), stored[0].absorbed
-    else:
-        is_itself = survivor_id == row.fragment.fragment_id
-        (head,) = [row] if is_itself else await tables.fragments.find([survivor_id])
-        survivor, parts = _alone(head, view, config), ()
+def _viewed(found: ViewedFragment, view: View, config: Config) -> Viewed:
+    unified = found.unified
+    survivor = _alone(found.head, view, config) if unified is None else _of_several(unified)
+    parts = () if unified is None else unified.absorbed
     absorbed = tuple(Absorbed(part.head, part.reason, part.seq) for part in parts)
-    own = next((item for item in absorbed if item.profile_id == row.fragment.fragment_id), None)
+    own = next((item for item in absorbed if item.profile_id == found.fragment_id), None)
     if own is None:
         return Viewed(survivor, survivor, absorbed)
     profile = msgspec.structs.replace(

@@ -30,7 +30,7 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ReplayableResponse, Resolution, Submission
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
-from oneself.store.transaction import Tables
+from oneself.store.transaction import Tables, snapshot
 from oneself.store.view_reader import Viewed, read_by_tracker, read_own, read_view
 
 Render = Callable[[Resolution], ReplayableResponse]
@@ -283,7 +283,8 @@ class Profiles:
     async def find_tracker_view(self, dataset_ref: DatasetRef, tracker: str) -> ProfileView | None:
         """What whoever brings a tracker may read; None if it leads nowhere."""
         config = await self._configurations.current(dataset_ref.dataset_id)
-        return _viewed(await read_by_tracker(self._tables(dataset_ref), tracker, config), config)
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            return _viewed(await read_by_tracker(tables, tracker, config), config)
 
     def _tables(self, dataset_ref: DatasetRef) -> Tables:
         return Tables(self._database, dataset_ref.dataset_id)

@@ -71,12 +71,12 @@ class FragmentTable(Table):
         """Fragments by id, those of users themselves, and those of exactly some identifiers."""
         asked = sorted(fragment_ids), sorted(users), sorted(exact_keys)
         found = await self._executor.fetch(_sql.find, self._dataset_id, *asked) if any(asked) else []
-        return [_read(row) for row in found]
+        return [read_fragment(row) for row in found]
 
     async def lock(self, fragment_ids: Iterable[UUID]) -> list[FragmentRow]:
         """Fragments by id, locked in the order of their ids until the end of the transaction."""
         found = await self._executor.fetch(_sql.lock, self._dataset_id, sorted(fragment_ids))
-        return [_read(row) for row in found]
+        return [read_fragment(row) for row in found]
 
     async def find_claimants(self, identifiers: Collection[Identifier]) -> set[UUID]:
         """Fragments that ever had a claim on one of these, those with the best evidence first; not all."""
@@ -190,7 +190,8 @@ def _row(row: FragmentRow) -> tuple[object, ...]:
     )  # fmt: skip
 
 
-def _read(row: Any) -> FragmentRow:
+def read_fragment(row: Any) -> FragmentRow:
+    """A fragment from a row with `fragment_columns`."""
     return FragmentRow(
         fragment=msgspec.structs.replace(
             _decode_state(row["state"]), active_at=row["active_at"], seq=row["seq"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -14,6 +14,7 @@ from oneself.core.identity_graph.replay import AbsorbedPart
 from oneself.core.values.record import Record
 from oneself.store import rows
 from oneself.store.queries import Queries
+from oneself.store.tables.fragment import FragmentRow, read_fragment
 from oneself.store.tables.table import Table
 
 _sql = Queries("view_profile")
@@ -35,15 +36,30 @@ class ViewRow(msgspec.Struct, frozen=True, kw_only=True):
     absorbed: tuple[AbsorbedPart, ...]
 
 
+class ViewedFragment(msgspec.Struct, frozen=True):
+    """A fragment with the profile that it belongs to in a view."""
+
+    fragment_id: UUID
+    #: The fragment that heads the profile.
+    head: FragmentRow
+    #: What the profile amounts to, if it has two or more fragments.
+    unified: ViewRow | None
+
+
 class ViewProfileTable(Table):
     """The profiles of the views `own` and `proven` in a dataset."""
 
     __slots__ = ()
 
-    async def find(self, view: View, profile_ids: Collection[UUID]) -> list[ViewRow]:
-        """Profiles of a view by id; those of a single fragment are not in this table."""
-        found = await self._executor.fetch(_sql.find, self._dataset_id, view, sorted(profile_ids))
-        return [_read(row) for row in found]
+    async def find_of_fragment(self, view: View, fragment_id: UUID) -> ViewedFragment | None:
+        """The profile that a fragment belongs to in a view, at one instant."""
+        row = await self._executor.fetchrow(_sql.find_of_fragment, self._dataset_id, view, fragment_id)
+        return None if row is None else _read_viewed(row)
+
+    async def find_of_user(self, view: View, user_id: str) -> ViewedFragment | None:
+        """The profile that the own fragment of a user belongs to in a view, at one instant."""
+        row = await self._executor.fetchrow(_sql.find_of_user, self._dataset_id, view, user_id)
+        return None if row is None else _read_viewed(row)
 
     async def lock(self, keys: Iterable[tuple[View, UUID]]) -> list[ViewRow]:
         """Profiles by view and id, locked in this order until the end of the transaction."""
@@ -74,12 +90,17 @@ def _row(row: ViewRow) -> tuple[object, ...]:
 
 def _read(row: Any) -> ViewRow:
     return ViewRow(
-        view=row["view"],
-        profile_id=row["profile_id"],
-        user_id=row["user_id"],
-        created_at=row["created_at"],
-        updated_at=row["updated_at"],
-        record=rows.read_record(row),
-        choices=_choices.decode(row["choices"]),
-        absorbed=_absorbed.decode(row["absorbed"]),
+        view=row["unified_view"],
+        profile_id=row["unified_id"],
+        user_id=row["unified_user_id"],
+        created_at=row["unified_created_at"],
+        updated_at=row["unified_updated_at"],
+        record=rows.decode_record(row["unified_values"], row["unified_provenance"]),
+        choices=_choices.decode(row["unified_choices"]),
+        absorbed=_absorbed.decode(row["unified_absorbed"]),
     )
+
+
+def _read_viewed(row: Any) -> ViewedFragment:
+    unified = None if row["unified_id"] is None else _read(row)
+    return ViewedFragment(row["asked_id"], read_fragment(row), unified)

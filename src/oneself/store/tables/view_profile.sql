@@ -1,21 +1,43 @@
 -- The table `view_profile`: what two or more fragments amount to in a view.
 
--- name: find
--- Profiles of a view.
+-- name: find_of_fragment
+-- The profile that a fragment belongs to in a view: its survivor, and what that amounts to.
 -- $2: view
--- $3: profile ids
-SELECT view, profile_id, user_id, created_at, updated_at, record_values::text, provenance::text,
-       choices::text, absorbed::text
-FROM view_profile
-WHERE dataset_id = $1 AND view = $2 AND profile_id = ANY ($3::uuid[]);
+-- $3: fragment
+-- One statement sees one instant. OFFSET 0 keeps it one look-up by an index for each table.
+SELECT asked.fragment_id AS asked_id, {fragment_columns}, {unified_columns}
+FROM (
+    SELECT fragment_id, CASE $2::text WHEN 'own' THEN own_id ELSE proven_id END AS survivor_id
+    FROM fragment
+    WHERE dataset_id = $1 AND fragment_id = $3
+    OFFSET 0
+) AS asked
+JOIN fragment ON fragment.dataset_id = $1 AND fragment.fragment_id = asked.survivor_id
+LEFT JOIN view_profile AS unified
+  ON unified.dataset_id = $1 AND unified.view = $2 AND unified.profile_id = asked.survivor_id;
+
+-- name: find_of_user
+-- The profile that the own fragment of a user belongs to in a view, as `find_of_fragment`.
+-- $2: view
+-- $3: user
+-- One statement sees one instant. OFFSET 0 keeps it one look-up by an index for each table.
+SELECT asked.fragment_id AS asked_id, {fragment_columns}, {unified_columns}
+FROM (
+    SELECT fragment_id, CASE $2::text WHEN 'own' THEN own_id ELSE proven_id END AS survivor_id
+    FROM fragment
+    WHERE dataset_id = $1 AND origin = 'user' AND owner_id IS NOT NULL AND owner_id = $3
+    OFFSET 0
+) AS asked
+JOIN fragment ON fragment.dataset_id = $1 AND fragment.fragment_id = asked.survivor_id
+LEFT JOIN view_profile AS unified
+  ON unified.dataset_id = $1 AND unified.view = $2 AND unified.profile_id = asked.survivor_id;
 
 -- name: lock
 -- Profiles of views, locked in the order of view and id.
 -- $2: views
 -- $3: profile ids, in the same order
-SELECT view, profile_id, user_id, created_at, updated_at, record_values::text, provenance::text,
-       choices::text, absorbed::text
-FROM view_profile
+SELECT {unified_columns}
+FROM view_profile AS unified
 WHERE dataset_id = $1 AND (view, profile_id) IN (SELECT * FROM unnest($2::text[], $3::uuid[]))
 ORDER BY view, profile_id
 FOR NO KEY UPDATE;
