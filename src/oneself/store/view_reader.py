@@ -14,6 +14,7 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.identity_graph.browser import BrowserFragments
 from oneself.core.identity_graph.choices import EffectiveChoice
 from oneself.core.identity_graph.joins import View, user_in
 from oneself.core.identity_graph.replay import record_of, replay
@@ -56,27 +57,24 @@ async def read_own(tables: Tables, user_id: str, config: Config) -> Viewed | Non
 async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewed | None:
     """What whoever brings a tracker may read; None: the tracker leads nowhere.
 
-    That is the values of the browser's present fragments, their owner, and the ids of the view `own`. The
-    times are those of the fragments: nobody learns from a tracker what happens elsewhere.
+    That is the values of the browser's present fragments, their owner, and the ids of the view `own`; what
+    began inside a profile has no id of its own and answers under the one that applications read. The times
+    are those of the fragments: nobody learns from a tracker what happens elsewhere.
     `tables`: as they are at one instant.
     """
-    device = Identifier(TRACKER, tracker)
-    browser = (await tables.browsers.find([device])).get(device)
-    if browser is None or not browser.present:
-        return None
-    rows = {row.fragment.fragment_id: row for row in await tables.fragments.find(browser.present)}
-    present = [rows[item] for item in browser.present if item in rows]
+    browser, present = await _present(tables, tracker)
     if not present:
         return None
-    current = rows.get(browser.current, present[-1]) if browser.current is not None else present[-1]
-    found = await tables.view_profiles.find_of_fragment("own", current.fragment.fragment_id)
-    if found is None:
+    current = next((row for row in present if row.fragment.fragment_id == browser.current), present[-1])
+    own = await read_view(tables, "own", current.fragment.fragment_id, config)
+    proven = await read_view(tables, "proven", current.fragment.fragment_id, config)
+    if own is None or proven is None:
         return None
-    own = _viewed(found, "own", config)
+    is_alone = own.survivor.profile_id == current.fragment.fragment_id
     writes = sorted((w for row in present for w in row.fragment.writes), key=lambda write: write.seq)
     owners = (row.fragment.owner.user_id for row in present if row.fragment.owner is not None)
     survivor = Profile(
-        profile_id=own.survivor.profile_id,
+        profile_id=proven.profile.profile_id if is_alone else own.survivor.profile_id,
         created_at=min(row.fragment.began_at for row in present),
         updated_at=max(row.updated_at for row in present),
         active_at=0,
@@ -85,8 +83,25 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
         record=record_of(writes, graph_rules(config).fold.values),
         user_id=next(owners, None),
     )
-    is_itself = own.profile.profile_id == survivor.profile_id
-    return Viewed(survivor if is_itself else own.profile, survivor, ())
+    return Viewed(own.profile if own.profile.is_absorbed else survivor, survivor, ())
+
+
+async def is_reported(tables: Tables, tracker: str, user_id: str) -> bool:
+    """Whether a user is reported, and nobody proven, for a browser."""
+    _, present = await _present(tables, tracker)
+    fragments = (row.fragment for row in present)
+    return any(
+        item.owner is None and item.reported is not None and item.reported.user_id == user_id
+        for item in fragments
+    )
+
+
+async def _present(tables: Tables, tracker: str) -> tuple[BrowserFragments, list[FragmentRow]]:
+    """A browser and its present fragments, the oldest first."""
+    device = Identifier(TRACKER, tracker)
+    browser = (await tables.browsers.find([device])).get(device, BrowserFragments())
+    rows = {row.fragment.fragment_id: row for row in await tables.fragments.find(browser.present)}
+    return browser, [rows[item] for item in browser.present if item in rows]
 
 
 def _viewed(found: ViewedFragment, view: View, config: Config) -> Viewed:

@@ -164,7 +164,12 @@ async def test_register_link_and_read_the_unified_profile(cds: Cds, provider: Pr
     assert subject_of(second_token) == user_id
     body = {"profile_id": second["profile_id"], "user_id": user_id}
     assert (await cds("POST", "/profiles/link", json=body)).status_code == 200
-    absorbed = (await cds("GET", f"/profiles/{second['profile_id']}", token=second_token)).json()
+    path = f"/profiles/{second['profile_id']}"
+    assert (await cds("GET", path, token=second_token)).status_code == 404
+    # The link names the user; the tracker together with the user's token proves it.
+    brought = {"Cookie": f"cds_profile={second['anonymous_profile_tracker']}"}
+    assert (await cds("GET", "/profiles/Me", token=second_token, headers=brought)).status_code == 200
+    absorbed = (await cds("GET", path, token=second_token)).json()
     assert absorbed["merged_to"] == {"profile_id": visitor["profile_id"], "reason": "system:user_id_match"}
     own = (await cds("GET", "/profiles/Me", token=second_token)).json()
     assert (own["user_id"], own["traits"]) == (user_id, {"plan": "trial", "colour": "red"})

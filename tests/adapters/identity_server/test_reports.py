@@ -277,10 +277,29 @@ class TestClaims:
         }
         assert (await cds("POST", "/unification-rules", json=rule)).status_code == 201
         lead = await cds.create(identity_attributes={"emailaddress": "Ann@acme.example"})
-        await report(SET_MANY, userId=ANN, claims={EMAIL: "ann@acme.example"})
+        await report(SET_MANY, userId=ANN, claims={EMAIL: "ann@acme.example", EMAIL_VERIFIED: "true"})
         ann = await user(cds, ANN)
         assert ann
         assert ann["profile_id"] == lead["profile_id"]
+
+    async def test_an_unverified_claim_joins_only_what_is_believed(self, cds: Cds, report: Reporter) -> None:
+        rule = {
+            "rule_name": "by mail",
+            "property_name": "identity_attributes.emailaddress",
+            "priority": 1,
+            "is_active": True,
+        }
+        assert (await cds("POST", "/unification-rules", json=rule)).status_code == 201
+        lead = await cds.create(identity_attributes={"emailaddress": "ann@acme.example"})
+        await report(SET_MANY, userId=ANN, claims={EMAIL: "ann@acme.example"})
+        believed = await cds.listed(filter=f"user_id eq {ANN}", view="all")
+        assert [item["profile_id"] for item in believed["profiles"]] == [lead["profile_id"]]
+        ann = await user(cds, ANN)
+        assert ann
+        assert ann["profile_id"] != lead["profile_id"]
+        await report(SET_MANY, userId=ANN, claims={EMAIL: "ann@acme.example", EMAIL_VERIFIED: "true"})
+        merged = (await cds("GET", f"/profiles/{lead['profile_id']}")).json()["merged_to"]
+        assert merged == {"profile_id": ann["profile_id"], "reason": "by mail"}
 
 
 class TestDeletion:

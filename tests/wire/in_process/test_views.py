@@ -134,6 +134,30 @@ async def test_what_servers_say_of_both_is_one_person_in_what_is_proven(attacked
     assert {item["reason"] for item in survivor["merged_from"]} == {"mail"}
 
 
+async def test_a_reported_user_owns_a_browser_once_its_tracker_and_their_token_come_together(
+    attacked: Attacked,
+) -> None:
+    cds, cookie = attacked.cds, attacked.cookie
+    typed = {"traits": {"plan": "trial"}}
+    assert (await cds("PATCH", f"/profiles/{attacked.stranger_id}", json=typed)).status_code == 200
+    link = {"profile_id": attacked.stranger_id, "user_id": "ann"}
+    assert (await cds("POST", "/profiles/link", json=link)).status_code == 200
+    assert (await attacked.read(attacked.stranger_id))["user_id"] == "ann"
+    ann, eve = await cds.token(subject="ann"), await cds.token(subject="eve")
+    await cds.create(user_id="eve")
+
+    async def me(token: str, headers: dict[str, str] | None = None) -> dict[str, Any]:
+        return dict((await cds("GET", "/profiles/Me", token=token, headers=headers)).json())
+
+    assert "traits" not in await me(ann)
+    assert "traits" not in await me(eve, cookie)
+    assert "traits" not in await me(ann)
+    assert (await me(ann, cookie))["traits"] == {"plan": "trial"}
+    assert (await me(ann))["profile_id"] == attacked.stranger_id
+    by_tracker = await cds("POST", "/profiles", json={}, headers=cookie)
+    assert by_tracker.json()["user_id"] == "ann"
+
+
 @pytest.mark.parametrize("route", ["/profiles/{id}", "/profiles/{id}/consents", "/profiles"])
 async def test_the_view_all_needs_its_permission(attacked: Attacked, route: str) -> None:
     path = route.format(id=attacked.vera_id)

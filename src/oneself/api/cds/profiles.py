@@ -329,9 +329,14 @@ def _own_user_id(call: RequestContext, user_id: str) -> str | None:
 
 
 async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | None:
-    """The profile of the token's user, whatever the cookie; of an application's token, the tracker's."""
+    """The profile of the token's user, whatever the cookie; of an application's token, the tracker's.
+
+    A cookie beside the user's token confirms that the browser is theirs, if an identity server reported so.
+    """
     profiles, tracker = call.services.profiles.profiles, tracker_in(request)
     if call.user_id is not None:
+        if tracker is not None and not call.caller.reach.is_everything:
+            await profiles.confirm(call.dataset_ref, call.actor, call.user_id, tracker)
         return await profiles.find_own(call.dataset_ref, call.user_id)
     if tracker is None or not call.caller.reach.is_everything:
         return None

@@ -31,7 +31,7 @@ from oneself.service.ingest.submission import ReplayableResponse, Resolution, Su
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.transaction import Tables, snapshot
-from oneself.store.view_reader import Viewed, read_by_tracker, read_own, read_view
+from oneself.store.view_reader import Viewed, is_reported, read_by_tracker, read_own, read_view
 
 Render = Callable[[Resolution], ReplayableResponse]
 
@@ -285,6 +285,16 @@ class Profiles:
         config = await self._configurations.current(dataset_ref.dataset_id)
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             return _viewed(await read_by_tracker(tables, tracker, config), config)
+
+    async def confirm(self, dataset_ref: DatasetRef, actor: Actor, user_id: str, tracker: str) -> None:
+        """Record that a user, who is only reported for a browser, brought its tracker.
+
+        Nothing is written if nobody is reported for it, or another user. Source: docs/concepts/trust.md.
+        """
+        if await is_reported(self._tables(dataset_ref), tracker, user_id):
+            identifiers = (Identifier(USER_ID, user_id), Identifier(TRACKER, tracker))
+            observation = self._observe(SignIn, actor, identifiers=identifiers)
+            await self._submit(dataset_ref, observation, _NO_OPTIONS)
 
     def _tables(self, dataset_ref: DatasetRef) -> Tables:
         return Tables(self._database, dataset_ref.dataset_id)
