@@ -14,6 +14,7 @@ from oneself.services import Services
 from oneself.store.queries import Queries
 from oneself.store.tables import log
 from support.interactions_harness import InteractionsHarness, customer, mail
+from support.statement_plans import plan_of
 
 pytestmark = pytest.mark.postgres
 #: Kinds of observation that make a person active.
@@ -22,24 +23,6 @@ ACTIVE_KINDS = sorted(kind for kind, rows in KINDS.items() if any(row.makes_acti
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00112233445566aa"
 MINUTE_US = 60 * 1_000_000
 FIND = Queries("log").find_activity
-ABSORBED = 300
-#: Profiles without activity of the person, ten entries each: most of the log.
-OTHER_PROFILES = 2_000
-POPULATE = """
-WITH part AS (
-    INSERT INTO profile (dataset_id, profile_id, survivor_id, reason, primary_id, seq, created_at,
-                         updated_at, active_at, record_values, provenance, identities, consents, visit_at,
-                         first_active_at)
-    SELECT $1, gen_random_uuid(), CASE WHEN number <= $3 THEN $2::uuid END,
-           CASE WHEN number <= $3 THEN 'anonymous' END, number::text, number,
-           now(), now(), now(), '{}', '{}', '{}', '{}', now(), now()
-    FROM generate_series(1, $3 + $4::integer) AS number
-    RETURNING profile_id, seq
-)
-INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, config_version, content)
-SELECT $1, part.seq * 10 + number, gen_random_uuid(), part.profile_id, 'event', 1, '{}'
-FROM part, generate_series(1, 10) AS number
-"""
 ENTRY = """
 INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, config_version, content)
 VALUES ($1, $2, gen_random_uuid(), $3, $4, 1, $5)
@@ -113,11 +96,15 @@ async def test_every_kind_of_activity_is_found(harness: InteractionsHarness, kin
 async def test_activity_is_read_by_the_index(harness: InteractionsHarness) -> None:
     """In both directions from the instant, for any number of profiles and entries."""
     profile_id = (await harness.event(device=X)).profile.profile_id
-    database, dataset_id = harness.services.database, harness.dataset_ref.dataset_id
-    await database.execute(POPULATE, dataset_id, profile_id, ABSORBED, OTHER_PROFILES)
-    await database.execute("ANALYZE log, profile")
-    found = await database.fetch(f"EXPLAIN (COSTS off) {FIND}", dataset_id, [profile_id], [3_000], 2**62)
-    plan = "\n".join(row[0] for row in found)
+    plan = await plan_of(
+        harness.services.database,
+        harness.dataset_ref.dataset_id,
+        profile_id,
+        FIND,
+        [profile_id],
+        [3_000],
+        2**62,
+    )
     reads = [line for line in plan.splitlines() if "Scan" in line and " on log" in line]
     assert [line.split(" on log")[0].strip(" ->") for line in reads] == [
         "Index Scan Backward using log_by_profile",

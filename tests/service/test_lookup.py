@@ -11,6 +11,7 @@ from oneself.service.profiles.profiles import new_tracker
 from oneself.services import Services
 from oneself.store.queries import Queries
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
+from support.statement_plans import plan_of
 
 X, Y, Z = "0123456789abcdef", "fedcba9876543210", "00000000000000aa"
 UNKNOWN = "00000000-0000-4000-8000-00000000dead"
@@ -252,26 +253,19 @@ async def test_unknown_ids_find_no_profile(harness: InteractionsHarness, text: s
     assert await harness.found(text) is None
 
 
-async def test_look_ups_never_scan_a_table(harness: InteractionsHarness) -> None:
-    await harness.event(device=X)
-    async with harness.services.database.transaction() as connection:
-        found = await connection.fetch(
-            "EXPLAIN " + Queries("profile").find_called,
-            harness.dataset_ref.dataset_id,
-            X,
-            None,
-            None,
-            "anonymous_id",
-            "legacy.id",
-        )
-        found += await connection.fetch(
-            "EXPLAIN " + Queries("claim").find_last_holder,
-            harness.dataset_ref.dataset_id,
-            "customerId",
-            "c-7",
-            0,
-        )
-    plan = "\n".join(row[0] for row in found)
+@pytest.mark.parametrize(
+    ("table", "name", "parameters"),
+    [
+        ("profile", "find_called", (X, None, None, "anonymous_id", "legacy.id")),
+        ("claim", "find_last_holder", ("customerId", "c-7", 0)),
+    ],
+)
+async def test_look_ups_never_scan_a_table(
+    harness: InteractionsHarness, table: str, name: str, parameters: tuple[object, ...]
+) -> None:
+    person = (await harness.event(device=X)).profile.profile_id
+    database, dataset_id = harness.services.database, harness.dataset_ref.dataset_id
+    plan = await plan_of(database, dataset_id, person, getattr(Queries(table), name), *parameters)
     assert "Seq Scan" not in plan, plan
 
 

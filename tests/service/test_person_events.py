@@ -12,6 +12,7 @@ from oneself.services import Services
 from oneself.store.queries import Queries
 from oneself.store.tables.event import NOW, EventFilter
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
+from support.statement_plans import plan_of
 
 X, Y = "0123456789abcdef", "fedcba9876543210"
 DAY_US = 24 * 3600 * 1_000_000
@@ -134,22 +135,20 @@ async def test_bounded_scans_still_return_all_events(harness: InteractionsHarnes
     assert bounded.next_position is not None, "an empty page may have a next page"
 
 
-async def test_a_page_is_read_through_the_index(harness: InteractionsHarness) -> None:
-    resolution, statements = await harness.event(device=X), Queries("event")
-    async with harness.services.database.transaction() as connection:
-        for name, last in (("find_of_profiles", (None, 0, 1, 10, 10)), ("find_scan_end", (10,))):
-            found = await connection.fetch(
-                "EXPLAIN " + getattr(statements, name),
-                harness.dataset_ref.dataset_id,
-                [resolution.profile.profile_id],
-                NOW.seq,
-                NOW.observation_id,
-                0,
-                *last,
-            )
-            plan = "\n".join(row[0] for row in found)
-            assert "log_by_profile" in plan, plan
-            assert "Seq Scan" not in plan, plan
+@pytest.mark.parametrize(
+    ("name", "last"), [("find_of_profiles", (None, 0, 1, 10, 10)), ("find_scan_end", (10,))]
+)
+async def test_a_page_is_read_through_the_index(
+    harness: InteractionsHarness, name: str, last: tuple[object, ...]
+) -> None:
+    person = (await harness.event(device=X)).profile.profile_id
+    database, dataset_id = harness.services.database, harness.dataset_ref.dataset_id
+    before = (NOW.seq, NOW.observation_id, 0)
+    plan = await plan_of(
+        database, dataset_id, person, getattr(Queries("event"), name), [person], *before, *last
+    )
+    assert "log_by_profile" in plan, plan
+    assert "Seq Scan" not in plan, plan
 
 
 async def test_released_identifiers_stay_in_the_list(harness: InteractionsHarness) -> None:
