@@ -96,6 +96,16 @@ async def is_reported(tables: Tables, tracker: str, user_id: str) -> bool:
     )
 
 
+async def is_linked(tables: Tables, profile_id: UUID, user_id: str, tracker: str | None) -> bool:
+    """Whether a link of a fragment to a user, perhaps with the tracker of a browser, changes nothing."""
+    rows = await tables.fragments.find([profile_id])
+    if [row.fragment.user_id for row in rows] != [user_id]:
+        return False
+    present = [] if tracker is None else (await _present(tables, tracker))[1]
+    owners = (row.fragment.owner for row in present)
+    return all(owner is not None and owner.user_id == user_id for owner in owners)
+
+
 async def _present(tables: Tables, tracker: str) -> tuple[BrowserFragments, list[FragmentRow]]:
     """A browser and its present fragments, the oldest first."""
     device = Identifier(TRACKER, tracker)

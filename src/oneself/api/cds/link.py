@@ -19,17 +19,29 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id, decode_request_options
 from oneself.api.http.stored_response import StoredResponse, first_response
-from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
+from oneself.core.identity.identifier import (
+    IDENTIFIER_CHARS_MAX,
+    USER_ID,
+    USER_ID_NAMESPACE,
+    Dropped,
+    Identifier,
+)
+from oneself.core.identity.normalise import normalise
+from oneself.service.directory.sign_in import well_formed_trackers
 from oneself.service.ingest.submission import ObservationRejected, Resolution
 
+PLACEHOLDER = "a placeholder such as null or guest is the id of no user"
 LINKED_ALREADY = "The profile belongs to another user."
 
 
 class LinkRequest(Struct, frozen=True):
-    """The profile and its user. Both are required; blanks around them are ignored."""
+    """The profile and its user, both required, and the tracker of the user's browser. Blanks around them are
+    ignored.
+    """
 
     profile_id: str | None = None
     user_id: str | None = None
+    anonymous_profile_tracker: str | None = None
 
 
 class LinkDocument(Struct, frozen=True):
@@ -52,10 +64,12 @@ LINK = Body("profile", PROFILE_UPDATE_FAILED, LinkRequest, strict=False)
     responses=error_responses(400, 401, 403, 404, 409, 413, 415, 422),
 )
 async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
-    """Link a profile to a user and merge it with the user's. Changes nothing if it is linked already."""
+    """Link a profile to a user and merge it with the user's. With the tracker of a browser, the user owns it.
+    Changes nothing if it is linked already.
+    """
     call = context_of(request)
     document = await decode_object(request, LINK)
-    named, user_id = _required(document, "profile_id"), _required(document, "user_id")
+    named, user_id = _required(document, "profile_id"), _user_id(document)
     if (profile_id := decode_profile_id(named)) is None:
         raise profile_unknown()
     answer = _answer(named, user_id)
@@ -63,10 +77,12 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
     def render(_: Resolution) -> StoredResponse:
         return answer
 
-    options = await decode_request_options(request, render, tracker=tracker_in(request))
+    cookie, sent = tracker_in(request), _optional(document, "anonymous_profile_tracker")
+    trackers = well_formed_trackers(filter(None, (cookie, sent)))
+    options = await decode_request_options(request, render, tracker=cookie)
     try:
         linked = await call.services.profiles.profiles.link(
-            call.dataset_ref, call.actor, profile_id, user_id, options
+            call.dataset_ref, call.actor, profile_id, user_id, trackers=trackers, request=options
         )
     except ObservationRejected as error:
         if error.rejection.code == "user_id_write_once":
@@ -77,10 +93,23 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
     return respond((first_response(linked) if linked else None) or answer)
 
 
+def _user_id(document: Object) -> str:
+    user_id = _required(document, "user_id")
+    found = normalise(Identifier(USER_ID, user_id), USER_ID_NAMESPACE)
+    if isinstance(found, Dropped):
+        raise wire_error(PROFILE_UPDATE_FAILED, f"user_id: {PLACEHOLDER}")
+    return user_id
+
+
 def _required(document: Object, field: str) -> str:
-    text: str = (document.get(field) or "").strip()
+    text = _optional(document, field)
     if not text:
         raise wire_error(PROFILE_UPDATE_FAILED, f"{field} is required.")
+    return text
+
+
+def _optional(document: Object, field: str) -> str:
+    text: str = (document.get(field) or "").strip()
     if len(text) > IDENTIFIER_CHARS_MAX:
         raise wire_error(PROFILE_UPDATE_FAILED, f"{field}: at most {IDENTIFIER_CHARS_MAX} characters")
     return text

@@ -75,7 +75,7 @@ def sign_in(graph: IdentityGraph, word: Word, bringer: Bringer, rules: FoldRules
         if bringer == "report":
             browser = graph.browser(word.tracker)
             graph.browsers[word.tracker] = msgspec.structs.replace(browser, reported_user=word.user_id)
-    elif word.profile_id is not None:
+    if word.profile_id is not None:
         _report(graph, word.profile_id, word.user_id, word.seq)
     return fragment
 

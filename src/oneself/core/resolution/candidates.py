@@ -66,6 +66,13 @@ def is_followed(profile: Profile, observation: Observation, config: Config) -> b
     return profile.is_anonymous or not is_fresh
 
 
+def is_anothers(profile: Profile | None, evidence: Evidence) -> bool:
+    """Whether a profile belongs to another user than the one that the observation names."""
+    if profile is None or profile.user_id is None:
+        return False
+    return evidence.user_id not in (None, profile.user_id)
+
+
 def current_claims(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
     """The current claims of an identifier, oldest first, each with its survivor.
 
@@ -96,7 +103,7 @@ def find_candidates(
             found[candidate.profile.profile_id] = candidate
 
     if addressed is not None:
-        add(Candidate(addressed, required=True))
+        add(Candidate(addressed, required=not is_anothers(addressed, evidence)))
     if observation.creates:
         add(Candidate(as_created(observation, evidence), required=True))
     for identifier in evidence.persons:

@@ -47,6 +47,10 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     replaces_ended_tracker: bool = False
     #: Whether the dataset decides if a device alone leads to a known person (`merged_anonymous`).
     follows_device_setting: bool = False
+    #: What the id that it addresses names. `profile`: the profile with all that was merged into it; that of
+    #: another user rejects the observation. `fragment`: only what began under the id; if it was merged into
+    #: another user's profile, that profile stays as it is.
+    addresses: Literal["profile", "fragment"] = "profile"
     #: Whether it ends a sign-in and resolves nothing.
     ends_sign_in: bool = False
     #: Whether its identifiers are values that the addressed profile has stored already.
@@ -80,8 +84,8 @@ KINDS: dict[str, dict[str | None, KindPolicy]] = {
     },
     ProfileWrite.kind: {None: KindPolicy()},
     SignIn.kind: {
-        "sync": msgspec.structs.replace(_CLAIMS, graph_effect="report"),
-        None: msgspec.structs.replace(_CLAIMS, graph_effect="sign_in"),
+        "sync": msgspec.structs.replace(_CLAIMS, addresses="fragment", graph_effect="report"),
+        None: msgspec.structs.replace(_CLAIMS, addresses="fragment", graph_effect="sign_in"),
     },
     SignOut.kind: {None: KindPolicy(ends_sign_in=True, graph_effect="sign_out")},
     ClaimsReport.kind: {None: msgspec.structs.replace(_CLAIMS, makes_active=False)},

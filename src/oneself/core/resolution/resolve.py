@@ -22,6 +22,7 @@ from oneself.core.resolution.candidates import (
     as_created,
     current_claims,
     find_candidates,
+    is_anothers,
     is_followed,
 )
 from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
@@ -54,7 +55,7 @@ def resolve(
     addressed = _addressed(state, observation)
     if isinstance(addressed, Rejection):
         return addressed
-    if addressed and addressed.user_id and evidence.user_id not in (None, addressed.user_id):
+    if policy.addresses == "profile" and is_anothers(addressed, evidence):
         return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
     if policy.reads_stored_values and addressed is not None:
         evidence = _still_stored(evidence, addressed, config)

@@ -142,6 +142,10 @@ class BatchDecision:
             return ObservationRejected(
                 Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
             )
+        if self._is_anothers(observation, evidence):
+            return ObservationRejected(
+                Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
+            )
         if self._is_stale(submission):
             return ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
         if self._erased and self._was_erased(observation, evidence):
@@ -195,6 +199,14 @@ class BatchDecision:
     def _is_known(self, observation: Observation) -> bool:
         """Whether the profile that an observation addresses, if any, is one that every view has."""
         return observation.profile_id is None or observation.profile_id in self._graph.graph.fragments
+
+    def _is_anothers(self, observation: Observation, evidence: Evidence) -> bool:
+        """Whether it names a user for a fragment that another user owns, or is reported for."""
+        addressed = observation.profile_id
+        if policy_of(observation).addresses == "profile" or addressed is None or evidence.user_id is None:
+            return False
+        known = self._graph.graph.fragments.get(addressed) or self._state.survivor(addressed)
+        return known is not None and known.user_id not in (None, evidence.user_id)
 
     def _is_stale(self, submission: Submission) -> bool:
         addressed = submission.observation.profile_id

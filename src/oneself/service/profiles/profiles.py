@@ -31,7 +31,7 @@ from oneself.service.ingest.submission import ReplayableResponse, Resolution, Su
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.transaction import Tables, snapshot
-from oneself.store.view_reader import Viewed, is_reported, read_by_tracker, read_own, read_view
+from oneself.store.view_reader import Viewed, is_linked, is_reported, read_by_tracker, read_own, read_view
 
 Render = Callable[[Resolution], ReplayableResponse]
 
@@ -136,20 +136,24 @@ class Profiles:
         actor: Actor,
         profile_id: UUID,
         user_id: str,
+        *,
+        trackers: Sequence[str] = (),
         request: RequestOptions = _NO_OPTIONS,
     ) -> Resolution | None:
-        """Assign the survivor of `profile_id` to a user, and merge it with the user's profile.
+        """Name a user for a profile, and give them the browser whose tracker comes with it.
 
-        None if it is assigned to this user already; then nothing is written. Raises ObservationRejected:
-        `profile_not_found`, or `user_id_write_once` if it is assigned to another user.
-        Source: docs/wire/cds.md §5.5.
+        `trackers`: the strongest first; the first active one counts. None if all this is known already; then
+        nothing is written. Raises ObservationRejected: `profile_not_found`, or `user_id_write_once` if the
+        fragment of this id is another user's. Source: docs/wire/cds.md §5.5.
         """
-        key = request.idempotency_key
+        key, tracker = request.idempotency_key, await self.find_active_tracker(dataset_ref, trackers)
+        browser = None if tracker is None else tracker.identifier.value
         is_repeated = key is not None and await self.was_answered(dataset_ref, key)
-        view = None if is_repeated else await self.find(dataset_ref, profile_id)
-        if view is not None and view.survivor.user_id == user_id:
+        if not is_repeated and await is_linked(self._tables(dataset_ref), profile_id, user_id, browser):
             return None
-        return await self.patch(dataset_ref, actor, profile_id, {}, user_id=user_id, request=request)
+        return await self.sign_in(
+            dataset_ref, actor, user_id, profile_id=profile_id, tracker=tracker, request=request
+        )
 
     async def replace_consents(
         self,
@@ -212,6 +216,7 @@ class Profiles:
         actor: Actor,
         user_id: str,
         *,
+        profile_id: UUID | None = None,
         tracker: ActiveTracker | None = None,
         claims: Mapping[str, Any] | None = None,
         verified: tuple[str, ...] = (),
@@ -219,6 +224,7 @@ class Profiles:
     ) -> Resolution:
         """Record that a user signed in.
 
+        `profile_id`: a profile for which the user is only named.
         `tracker`: of the browser, from `find_active_tracker`; an inactive tracker is not evidence.
         `claims`: attribute → value, written as identity attributes with the identity server's authority.
         `verified`: which of them are verified.
@@ -230,6 +236,7 @@ class Profiles:
             SignIn,
             actor,
             identifiers=tuple(identifiers),
+            profile_id=profile_id,
             values={IDENTITY_ATTRIBUTES: dict(claims)} if claims else {},
             verified=verified,
         )
