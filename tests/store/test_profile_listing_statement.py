@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from oneself.store.tables.profile_listing import (
     CoreMatch,
@@ -69,6 +70,14 @@ def test_a_repeated_operand_of_a_condition_is_one_parameter(statement_of: Statem
     statement, operands = statement_of(ValueMatch("eq", (TAGS,)))
     assert operands == ['$."traits"."a.b"', True, "string", ["x", "y"], "x"]
     assert statement.count("$8::text[]") == 2
+
+
+def test_only_a_target_with_categories_asks_for_consents(statement_of: StatementOf) -> None:
+    with_consent = structs.replace(PLAN, categories=("offers", "news"))
+    statement, operands = statement_of(ValueMatch("eq", (with_consent, TAGS)))
+    assert statement.count("profile.consents @> ANY ($5::text[]::jsonb[])") == 1
+    assert len(operands[0]) == 2
+    assert all(name in text for name, text in zip(("offers", "news"), operands[0], strict=True))
 
 
 def test_a_condition_matches_any_of_its_targets(statement_of: StatementOf) -> None:

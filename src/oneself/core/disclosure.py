@@ -3,6 +3,8 @@
     system application   all values; application data only of the applications it requests
     other application    the granted values; application data only of its own
 
+A filter finds a profile by a value only where its reader may read the value (`ReaderAccess.opening`).
+
 A grant names a scope, an application for application data, and a first-level key. A grant on `address`
 discloses the complete address.
 
@@ -19,7 +21,7 @@ from typing import Any
 from msgspec import Struct
 
 from oneself.core.config.configuration import Config
-from oneself.core.profiles.consent import Choices
+from oneself.core.profiles.consent import Category
 from oneself.core.values.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES
 
 Values = Mapping[str, Any]
@@ -40,19 +42,25 @@ class Grant(Struct, frozen=True):
 IDENTITY_DATA = frozenset({Grant(IDENTITY_ATTRIBUTES, ANY)})
 
 
-def grants_of(config: Config, choices: Choices, asked: frozenset[str]) -> frozenset[Grant]:
-    """The grants of a reader that requests the categories `asked`.
+def grants_of(config: Config, consented: frozenset[str], asked: frozenset[str]) -> frozenset[Grant]:
+    """The grants of a reader that requests the categories `asked`. `consented`: to which the person did.
 
     They are those of the mandatory category, and of each requested category to which the person consented.
     Without a mandatory category nothing is granted.
     """
-    if not any(category.is_mandatory for category in config.categories.values()):
+    if not _has_mandatory(config):
         return frozenset()
-    consented = {i for i, choice in choices.items() if choice.is_consented}
     opened = (config.categories[i] for i in asked & consented & config.categories.keys())
-    return IDENTITY_DATA.union(
+    return IDENTITY_DATA.union(*map(_grants_in, opened))
+
+
+def _has_mandatory(config: Config) -> bool:
+    return any(category.is_mandatory for category in config.categories.values())
+
+
+def _grants_in(category: Category) -> frozenset[Grant]:
+    return frozenset(
         Grant(scope, name.partition(".")[0], entry.application_identifier)
-        for category in opened
         for entry in category.attributes
         for scope, _, name in (entry.attribute_name.partition("."),)
     )
@@ -67,6 +75,35 @@ class Reader(Struct, frozen=True):
     with_application_data: bool = False
     #: The applications whose data a system application requests; None for all.
     applications: frozenset[str] | None = None
+
+
+class ReaderAccess(Struct, frozen=True):
+    """What one reader may read of any person."""
+
+    #: Of the organisation, whose consent categories apply.
+    config: Config
+    reader: Reader
+    #: The consent categories that it requests.
+    asked: frozenset[str] = frozenset()
+
+    def disclosed(self, values: Values, consented: frozenset[str]) -> dict[str, Any]:
+        """The part of a person's values that it may read. `consented`: the categories to which they did."""
+        return disclose(values, self.reader, grants_of(self.config, consented, self.asked))
+
+    def opening(self, scope: str, key: str, application: str | None) -> frozenset[str] | None:
+        """The categories that disclose a first-level key, if the person consented to one of them.
+
+        None: every person's value is disclosed; empty: nobody's.
+        """
+        if self.reader.is_system:
+            return None
+        if not _has_mandatory(self.config) or application not in (None, self.reader.application):
+            return frozenset()
+        if Grant(scope, ANY, application) in IDENTITY_DATA:
+            return None
+        asked = self.asked & self.config.categories.keys()
+        grant = Grant(scope, key, application)
+        return frozenset(i for i in asked if grant in _grants_in(self.config.categories[i]))
 
 
 def disclose(values: Values, reader: Reader, grants: frozenset[Grant]) -> dict[str, Any]:

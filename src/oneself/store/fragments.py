@@ -103,13 +103,16 @@ FRAGMENTS = {
     "unified.updated_at AS unified_updated_at, unified.record_values::text AS unified_values, "
     "unified.provenance::text AS unified_provenance, unified.choices::text AS unified_choices, "
     "unified.absorbed::text AS unified_absorbed",
-    # The profiles of the view `proven` in the columns of `profile` that a list reads, and the ids and reasons
-    # of what one of them absorbed.
+    # The profiles of the view `proven` in the columns of `profile` that a list reads, with a list of the
+    # consent choices that hold, and the ids and reasons of what one of them absorbed.
     "proven_profiles": """(
     SELECT fragment.fragment_id AS profile_id, fragment.created_at, unified.absorbed,
            coalesce(unified.user_id, fragment.owner_id, fragment.reported_id) AS user_id,
            coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
-           coalesce(unified.record_values, fragment.record_values) AS record_values
+           coalesce(unified.record_values, fragment.record_values) AS record_values,
+           coalesce(
+               jsonb_path_query_array(unified.choices, '$.*.choice'), fragment.state -> 'choices'
+           ) AS consents
     FROM fragment
     LEFT JOIN view_profile AS unified
       ON unified.dataset_id = $1 AND unified.view = 'proven' AND unified.profile_id = fragment.fragment_id

@@ -8,6 +8,7 @@ Source: docs/concepts/trust.md, "Views".
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import reduce
 from uuid import UUID
 
 import msgspec
@@ -19,7 +20,7 @@ from oneself.core.identity_graph.choices import EffectiveChoice
 from oneself.core.identity_graph.joins import View, user_in
 from oneself.core.identity_graph.replay import record_of, replay
 from oneself.core.identity_graph.rules import graph_rules
-from oneself.core.profiles.consent import Choice, Choices
+from oneself.core.profiles.consent import Choice, Choices, merge_choices
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.values.record import Record
 from oneself.store.tables.fragment import FragmentRow
@@ -59,7 +60,8 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
 
     That is the values of the browser's present fragments, their owner, and the ids of the view `own`; what
     began inside a profile has no id of its own and answers under the one that applications read. The times
-    are those of the fragments: nobody learns from a tracker what happens elsewhere.
+    are those of the fragments: nobody learns from a tracker what happens elsewhere. The consent choices are
+    those of the owner; without one, the most restrictive of the fragments'.
     `tables`: as they are at one instant.
     """
     browser, present = await _present(tables, tracker)
@@ -73,6 +75,8 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
     is_alone = own.survivor.profile_id == current.fragment.fragment_id
     writes = sorted((w for row in present for w in row.fragment.writes), key=lambda write: write.seq)
     owners = (row.fragment.owner.user_id for row in present if row.fragment.owner is not None)
+    owner = next(owners, None)
+    alone = (_alone(row, "own", config).consents for row in present)
     survivor = Profile(
         profile_id=proven.profile.profile_id if is_alone else own.survivor.profile_id,
         created_at=min(row.fragment.began_at for row in present),
@@ -81,7 +85,8 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
         seq=0,
         primary_id="",
         record=record_of(writes, graph_rules(config).fold.values),
-        user_id=next(owners, None),
+        user_id=owner,
+        consents=reduce(merge_choices, alone) if owner is None else own.survivor.consents,
     )
     return Viewed(own.profile if own.profile.is_absorbed else survivor, survivor, ())
 

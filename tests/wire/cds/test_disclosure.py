@@ -228,9 +228,13 @@ def test_a_changed_category_applies_to_its_new_attributes(person: Person, org: C
     assert "traits" not in person.visible_to(regular_app, category)
 
 
-def test_lists_and_writes_are_not_filtered(person: Person, regular_app: Cds) -> None:
-    answer = regular_app.patch(f"/profiles/{person.id}", {"traits": {person.plan: "silver"}})
-    assert answer.json()["traits"][person.plan] == "silver"
-    params = {"attributes": "traits", "filter": f"profile_id eq {person.id}"}
+def test_lists_and_writes_are_filtered(person: Person, org: Cds, regular_app: Cds) -> None:
+    category = org.category(f"traits.{person.plan}")
+    org.consent(person.id, **{category: True})
+    ask = {"consentCategoryId": category}
+    patch = {"traits": {person.plan: "silver", person.size: "l"}}
+    answer = regular_app.patch(f"/profiles/{person.id}", patch, params=ask)
+    assert answer.json()["traits"] == {person.plan: "silver"}
+    params = {"attributes": "traits", "filter": f"profile_id eq {person.id}", **ask}
     (listed,) = regular_app.get("/profiles", params=params).json()["profiles"]
-    assert listed["traits"][person.plan] == "silver"
+    assert listed["traits"] == {person.plan: "silver"}

@@ -446,6 +446,10 @@ def test_one_invalid_filter_rejects_the_request(org: Cds) -> None:
 def test_a_regular_application_can_filter_and_select(cds: Cds, regular: Cds) -> None:
     key = cds.trait()
     profile_id = cds.create({"traits": {key: "shared"}})["profile_id"]
-    (item,) = _listed(regular, filter=f"traits.{key} eq shared", attributes="traits")
+    category = cds.category(f"traits.{key}")
+    cds.consent(profile_id, **{category: True})
+    ask = {"filter": f"traits.{key} eq shared", "attributes": "traits"}
+    assert _listed(regular, **ask) == []
+    (item,) = _listed(regular, **ask, consentCategoryId=category)
     assert item["profile_id"] == profile_id
     assert item["traits"] == {key: "shared"}

@@ -38,17 +38,20 @@ def test_a_user_can_update_me(cds: Cds, token: str) -> None:
     answer = cds.patch("/profiles/Me", {"traits": {key: "mine"}}, token=token)
     assert answer.status_code == 200
     assert answer.headers["etag"]
-    assert answer.json()["traits"][key] == "mine"
-    assert cds.get("/profiles/Me", token=token).json()["traits"][key] == "mine"
+    assert "traits" not in answer.json()
+    assert cds.read(answer.json()["profile_id"])["traits"][key] == "mine"
 
 
-def test_me_shows_all_scopes(cds: Cds, token: str) -> None:
-    trait, data = cds.trait(), cds.application_attribute()
+def test_me_shows_what_the_user_consented_to(cds: Cds, token: str, web_app: WebApplication) -> None:
+    trait, data = cds.trait(), cds.application_attribute(application=web_app.client_id)
     own = cds.get("/profiles/Me", token=token).json()["profile_id"]
-    cds.write(own, {"traits": {trait: "x"}, "application_data": {cds.client_id: {data: "y"}}})
-    me = cds.get("/profiles/Me", token=token).json()
-    assert me["traits"][trait] == "x"
-    assert me["application_data"][cds.client_id][data] == "y"
+    cds.write(own, {"traits": {trait: "x"}, "application_data": {web_app.client_id: {data: "y"}}})
+    category = cds.category(f"traits.{trait}", f"application_data.{data}@{web_app.client_id}")
+    cds.consent(own, **{category: True})
+    assert "traits" not in cds.get("/profiles/Me", token=token).json()
+    me = cds.get("/profiles/Me", token=token, params={"consentCategoryId": category}).json()
+    assert me["traits"] == {trait: "x"}
+    assert me["application_data"] == {web_app.client_id: {data: "y"}}
 
 
 def test_me_is_the_profile_of_the_tracker(cds: Cds) -> None:

@@ -171,12 +171,18 @@ def test_an_unknown_profile_is_named_in_the_error(cds: Cds, profile_id: str) -> 
     assert_error(answer, 404, "CDS-11001", f"Profile {profile_id} not found")
 
 
-def test_a_patch_is_neither_consent_nor_application_filtered(cds: Cds, regular: Cds) -> None:
+def test_the_answer_to_a_patch_is_filtered_by_consent_and_application(cds: Cds, regular: Cds) -> None:
     key, system_key = cds.trait(), cds.application_attribute()
     body = {"traits": {key: "x"}, "application_data": {cds.client_id: {system_key: "y"}}}
     created = cds.create(body)
-    written = regular.write(created["profile_id"], {})
-    assert {k: written[k] for k in body} == body
+    category = cds.category(f"traits.{key}", f"application_data.{system_key}@{cds.client_id}")
+    cds.consent(created["profile_id"], **{category: True})
+    path = f"/profiles/{created['profile_id']}"
+    assert not body.keys() & regular.patch(path, {}).json().keys()
+    written = regular.patch(path, {}, params={"consentCategoryId": category}).json()
+    assert {key: written[key] for key in body.keys() & written.keys()} == {"traits": {key: "x"}}
+    written = cds.patch(path, {}).json()
+    assert {key: written[key] for key in body} == body
 
 
 # -- absorbed ids -----------------------------------------------------------------------------------

@@ -93,7 +93,10 @@ def test_me_is_the_unified_profile_of_the_signed_in_user(
         new_person(fresh("me")),
         anonymous_profile_tracker=visit["anonymous_profile_tracker"],
     )
-    me = cds.get("/profiles/Me", token=tokens["access_token"])
+    category = cds.category(f"traits.{plan}")
+    cds.consent(visit["profile_id"], **{category: True})
+    ask = {"consentCategoryId": category}
+    me = cds.get("/profiles/Me", token=tokens["access_token"], params=ask)
     assert me.status_code == 200
     assert me.json()["profile_id"] == visit["profile_id"]
     assert me.json()["traits"] == {plan: "trial"}

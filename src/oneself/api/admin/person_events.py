@@ -13,7 +13,7 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct, field
 
-from oneself.api.admin.profiles import PROFILE, AskedCategories, reader_for, resolve_profile
+from oneself.api.admin.profiles import PROFILE, reader_for, resolve_profile
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import (
     CursorWord,
@@ -29,6 +29,7 @@ from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
+from oneself.api.http.query import AskedCategories
 from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
 from oneself.core.identity.identifier import Identifier
 from oneself.core.units import MILLISECOND_US

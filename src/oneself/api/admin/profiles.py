@@ -20,7 +20,7 @@ from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
-from oneself.api.http.query import ONLY_TRUE, query_flag, query_list
+from oneself.api.http.query import ONLY_TRUE, AskedCategories, asked_categories, query_flag, query_list
 from oneself.errors import InvalidInput
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
@@ -47,13 +47,6 @@ class ResolvedDocument(Struct, frozen=True):
 
 
 RESOLVE = Body("resolve", INVALID_REQUEST, ResolveRequest)
-AskedCategories = Annotated[
-    list[str] | None,
-    QueryParameter(
-        name="consentCategoryId",
-        description="Requested consent categories; repeatable, or a comma-separated list.",
-    ),
-]
 
 
 @post(
@@ -99,7 +92,7 @@ async def read_person(
         with_application_data=query_flag(include_application_data),
         applications=query_list(application_identifier),
     )
-    disclosure = Disclosure.of(call, view, reader, asked_in(consent_category_id))
+    disclosure = Disclosure.of(call, view, reader, asked_categories(consent_category_id))
     person = await call.services.profiles.lookup.person(at, view.survivor)
     devices = await call.services.profiles.lookup.devices(at, view)
     document = render_person(
@@ -129,11 +122,7 @@ async def resolve_profile(call: RequestContext, dataset: str, text: str) -> tupl
 def reader_for(call: RequestContext, view: ProfileView, categories: list[str] | None) -> Disclosure:
     """What the caller may read of a person."""
     reader = call.reader(with_application_data=False, applications=None)
-    return Disclosure.of(call, view, reader, asked_in(categories))
-
-
-def asked_in(categories: list[str] | None) -> frozenset[str]:
-    return query_list(",".join(categories or ())) or frozenset()
+    return Disclosure.of(call, view, reader, asked_categories(categories))
 
 
 def _identities(document: Object) -> dict[str, str]:

@@ -6,11 +6,10 @@ Source: docs/wire/cds.md §6.
 from __future__ import annotations
 
 import time
-from typing import Annotated
 
 import msgspec
 from litestar import get, put
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Struct
 
 from oneself.api.cds.errors import CATEGORY_MANDATORY, CATEGORY_NOT_FOUND, CONSENT_FETCH_FAILED
@@ -18,7 +17,7 @@ from oneself.api.http.errors import WireError, line, profile_unknown, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array
 from oneself.api.http.openapi import Described, described, error_responses
-from oneself.api.http.query import VIEW_PARAMETER
+from oneself.api.http.query import ViewParameter
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
 from oneself.core.config.configuration import Config
@@ -58,7 +57,7 @@ CHOICES = Body("profile consents", CONSENT_FETCH_FAILED, outermost="array", plai
 async def read_consents(
     request: AnyRequest,
     profile_id: FromPath[str],
-    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+    view: ViewParameter = None,
 ) -> list[ConsentDocument]:
     """Read the consents of a person, by any profile id."""
     call = context_of(request)
@@ -77,7 +76,7 @@ async def read_consents(
 async def replace_consents(
     request: AnyRequest,
     profile_id: FromPath[str],
-    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+    view: ViewParameter = None,
 ) -> list[ConsentDocument]:
     """Replace all consents of a person. The order has no effect: a refusal wins in a repeated category."""
     call = context_of(request)

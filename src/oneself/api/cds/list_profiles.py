@@ -13,7 +13,7 @@ from litestar.params import QueryParameter
 from oneself.api.cds.cursor import Cursor, Direction, InvalidCursor, decode_cursor, encode_cursor
 from oneself.api.cds.documents import CursorPagination, ProfileList
 from oneself.api.cds.errors import FILTER_FAILED, PROFILE_FETCH_FAILED
-from oneself.api.cds.filters import InvalidFilter, decode_attributes, decode_filters
+from oneself.api.cds.filters import InvalidFilter, Selection, decode_attributes, decode_filters
 from oneself.api.documents.profile import (
     APPLICATION,
     IDENTITY,
@@ -26,7 +26,8 @@ from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
-from oneself.api.http.query import VIEW_PARAMETER
+from oneself.api.http.query import AskedCategories, ViewParameter, asked_categories
+from oneself.core.disclosure import ReaderAccess
 from oneself.core.units import UUID_MAX
 from oneself.core.values.visibility import visible_values
 from oneself.service.profiles.listing import PAGE_SIZE_MAX, Condition, ProfilePage, WriteOnlyField
@@ -65,9 +66,10 @@ async def list_profiles(
             schema_extra={"items": {"type": "string", "pattern": FILTER}},
         ),
     ] = None,
-    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+    consent_category_id: AskedCategories = None,
+    view: ViewParameter = None,
 ) -> ProfileList:
-    """List the profiles that are not absorbed, newest first."""
+    """List the profiles that are not absorbed, newest first, filtered by consent."""
     call = context_of(request)
     listed = call.requested_view(view)
     if listed == "own":
@@ -75,12 +77,13 @@ async def list_profiles(
     size, edge = _page_size(page_size), _edge(cursor)
     conditions = _conditions(filters or [])
     selection = decode_attributes(request.query_params.getall("attributes", []))
-    schema = call.config.schema
+    access = call.access(asked_categories(consent_category_id))
     try:
         page = await call.services.profiles.listing.page(
             call.dataset_ref.dataset_id,
-            schema,
+            call.config.schema,
             conditions,
+            access,
             position=edge or FIRST,
             size=size,
             with_values=bool(selection.keys),
@@ -88,11 +91,15 @@ async def list_profiles(
         )
     except WriteOnlyField as error:
         raise wire_error(FILTER_FAILED, error.message) from None
-    values = [
-        selection.of(visible_values(schema, item.values)) if selection.keys else {} for item in page.items
-    ]
+    values = [_selected(selection, item, access) if selection.keys else {} for item in page.items]
     pagination, profiles = _render_page(call.dataset_ref.handle, page, values, size=size, edge=edge)
     return ProfileList(pagination, profiles)
+
+
+def _selected(selection: Selection, item: ListedProfile, access: ReaderAccess) -> Mapping[str, Any]:
+    """The selected values of an item, as far as the caller may read them."""
+    stored = visible_values(access.config.schema, item.values)
+    return selection.of(access.disclosed(stored, item.consented))
 
 
 def _page_size(text: str | None) -> int:

@@ -13,7 +13,8 @@ from oneself.api.documents.profile import render_profile, version_tag
 from oneself.api.http.errors import INVALID_REQUEST, ErrorCode, WireError, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext
 from oneself.api.http.stored_response import StoredResponse
-from oneself.core.disclosure import Reader, disclose
+from oneself.core.disclosure import ReaderAccess
+from oneself.core.profiles.consent import consented_in
 from oneself.core.values.visibility import visible_values
 from oneself.service.ingest.submission import IdempotencyKeyReused, ObservationRejected, Resolution
 from oneself.service.profiles.profiles import ProfileView
@@ -23,20 +24,32 @@ Found: TypeAlias = ProfileView | Resolution
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 
-def full_profile(
-    call: RequestContext, found: Found, *, status: int = 200, tracker: str = "", headers: Headers = ()
+def render_answer(
+    call: RequestContext,
+    found: Found,
+    access: ReaderAccess,
+    *,
+    status: int = 200,
+    tracker: str = "",
+    headers: Headers = (),
+    with_provenance: bool = False,
 ) -> StoredResponse:
-    """A profile with every visible value, whoever reads it."""
-    values = visible_values(found.config.schema, found.survivor.record.values)
-    return _answer(call, found, values, status=status, tracker=tracker, headers=headers)
+    """The response with a profile, and of its values those that the caller may read.
 
-
-def disclosed_profile(
-    call: RequestContext, found: Found, reader: Reader, grants: Any, *, with_provenance: bool
-) -> StoredResponse:
-    """A profile with the values that one reader may read. Source: docs/wire/cds.md §5.3."""
-    values = disclose(visible_values(found.config.schema, found.survivor.record.values), reader, grants)
-    return _answer(call, found, values, with_provenance=with_provenance)
+    Source: docs/wire/cds.md §5.3.
+    """
+    stored = visible_values(found.config.schema, found.survivor.record.values)
+    document = render_profile(
+        call.dataset_ref.handle,
+        found.profile,
+        found.survivor,
+        found.absorbed,
+        access.disclosed(stored, consented_in(found.survivor.consents)),
+        tracker=tracker,
+        with_provenance=with_provenance,
+    )
+    tagged = (*headers, ("ETag", version_tag(found.survivor)))
+    return StoredResponse(status, tagged, msgspec.json.encode(document))
 
 
 def respond(answer: StoredResponse) -> Response[Any]:
@@ -67,26 +80,3 @@ def render_rejected(error: ObservationRejected, code: ErrorCode) -> WireError:
 def render_key_reused(error: IdempotencyKeyReused) -> WireError:
     """The error for an idempotency key that came with another request before."""
     return wire_error(INVALID_REQUEST, str(error), 422)
-
-
-def _answer(
-    call: RequestContext,
-    found: Found,
-    values: dict[str, Any],
-    *,
-    status: int = 200,
-    tracker: str = "",
-    headers: Headers = (),
-    with_provenance: bool = False,
-) -> StoredResponse:
-    document = render_profile(
-        call.dataset_ref.handle,
-        found.profile,
-        found.survivor,
-        found.absorbed,
-        values,
-        tracker=tracker,
-        with_provenance=with_provenance,
-    )
-    tagged = (*headers, ("ETag", version_tag(found.survivor)))
-    return StoredResponse(status, tagged, msgspec.json.encode(document))

@@ -19,16 +19,23 @@ from oneself.api.cds.errors import (
     USER_ID_WRITE_ONCE,
 )
 from oneself.api.cds.person_patch import own_part
-from oneself.api.cds.profile_responses import disclosed_profile, full_profile, render_rejected, respond
+from oneself.api.cds.profile_responses import render_answer, render_rejected, respond
 from oneself.api.documents.profile import APPLICATION, ProfileDocument, location
 from oneself.api.http.errors import forbidden, line, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
-from oneself.api.http.query import ONLY_TRUE, VIEW_PARAMETER, query_flag, query_list
+from oneself.api.http.query import (
+    ONLY_TRUE,
+    AskedCategories,
+    ViewParameter,
+    asked_categories,
+    query_flag,
+    query_list,
+)
 from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
 from oneself.api.http.stored_response import StoredResponse, decode_response, first_response
-from oneself.core.disclosure import grants_of
+from oneself.core.disclosure import ReaderAccess
 from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
 from oneself.core.identity_graph.joins import View
 from oneself.core.values.attribute import SCOPES
@@ -58,7 +65,7 @@ Profile = Response[ProfileDocument]
     ),
     responses=error_responses(400, 401, 403, 404, 413, 415, 422),
 )
-async def create_profile(request: AnyRequest) -> Profile:
+async def create_profile(request: AnyRequest, consent_category_id: AskedCategories = None) -> Profile:
     """Create a profile with a tracker. A browser with an active tracker gets its existing profile, and a
     person their own.
     """
@@ -67,12 +74,13 @@ async def create_profile(request: AnyRequest) -> Profile:
     user_id = _user_id(document)
     if user_id is not None and not call.caller.holds("internal_cds_profile_update"):
         raise forbidden()
+    access = call.access(asked_categories(consent_category_id))
     if not call.caller.reach.is_everything:
-        return respond(await _own_profile(call, request))
+        return respond(await _own_profile(call, request, access))
     key_tracker = await _key_tracker(call, request)
-    if (known := await _known_browser(call, request, key_tracker)) is not None:
+    if (known := await _known_browser(call, request, key_tracker, access)) is not None:
         return respond(known)
-    return respond(await _create(call, request, key_tracker, _draft_values(document), user_id))
+    return respond(await _create(call, request, key_tracker, access, _draft_values(document), user_id))
 
 
 @get(
@@ -91,18 +99,12 @@ async def read_profile(
         str | None,
         QueryParameter(description="Comma-separated list of applications, or `*`; for system applications."),
     ] = None,
-    consent_category_id: Annotated[
-        list[str] | None,
-        QueryParameter(
-            name="consentCategoryId",
-            description="Requested consent categories; repeatable, or a comma-separated list.",
-        ),
-    ] = None,
+    consent_category_id: AskedCategories = None,
     provenance: Annotated[
         str | None,
         QueryParameter(description=ONLY_TRUE),
     ] = None,
-    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+    view: ViewParameter = None,
 ) -> Profile:
     """Read a profile by any profile id it ever had, filtered by consent."""
     call = context_of(request)
@@ -113,9 +115,8 @@ async def read_profile(
         with_application_data=query_flag(include_application_data),
         applications=query_list(application_identifier),
     )
-    asked = query_list(",".join(consent_category_id or ())) or frozenset[str]()
-    grants = grants_of(found.config, found.survivor.consents, asked)
-    return respond(disclosed_profile(call, found, reader, grants, with_provenance=query_flag(provenance)))
+    access = ReaderAccess(call.config, reader, asked_categories(consent_category_id))
+    return respond(render_answer(call, found, access, with_provenance=query_flag(provenance)))
 
 
 @patch(
@@ -127,12 +128,14 @@ async def read_profile(
 async def patch_profile(
     request: AnyRequest,
     profile_id: FromPath[str],
-    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+    consent_category_id: AskedCategories = None,
+    view: ViewParameter = None,
 ) -> Profile:
     """Patch a profile by any profile id it ever had. Null unsets a value."""
     call = context_of(request)
     document = await decode_object(request, PROFILE_PATCH)
-    return respond(await _patch(call, request, profile_id, document, call.requested_view(view)))
+    access = call.access(asked_categories(consent_category_id))
+    return respond(await _patch(call, request, profile_id, document, access, call.requested_view(view)))
 
 
 @delete(
@@ -144,7 +147,7 @@ async def patch_profile(
 async def delete_profile(
     request: AnyRequest,
     profile_id: FromPath[str],
-    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+    view: ViewParameter = None,
 ) -> None:
     """Erase a unified profile; of an absorbed one, only its own data. Returns 204 if it does not exist; to a
     person, 404 for any profile but their own.
@@ -178,12 +181,13 @@ async def delete_profile(
     operation_class=described(versioned=True),
     responses=error_responses(400, 401, 403, 404),
 )
-async def read_me(request: AnyRequest) -> Profile:
+async def read_me(request: AnyRequest, consent_category_id: AskedCategories = None) -> Profile:
     """Read the caller's own profile: the user's; of an application's token, the one of the tracker."""
     call = context_of(request)
     view = await _find_me(call, request)
     if view is not None:
-        return respond(full_profile(call, view))
+        access = call.access(asked_categories(consent_category_id))
+        return respond(render_answer(call, view, access))
     if call.user_id is None:
         raise wire_error(PROFILE_FETCH_FAILED, "The token names no user.", 401)
     raise profile_unknown()
@@ -197,7 +201,7 @@ async def read_me(request: AnyRequest) -> Profile:
     ),
     responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
 )
-async def patch_me(request: AnyRequest) -> Profile:
+async def patch_me(request: AnyRequest, consent_category_id: AskedCategories = None) -> Profile:
     """Patch the caller's own profile."""
     call = context_of(request)
     document = await decode_object(request, PROFILE_PATCH)
@@ -205,11 +209,11 @@ async def patch_me(request: AnyRequest) -> Profile:
     if view is None:
         sentence = "Missing 'sub' in token" if call.user_id is None else "Profile not found for token subject"
         raise line(401, sentence)
-    seen = call.requested_view(None)
-    return respond(await _patch(call, request, str(view.profile.profile_id), document, seen))
+    access, seen = call.access(asked_categories(consent_category_id)), call.requested_view(None)
+    return respond(await _patch(call, request, str(view.profile.profile_id), document, access, seen))
 
 
-async def _own_profile(call: RequestContext, request: AnyRequest) -> StoredResponse:
+async def _own_profile(call: RequestContext, request: AnyRequest, access: ReaderAccess) -> StoredResponse:
     """The response to a person who would create a profile: their own, and the tracker if it leads there."""
     view = await _find_me(call, request)
     if view is None:
@@ -217,8 +221,9 @@ async def _own_profile(call: RequestContext, request: AnyRequest) -> StoredRespo
     if (tracker := tracker_in(request)) is not None:
         found = await call.services.profiles.profiles.find_tracker_view(call.dataset_ref, tracker)
         if found is not None and call.caller.reach.covers(found.survivor.user_id):
-            return full_profile(call, found, tracker=tracker, headers=(_cookie(call, request, tracker),))
-    return full_profile(call, view)
+            cookie = _cookie(call, request, tracker)
+            return render_answer(call, found, access, tracker=tracker, headers=(cookie,))
+    return render_answer(call, view, access)
 
 
 async def _key_tracker(call: RequestContext, request: AnyRequest) -> str | None:
@@ -235,7 +240,7 @@ async def _key_tracker(call: RequestContext, request: AnyRequest) -> str | None:
 
 
 async def _known_browser(
-    call: RequestContext, request: AnyRequest, key_tracker: str | None
+    call: RequestContext, request: AnyRequest, key_tracker: str | None, access: ReaderAccess
 ) -> StoredResponse | None:
     """The response for a browser with an active tracker. A repeated request gets its first response."""
     tracker = tracker_in(request)
@@ -244,7 +249,7 @@ async def _known_browser(
     view = await call.services.profiles.profiles.find_tracker_view(call.dataset_ref, tracker)
     if view is None:
         return None
-    return full_profile(call, view, tracker=tracker, headers=(_cookie(call, request, tracker),))
+    return render_answer(call, view, access, tracker=tracker, headers=(_cookie(call, request, tracker),))
 
 
 async def _was_answered(call: RequestContext, key: str | None) -> bool:
@@ -254,14 +259,19 @@ async def _was_answered(call: RequestContext, key: str | None) -> bool:
 
 
 async def _create(
-    call: RequestContext, request: AnyRequest, key_tracker: str | None, values: Object, user_id: str | None
+    call: RequestContext,
+    request: AnyRequest,
+    key_tracker: str | None,
+    access: ReaderAccess,
+    values: Object,
+    user_id: str | None,
 ) -> StoredResponse:
     tracker = new_tracker()
 
     def render(made: Resolution) -> StoredResponse:
         url = f"{call.server_url(request)}/t/{location(call.dataset_ref.handle, made.profile.profile_id)}"
         headers = (("Location", url), _cookie(call, request, tracker))
-        return full_profile(call, made, status=201, tracker=tracker, headers=headers)
+        return render_answer(call, made, access, status=201, tracker=tracker, headers=headers)
 
     options = await decode_request_options(
         request, render, tracker=key_tracker, view=call.requested_view(None)
@@ -276,9 +286,16 @@ async def _create(
 
 
 async def _patch(
-    call: RequestContext, request: AnyRequest, profile_id: str, document: Object, view: View
+    call: RequestContext,
+    request: AnyRequest,
+    profile_id: str,
+    document: Object,
+    access: ReaderAccess,
+    view: View,
 ) -> StoredResponse:
-    render: Callable[[Resolution], StoredResponse] = lambda patched: full_profile(call, patched)  # noqa: E731
+    render: Callable[[Resolution], StoredResponse] = lambda patched: render_answer(  # noqa: E731
+        call, patched, access
+    )
     options = await decode_request_options(request, render, tracker=tracker_in(request), view=view)
     known_id = decode_profile_id(profile_id)
     values = await _permitted_values(call, known_id, document)

@@ -19,6 +19,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.disclosure import ANY, Grant, Reader, disclose, grants_of
 from oneself.core.identity.identifier import DEVICE_NAMESPACES, USER_ID, Identifier
 from oneself.core.identity.identity_type import LEGACY_ID
+from oneself.core.profiles.consent import consented_in
 from oneself.core.profiles.profile import Profile
 from oneself.core.values.attribute import SCOPES, TRAITS, WRITE_ONLY
 from oneself.core.values.visibility import visible_values
@@ -48,7 +49,7 @@ class Disclosure(msgspec.Struct, frozen=True):
     @classmethod
     def of(cls, call: RequestContext, view: ProfileView, reader: Reader, asked: frozenset[str]) -> Disclosure:
         """`asked`: the consent categories whose attributes the reader requests."""
-        return cls(view, reader, grants_of(call.config, view.survivor.consents, asked))
+        return cls(view, reader, grants_of(call.config, consented_in(view.survivor.consents), asked))
 
     def values(self) -> dict[str, Any]:
         """The values of the person that the reader may read."""
@@ -96,7 +97,7 @@ def disclosed_values(call: RequestContext, survivor: Profile, config: Config) ->
     of the dataset.
     """
     reader = call.reader(with_application_data=False, applications=None)
-    grants = grants_of(call.config, survivor.consents, frozenset())
+    grants = grants_of(call.config, consented_in(survivor.consents), frozenset())
     return disclose(visible_values(config.schema, survivor.record.values), reader, grants)
 
 

@@ -30,7 +30,7 @@ from oneself.api.http.paths import parameters
 from oneself.auth.callers.permissions import PREFIX
 from oneself.auth.callers.principal import Principal
 from oneself.core.config.configuration import Config
-from oneself.core.disclosure import Reader
+from oneself.core.disclosure import Reader, ReaderAccess
 from oneself.core.identity_graph.joins import View
 from oneself.core.resolution.observation import SenderTrust
 from oneself.errors import Forbidden, Unauthenticated
@@ -119,6 +119,10 @@ class RequestContext(msgspec.Struct, frozen=True):
             with_application_data=with_application_data,
             applications=applications,
         )
+
+    def access(self, asked: frozenset[str]) -> ReaderAccess:
+        """What the caller may read in answers with application data. `asked`: consent categories."""
+        return ReaderAccess(self.config, self.reader(with_application_data=True, applications=None), asked)
 
 
 async def require_permission(

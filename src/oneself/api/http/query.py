@@ -1,14 +1,33 @@
 """Query parameters that several wires decode in the same way."""
 
+from typing import Annotated
+
+from litestar.params import QueryParameter
+
 #: The description of a switch in the query.
 ONLY_TRUE = "Only `true` has an effect."
-
 
 #: The description of the parameter that names a view.
 VIEW_PARAMETER = (
     "`own`, `proven` or `all`: what the owner owns, what is proven, or what the business believes. "
     "By default the `default_view` of the dataset; `all` needs `profile_view_all`. A person reads `own`."
 )
+
+#: The parameter that names the view.
+ViewParameter = Annotated[str | None, QueryParameter(name="view", description=VIEW_PARAMETER)]
+#: The parameter that requests consent categories.
+AskedCategories = Annotated[
+    list[str] | None,
+    QueryParameter(
+        name="consentCategoryId",
+        description="Requested consent categories; repeatable, or a comma-separated list.",
+    ),
+]
+
+
+def asked_categories(texts: list[str] | None) -> frozenset[str]:
+    """The consent categories that a request names."""
+    return query_list(",".join(texts or ())) or frozenset()
 
 
 def query_flag(text: str | None) -> bool:

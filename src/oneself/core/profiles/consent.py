@@ -54,6 +54,12 @@ class Choice(msgspec.Struct, frozen=True):
 
 Choices = dict[str, Choice]
 
+
+def consented_in(choices: Choices) -> frozenset[str]:
+    """The categories in which the person consented."""
+    return frozenset(category for category, choice in choices.items() if choice.is_consented)
+
+
 #: The purposes of choices in events (docs/wire/interactions.md §9.5).
 EventPurpose = Literal["Personalization", "Tracking"]
 PERSONALIZATION: EventPurpose = "Personalization"

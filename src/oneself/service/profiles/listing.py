@@ -3,7 +3,8 @@
     condition (field, operator, text)  ──schema──▶  target (path, type, operand)  ──▶ SQL
 
 The type of an attribute decides how a condition compares. A filter must not reveal more than a read: a
-condition on a write-only attribute is an error, and values that are no longer valid match nothing.
+condition on a write-only attribute is an error, and values that are no longer valid, or that the reader may
+not read, match nothing.
 
 Source: docs/wire/cds.md §5.2.
 """
@@ -16,6 +17,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.disclosure import ReaderAccess
 from oneself.core.values.attribute import SCOPES, Attribute
 from oneself.core.values.schema import Schema
 from oneself.errors import OneselfError
@@ -80,6 +82,7 @@ class ProfileListing:
         dataset_id: int,
         schema: Schema,
         conditions: Sequence[Condition],
+        access: ReaderAccess,
         *,
         position: PagePosition = FIRST,
         size: int,
@@ -90,7 +93,7 @@ class ProfileListing:
 
         Raises WriteOnlyField.
         """
-        matches = [matching(schema, condition) for condition in conditions]
+        matches = [matching(schema, condition, access) for condition in conditions]
         if size == 0 or any(isinstance(match, ValueMatch) and not match.targets for match in matches):
             return ProfilePage((), False)
         table = Tables(self._database, dataset_id).profile_listing
@@ -103,8 +106,8 @@ class ProfileListing:
         return ProfilePage(tuple(page), len(found) > size)
 
 
-def matching(schema: Schema, condition: Condition) -> Match:
-    """A condition as a match for the database; a `ValueMatch` without targets matches no profile.
+def matching(schema: Schema, condition: Condition, access: ReaderAccess) -> Match:
+    """A condition of a reader as a match for the database; a `ValueMatch` without targets matches no profile.
 
     Raises WriteOnlyField.
     """
@@ -114,7 +117,8 @@ def matching(schema: Schema, condition: Condition) -> Match:
         return CoreMatch("user_id", condition.operator, condition.text)
     if condition.field == "profile_id":
         return _profile_id_match(condition)
-    targets = (_target(schema, attribute, condition) for attribute in _readable(schema, condition.field))
+    readable = _readable(schema, condition.field)
+    targets = (_target(schema, attribute, condition, access) for attribute in readable)
     return ValueMatch(condition.operator, tuple(target for target in targets if target is not None))
 
 
@@ -160,13 +164,19 @@ def _is_hidden(schema: Schema, attribute: Attribute) -> bool:
     return any(outer is not None and outer.mutability == "writeOnly" for outer in containing)
 
 
-def _target(schema: Schema, attribute: Attribute, condition: Condition) -> Target | None:
+def _target(
+    schema: Schema, attribute: Attribute, condition: Condition, access: ReaderAccess
+) -> Target | None:
+    """Where to look for the value; None if it can match nothing, or is hidden from the reader."""
     json_type = _JSON_TYPES.get(attribute.value_type)
     operand = condition.text if condition.operator != "eq" else _operand(attribute.value_type, condition.text)
-    if json_type is None or operand is None:
+    path, application = _path(schema, attribute), attribute.application_identifier
+    opening = access.opening(attribute.scope, path[2 if application else 1], application)
+    if json_type is None or operand is None or opening == frozenset():
         return None
     canonical = tuple(value.value for value in attribute.canonical_values)
-    return Target(_path(schema, attribute), attribute.multi_valued, json_type, operand, canonical)
+    categories = None if opening is None else tuple(sorted(opening))
+    return Target(path, attribute.multi_valued, json_type, operand, canonical, categories)
 
 
 def _path(schema: Schema, attribute: Attribute) -> tuple[str, ...]:

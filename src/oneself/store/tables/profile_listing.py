@@ -15,6 +15,7 @@ import asyncpg
 import msgspec
 
 from oneself.core.units import SEQ_MAX, UUID_MAX
+from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.tables.table import Table
 
@@ -45,6 +46,9 @@ class Target(msgspec.Struct, frozen=True):
     operand: Any
     #: The only values that are visible; empty for any.
     canonical: tuple[str, ...] = ()
+    #: The consent categories that disclose the value, if the person consented to one of them; None: it is
+    #: disclosed anyway.
+    categories: tuple[str, ...] | None = None
 
 
 class CoreMatch(msgspec.Struct, frozen=True):
@@ -83,6 +87,8 @@ class ListedProfile(msgspec.Struct, frozen=True):
     updated_at: int
     #: As stored.
     values: dict[str, Any]
+    #: The consent categories to which the person consented.
+    consented: frozenset[str]
     #: Profile id and reason of each.
     absorbed: tuple[tuple[str, str], ...]
 
@@ -115,7 +121,7 @@ class ProfileListingTable(Table):
             view=view,
         )
         found = await self._executor.fetch(statement, *page, *operands)
-        return [_listed_profile(row) for row in found]
+        return [_listed_profile(row, view) for row in found]
 
 
 def list_statement(
@@ -123,37 +129,48 @@ def list_statement(
 ) -> tuple[str, list[Any]]:
     """The statement that reads a page, and its parameters from number `first_number` on."""
     operands: list[Any] = []
-    conditions = "".join(f"\n  AND {_condition(match, operands, first_number)}" for match in matches)
+    conditions = "".join(f"\n  AND {_condition(match, view, operands, first_number)}" for match in matches)
     page = _PAGES[view, backwards]
-    values = "profile.record_values" if with_values else "'{}'::jsonb"
-    return page.replace("/* values */", values).replace("/* conditions */", conditions), operands
+    empty = "'{}'::jsonb"
+    values, consents = ("profile.record_values", "profile.consents") if with_values else (empty, empty)
+    marks = {"/* values */": values, "/* consents */": consents, "/* conditions */": conditions}
+    for mark, text in marks.items():
+        page = page.replace(mark, text)
+    return page, operands
 
 
-def _condition(match: Match, operands: list[Any], first_number: int) -> str:
+def _condition(match: Match, view: ListView, operands: list[Any], first_number: int) -> str:
     """The SQL of one condition; its operands are appended."""
     if isinstance(match, CoreMatch):
         condition = getattr(_sql, f"{match.field}_{match.operator}")
         return _numbered(condition, {"operand": match.text}, operands, first_number)
-    alternatives = (
-        _numbered(_value_condition(match.operator), _operands_of(target), operands, first_number)
-        for target in match.targets
-    )
+    parts = ((_value_condition(match.operator, item), _operands_of(item, view)) for item in match.targets)
+    alternatives = (_numbered(part, values, operands, first_number) for part, values in parts)
     return f"({' OR '.join(alternatives)})"
 
 
-def _value_condition(operator: Operator) -> str:
+def _value_condition(operator: Operator, target: Target) -> str:
     test = getattr(_sql, f"value_{operator}")
-    return _sql.value_at_path.replace("/* test */", test)
+    condition = _sql.value_at_path.replace("/* test */", test)
+    return condition if target.categories is None else f"({_sql.has_consented} AND {condition})"
 
 
-def _operands_of(target: Target) -> dict[str, Any]:
+def _operands_of(target: Target, view: ListView) -> dict[str, Any]:
     return {
         "path": "$" + "".join(f".{msgspec.json.encode(key).decode()}" for key in target.path),
         "is_array": target.is_array,
         "json_type": target.json_type,
         "canonical": list(target.canonical),
         "operand": target.operand,
+        "consents": [_consent(category, view) for category in target.categories or ()],
     }
+
+
+def _consent(category: str, view: ListView) -> str:
+    """JSON that the stored choices of a person contain who consented to a category."""
+    if view == "all":
+        return rows.encode_json({category: {"is_consented": True}})
+    return rows.encode_json([{"category": category, "is_consented": True}])
 
 
 def _numbered(condition: str, values: dict[str, Any], operands: list[Any], first_number: int) -> str:
@@ -166,12 +183,20 @@ def _numbered(condition: str, values: dict[str, Any], operands: list[Any], first
     return _PLACEHOLDER.sub(lambda placeholder: f"${numbers[placeholder[1]]}", condition)
 
 
-def _listed_profile(row: asyncpg.Record) -> ListedProfile:
+def _listed_profile(row: asyncpg.Record, view: ListView) -> ListedProfile:
     return ListedProfile(
         profile_id=row["profile_id"],
         user_id=row["user_id"],
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         values=row["record_values"],
+        consented=_consented(row["consents"], view),
         absorbed=tuple((profile_id, reason) for profile_id, reason in row["absorbed"] or ()),
     )
+
+
+def _consented(stored: Any, view: ListView) -> frozenset[str]:
+    """The categories to which the person consented; stored by category, or as the choices of a view."""
+    if view == "all":
+        return frozenset(category for category, choice in stored.items() if choice["is_consented"])
+    return frozenset(choice["category"] for choice in stored if choice["is_consented"])

@@ -2,8 +2,9 @@
 -- or the profiles of the view `proven`.
 --
 -- store/tables/profile_listing.py puts a statement together from a page and any number of conditions. It
--- fills in the marks /* values */, /* conditions */ and /* test */ with parts of this file or of its own, and
--- each @word of a condition with the number of a parameter. No text from outside becomes part of a statement.
+-- fills in the marks /* values */, /* consents */, /* conditions */ and /* test */ with parts of this file or
+-- of its own, and each @word of a condition with the number of a parameter. No text from outside becomes part
+-- of a statement.
 
 -- name: list_forwards
 -- The survivors after a position, the nearest first.
@@ -11,7 +12,7 @@
 -- $3: profile id of the position
 -- $4: profiles at most
 SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
-       /* values */ AS record_values,
+       /* values */ AS record_values, /* consents */ AS consents,
        (
            SELECT jsonb_agg(
                jsonb_build_array(absorbed.profile_id, absorbed.reason)
@@ -33,7 +34,7 @@ LIMIT $4;
 -- $3: profile id of the position
 -- $4: profiles at most
 SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
-       /* values */ AS record_values,
+       /* values */ AS record_values, /* consents */ AS consents,
        (
            SELECT jsonb_agg(
                jsonb_build_array(absorbed.profile_id, absorbed.reason)
@@ -55,7 +56,7 @@ LIMIT $4;
 -- $3: profile id of the position
 -- $4: profiles at most
 SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
-       /* values */ AS record_values,
+       /* values */ AS record_values, /* consents */ AS consents,
        {absorbed_parts} AS absorbed
 FROM {proven_profiles} AS profile
 WHERE (profile.created_at, profile.profile_id) < ($2, $3) /* conditions */
@@ -68,7 +69,7 @@ LIMIT $4;
 -- $3: profile id of the position
 -- $4: profiles at most
 SELECT profile.profile_id, profile.user_id, profile.created_at, profile.updated_at,
-       /* values */ AS record_values,
+       /* values */ AS record_values, /* consents */ AS consents,
        {absorbed_parts} AS absorbed
 FROM {proven_profiles} AS profile
 WHERE (profile.created_at, profile.profile_id) > ($2, $3) /* conditions */
@@ -110,6 +111,10 @@ strpos(lower(element.value #>> '{}'), lower(@operand::text)) > 0;
 -- name: value_sw
 -- Test of a value: its text begins with this one, in any case.
 starts_with(lower(element.value #>> '{}'), lower(@operand::text));
+
+-- name: has_consented
+-- Profiles of people who consented to one of some categories.
+profile.consents @> ANY (@consents::text[]::jsonb[]);
 
 -- name: value_at_path
 -- Profiles with a value at a path, or an element of the list there, that has this type and passes a test.

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from oneself.core.disclosure import Reader, ReaderAccess
 from oneself.core.values.attribute import Attribute
 from oneself.core.values.schema import Schema
 from oneself.service.profiles.listing import Condition
@@ -219,7 +220,7 @@ async def test_application_names_are_escaped_in_json_paths(cds: Cds, application
     attribute = Attribute(
         "1", "application_data.score", "integer", "overwrite", application_identifier=application
     )
-    created = await cds.create()
+    created, system = await cds.create(), Reader("crm", is_system=True)
     await cds.services.database.execute(
         "UPDATE profile SET record_values = $1",
         {"application_data": {application: {"score": 1}, "other": {"score": 2}}},
@@ -229,6 +230,7 @@ async def test_application_names_are_escaped_in_json_paths(cds: Cds, application
             cds.dataset_ref.dataset_id,
             Schema((attribute,)),
             [Condition("application_data.score", "eq", text)],
+            ReaderAccess(await cds.services.configurations.current(cds.dataset_ref.dataset_id), system),
             size=5,
         )
         for text in ("1", "2")
