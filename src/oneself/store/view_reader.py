@@ -58,27 +58,24 @@ async def read_own(tables: Tables, user_id: str, config: Config) -> Viewed | Non
 async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewed | None:
     """What whoever brings a tracker may read; None: the tracker leads nowhere.
 
-    That is the values of the browser's present fragments, their owner, and the ids of the view `own`; what
-    began inside a profile has no id of its own and answers under the one that applications read. The times
-    are those of the fragments: nobody learns from a tracker what happens elsewhere. The consent choices are
-    those of the owner; without one, the most restrictive of the fragments'.
+    That is the values of the browser's present fragments, their owner, and the ids of the view `own` of the
+    first: a wider view would tell whom servers believe to be in front of the browser. The times are those of
+    the fragments: nobody learns from a tracker what happens elsewhere. The consent choices are those of the
+    owner; without one, the most restrictive of the fragments'.
     `tables`: as they are at one instant.
     """
-    browser, present = await _present(tables, tracker)
+    present = await _present(tables, tracker)
     if not present:
         return None
-    current = next((row for row in present if row.fragment.fragment_id == browser.current), present[-1])
-    own = await read_view(tables, "own", current.fragment.fragment_id, config)
-    proven = await read_view(tables, "proven", current.fragment.fragment_id, config)
-    if own is None or proven is None:
+    own = await read_view(tables, "own", present[0].fragment.fragment_id, config)
+    if own is None:
         return None
-    is_alone = own.survivor.profile_id == current.fragment.fragment_id
     writes = sorted((w for row in present for w in row.fragment.writes), key=lambda write: write.seq)
     owners = (row.fragment.owner.user_id for row in present if row.fragment.owner is not None)
     owner = next(owners, None)
     alone = (_alone(row, "own", config).consents for row in present)
     survivor = Profile(
-        profile_id=proven.profile.profile_id if is_alone else own.survivor.profile_id,
+        profile_id=own.survivor.profile_id,
         created_at=min(row.fragment.began_at for row in present),
         updated_at=max(row.updated_at for row in present),
         active_at=0,
@@ -93,8 +90,7 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
 
 async def is_reported(tables: Tables, tracker: str, user_id: str) -> bool:
     """Whether a user is reported, and nobody proven, for a browser."""
-    _, present = await _present(tables, tracker)
-    fragments = (row.fragment for row in present)
+    fragments = (row.fragment for row in await _present(tables, tracker))
     return any(
         item.owner is None and item.reported is not None and item.reported.user_id == user_id
         for item in fragments
@@ -106,17 +102,17 @@ async def is_linked(tables: Tables, profile_id: UUID, user_id: str, tracker: str
     rows = await tables.fragments.find([profile_id])
     if [row.fragment.user_id for row in rows] != [user_id]:
         return False
-    present = [] if tracker is None else (await _present(tables, tracker))[1]
+    present = [] if tracker is None else await _present(tables, tracker)
     owners = (row.fragment.owner for row in present)
     return all(owner is not None and owner.user_id == user_id for owner in owners)
 
 
-async def _present(tables: Tables, tracker: str) -> tuple[BrowserFragments, list[FragmentRow]]:
-    """A browser and its present fragments, the oldest first."""
+async def _present(tables: Tables, tracker: str) -> list[FragmentRow]:
+    """The present fragments of a browser, the oldest first."""
     device = Identifier(TRACKER, tracker)
     browser = (await tables.browsers.find([device])).get(device, BrowserFragments())
     rows = {row.fragment.fragment_id: row for row in await tables.fragments.find(browser.present)}
-    return browser, [rows[item] for item in browser.present if item in rows]
+    return [rows[item] for item in browser.present if item in rows]
 
 
 def _viewed(found: ViewedFragment, view: View, config: Config) -> Viewed:

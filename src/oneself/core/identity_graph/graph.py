@@ -94,14 +94,16 @@ class IdentityGraph:
         return fragment
 
     def browser(self, device: Identifier) -> BrowserFragments:
-        """The browser with this tracker or anonymous id, without the fragments that were erased."""
+        """The browser with this tracker or anonymous id; of its present fragments, without the erased ones.
+
+        Its former fragments may be erased, or not loaded.
+        """
         browser = self.browsers.get(device, BrowserFragments())
-        if all(item in self.fragments for item in browser.every):
+        if all(item in self.fragments for item in browser.present):
             return browser
         present = tuple(item for item in browser.present if item in self.fragments)
         current = browser.current if browser.current in present else None
-        every = tuple(item for item in browser.every if item in self.fragments)
-        return msgspec.structs.replace(browser, present=present, current=current, every=every)
+        return msgspec.structs.replace(browser, present=present, current=current)
 
     def present_fragments(self, device: Identifier) -> list[Fragment]:
         """The present fragments of a browser, the oldest first."""

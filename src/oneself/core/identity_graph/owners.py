@@ -112,8 +112,8 @@ _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 
 
 def _returning(graph: IdentityGraph, browser: BrowserFragments, user_id: str) -> Fragment | None:
-    earlier = (graph.fragments[item] for item in reversed(browser.every))
-    return next((fragment for fragment in earlier if fragment.user_id == user_id), None)
+    earlier = (graph.fragments.get(item) for item in reversed(browser.every))
+    return next((item for item in earlier if item is not None and item.user_id == user_id), None)
 
 
 def _with_user(fragment: Fragment, user_id: str, bringer: Bringer, seq: int) -> Fragment:
