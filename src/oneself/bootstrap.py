@@ -48,6 +48,7 @@ from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.reports import IdentityReports
 from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.ingest.ingest import Ingest
+from oneself.service.ingest.trackers import Trackers
 from oneself.service.log.audit import Audit
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
@@ -314,7 +315,9 @@ def _rules(base: _Foundation) -> RuleServices:
 
 def _events(base: _Foundation) -> EventServices:
     token_keys = TokenKeys(base.database, base.secret_box)
-    interactions = Interactions(base.ingest, token_keys, base.secret_box)
+    interactions = Interactions(
+        base.ingest, token_keys, base.secret_box, Trackers(base.database, base.ingest)
+    )
     write_keys = WriteKeys(base.database, base.configurations)
     return EventServices(interactions=interactions, token_keys=token_keys, write_keys=write_keys)
 

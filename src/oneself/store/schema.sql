@@ -64,8 +64,10 @@ CREATE TABLE browser (
     current uuid,
     every uuid[] NOT NULL,
     reported_user text,
+    replaces text,
     CONSTRAINT browser_key PRIMARY KEY (dataset_id, namespace, value)
 );
+CREATE INDEX browser_by_replaced ON browser USING btree (dataset_id, replaces) WHERE (replaces IS NOT NULL);
 
 CREATE TABLE browser_session (
     org_id integer NOT NULL,

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 
+from oneself.api.app import create_app
+from oneself.service.directory.accounts import Account
+from oneself.service.directory.applications import NewApplication
 from oneself.service.log.verify import verify
 from support.caller import Cds
+from support.visitor import CALLBACK, Application, Visitor, claims_of
+
+EVENTS = "/t/acme/api2/event/default"
 
 
 @pytest_asyncio.fixture
@@ -104,3 +111,118 @@ async def test_a_link_for_a_placeholder_is_rejected(shop: Cds) -> None:
     visitor = await shop.create()
     answer = await link(shop, visitor["profile_id"], "guest", headers=cookie(visitor))
     assert (answer.status_code, answer.json()["code"]) == (400, "CDS-11011")
+
+
+SCOPE = "openid internal_cds_profile_view internal_cds_profile_update"
+
+
+class Signed(dict[str, Any]):
+    """The answer to a token request."""
+
+    @property
+    def tracker(self) -> dict[str, str]:
+        return {"anonymous_profile_tracker": self["anonymous_profile_tracker"]}
+
+    @property
+    def user_id(self) -> str:
+        return str(claims_of(self["access_token"])["sub"])
+
+
+async def register(cds: Cds, tracker: str | None, **form: str) -> Signed:
+    """Register in a new browser, perhaps with a tracker."""
+    new = NewApplication("Shop", "browser", (CALLBACK,), (), (), f"spa-{uuid4()}")
+    created, _ = await cds.services.directory.applications.create(cds.dataset_ref, new)
+    visitor = Visitor(create_app(cds.services, cds.services.settings))
+    application = Application(visitor, created.client_id, None)
+    page = await application.registration(scope=SCOPE, anonymous_profile_tracker=tracker)
+    answer = await application.exchange(await visitor.register("ann@acme.example", page), **form)
+    await visitor.http.aclose()
+    assert answer.status_code == 200, answer.text
+    return Signed(answer.json())
+
+
+async def fresh(cds: Cds) -> tuple[dict[str, Any], Signed]:
+    """A browser on which Ann registered, and the answer with its fresh tracker."""
+    visitor = await cds.create(traits={"plan": "trial"})
+    tracker = visitor["anonymous_profile_tracker"]
+    return visitor, await register(cds, tracker, fresh_tracker="true")
+
+
+async def is_active(cds: Cds, profile: dict[str, Any]) -> bool:
+    """Whether a tracker leads to a profile. If it does not, this begins another browser."""
+    return (await cds("POST", "/profiles", json={}, headers=cookie(profile))).status_code == 200
+
+
+@pytest.mark.parametrize("form", [{}, {"fresh_tracker": "false"}, {"fresh_tracker": ""}])
+async def test_a_fresh_tracker_is_given_on_request_only(shop: Cds, form: dict[str, str]) -> None:
+    visitor = await shop.create()
+    assert "anonymous_profile_tracker" not in await register(
+        shop, visitor["anonymous_profile_tracker"], **form
+    )
+
+
+async def test_the_former_tracker_ends_at_the_first_use_of_the_fresh_one(shop: Cds) -> None:
+    visitor, ann = await fresh(shop)
+    assert ann.tracker["anonymous_profile_tracker"] != visitor["anonymous_profile_tracker"]
+    assert await is_active(shop, visitor)
+    found = await by_tracker(shop, ann.tracker)
+    assert (found["profile_id"], found["user_id"]) == (visitor["profile_id"], ann.user_id)
+    assert found["traits"] == {"plan": "trial"}
+    assert not await is_active(shop, visitor)
+    assert await is_active(shop, ann.tracker)
+    assert (await me(shop, ann.user_id))["traits"] == {"plan": "trial"}
+
+
+@pytest.mark.parametrize("use", ["event", "me", "link", "report"])
+async def test_every_use_counts(shop: Cds, use: str) -> None:
+    visitor, ann = await fresh(shop)
+    tracker = ann.tracker["anonymous_profile_tracker"]
+    if use == "event":
+        event = {"interaction": {"name": "Visit"}, "user": {"anonymousProfileTracker": tracker}}
+        answer = await shop.http.post(EVENTS, json=event)
+        assert answer.json()["anonymousProfileTracker"] == tracker
+    elif use == "me":
+        await me(shop, ann.user_id, cookie(ann.tracker))
+    elif use == "link":
+        assert (await link(shop, visitor["profile_id"], ann.user_id, body=ann.tracker)).status_code == 200
+    else:
+        account = Account(uuid4(), "ben", {})
+        await shop.services.directory.sign_ins.record_sign_in(shop.dataset_ref, None, account, [tracker])
+    assert not await is_active(shop, visitor)
+
+
+async def test_a_fresh_tracker_leaves_the_browser_to_who_signed_in_on_it_since(shop: Cds) -> None:
+    visitor, ann = await fresh(shop)
+    former = visitor["anonymous_profile_tracker"]
+    ben = Account(uuid4(), "ben", {})
+    await shop.services.directory.sign_ins.record_sign_in(shop.dataset_ref, None, ben, [former])
+    assert (await by_tracker(shop, ann.tracker))["user_id"] == ann.user_id
+    assert (await by_tracker(shop, visitor))["user_id"] == str(ben.user_id)
+
+
+async def test_a_sign_in_without_a_tracker_can_give_one(shop: Cds) -> None:
+    ann = await register(shop, None, fresh_tracker="true")
+    assert (await by_tracker(shop, ann.tracker))["user_id"] == ann.user_id
+
+
+async def test_a_repeated_sign_in_gives_the_same_fresh_tracker(shop: Cds) -> None:
+    grant_id, account = uuid4(), Account(uuid4(), "ann", {})
+    given = [
+        await shop.services.directory.sign_ins.record_sign_in(
+            shop.dataset_ref, None, account, grant_id=grant_id, gives_fresh_tracker=True
+        )
+        for _ in range(2)
+    ]
+    assert given[0] is not None
+    assert given[0] == given[1]
+
+
+@pytest.mark.parametrize("is_used", [True, False])
+async def test_an_erasure_leaves_no_fresh_tracker(shop: Cds, is_used: bool) -> None:
+    visitor, ann = await fresh(shop)
+    if is_used:
+        await by_tracker(shop, ann.tracker)
+    token = await shop.token(subject=ann.user_id)
+    assert (await shop("DELETE", f"/profiles/{visitor['profile_id']}", token=token)).status_code == 204
+    assert not await is_active(shop, ann.tracker)
+    assert not await is_active(shop, visitor)

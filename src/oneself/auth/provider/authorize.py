@@ -22,14 +22,13 @@ from authlib.oidc.core.grants.util import is_openid_scope, validate_request_prom
 
 from oneself.auth.provider.authlib_models import OAuthContext, OAuthRequest, with_parameters
 from oneself.auth.provider.authlib_server import CodeGrant, Provider, validate_authorize_request
-from oneself.auth.provider.token_endpoint import OAuth
+from oneself.auth.provider.token_endpoint import TRACKER_PARAMETER, OAuth
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import GrantRequest
 from oneself.service.directory.sign_in import BrowserSession, well_formed_trackers
 from oneself.services import DirectoryServices
 
-TRACKER_PARAMETER = "anonymous_profile_tracker"
 Parameters = Mapping[str, list[str]]
 
 

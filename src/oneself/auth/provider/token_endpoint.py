@@ -36,6 +36,8 @@ from oneself.service.directory.tokens import AUDIENCE
 from oneself.services import DirectoryServices
 
 JSON_HEADERS = (("Cache-Control", "no-store"), ("Pragma", "no-cache"))
+#: Of an authorize request the browser's tracker, of a token answer the fresh one (docs/wire/cds.md §14).
+TRACKER_PARAMETER = "anonymous_profile_tracker"
 CREDENTIAL_OF_GRANT: Mapping[str, tuple[CredentialKind, str]] = {
     "authorization_code": ("code", "code"),
     "refresh_token": ("refresh_token", "refresh_token"),
@@ -115,7 +117,8 @@ class OAuth:
         if kind is None or not secret or not client.is_authentic:
             response = evaluate_token_request(context, request)[0]
         else:
-            response = await self._redeem(context, request, kind, secret)
+            is_asked = kind == "code" and call.first("fresh_tracker") == "true"
+            response = await self._redeem(context, request, kind, secret, gives_fresh_tracker=is_asked)
         return _with_cors(response, client.application, call.origin)
 
     async def introspect(self, call: OAuthCall) -> OAuthResponse:
@@ -173,30 +176,43 @@ class OAuth:
         )
 
     async def _redeem(
-        self, context: OAuthContext, request: OAuthRequest, kind: CredentialKind, secret: str
+        self,
+        context: OAuthContext,
+        request: OAuthRequest,
+        kind: CredentialKind,
+        secret: str,
+        *,
+        gives_fresh_tracker: bool,
     ) -> OAuthResponse:
-        evaluation = _Evaluation(context, request)
+        evaluation, tracker = _Evaluation(context, request), None
         if kind == "code":
-            await self._record_sign_in(context, evaluation, secret)
+            tracker = await self._record_sign_in(context, evaluation, secret, gives_fresh_tracker)
         await self._directory.grants.redeem(context.dataset_ref, kind, secret, evaluation.decide)
-        return evaluation.response
+        response = evaluation.response
+        if tracker is None or response.status != 200:
+            return response
+        return msgspec.structs.replace(response, body={**response.body, TRACKER_PARAMETER: tracker})
 
-    async def _record_sign_in(self, context: OAuthContext, evaluation: _Evaluation, code: str) -> None:
+    async def _record_sign_in(
+        self, context: OAuthContext, evaluation: _Evaluation, code: str, gives_fresh_tracker: bool
+    ) -> str | None:
         """Record the sign-in before the tokens are returned, if the application may redeem the code.
 
         The trackers of the browser are not used earlier: by now the application has checked `state` and PKCE,
         so an authorization link that another person sent to the browser changes no profile. A repeated
-        request records the sign-in once.
+        request records the sign-in once. Returns the fresh tracker, if the sign-in gives one.
         """
         credential = await self._directory.grants.find_code(context.dataset_ref, code)
-        if credential is not None and evaluation.decide(credential).accepted:
-            await self._directory.sign_ins.record_sign_in(
-                context.dataset_ref,
-                credential.client_id,
-                credential.account,
-                credential.trackers,
-                grant_id=credential.grant_id,
-            )
+        if credential is None or not evaluation.decide(credential).accepted:
+            return None
+        return await self._directory.sign_ins.record_sign_in(
+            context.dataset_ref,
+            credential.client_id,
+            credential.account,
+            credential.trackers,
+            grant_id=credential.grant_id,
+            gives_fresh_tracker=gives_fresh_tracker,
+        )
 
     async def _client(self, call: OAuthCall) -> _Client:
         """Authenticate the client. Accepts percent-encoded secrets (RFC 6749 §2.3.1) and plain ones."""

@@ -13,7 +13,7 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply_recorded
 from oneself.core.fold.log_entry import LogEntry, observation_of, recorded_plan
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.profiles.claim import Claim
 from oneself.core.resolution.evidence import extract_evidence, identities_of
 from oneself.core.resolution.observation import Observation, TokenClaims, without_content
@@ -61,6 +61,9 @@ def _without_identifiers(
     cleared: dict[str, Any] = {"identifiers": kept}
     if observation.token is not None:
         cleared["token"] = _token_without(observation.token, erased)
+    if observation.fresh_tracker is not None:
+        is_erased = Identifier(TRACKER, observation.fresh_tracker) in erased
+        cleared["fresh_tracker"] = None if is_erased else observation.fresh_tracker
     if observation.body is not None:
         cleared["body"] = _without_user(observation.body)
     return msgspec.structs.replace(observation, **cleared)

@@ -19,6 +19,8 @@ class BrowserFragments(msgspec.Struct, frozen=True):
     every: tuple[UUID, ...] = ()
     #: The user whom the last report named for it, until the tracker moves again.
     reported_user: str | None = None
+    #: Of a fresh tracker: the one that ends when this one is first used.
+    replaces: str | None = None
 
     def with_fragment(self, fragment_id: UUID) -> "BrowserFragments":
         """The browser with a new present fragment, in which it now speaks."""

@@ -17,7 +17,7 @@ from oneself.core.identity_graph.claims import hold, release
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, ReportedUser, Write
 from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph, VerifiedClaim
-from oneself.core.identity_graph.owners import Bringer, detach, move_tracker
+from oneself.core.identity_graph.owners import Bringer, add_fresh_tracker, detach, move_tracker
 from oneself.core.identity_graph.placing import create, fragment_for, in_browser, own_fragment
 from oneself.core.identity_graph.replay import ReplayRules, put, takes_effect_proven, with_write
 from oneself.core.identity_graph.word import Word
@@ -75,6 +75,8 @@ def sign_in(graph: IdentityGraph, word: Word, bringer: Bringer, rules: FoldRules
         if bringer == "report":
             browser = graph.browser(word.tracker)
             graph.browsers[word.tracker] = msgspec.structs.replace(browser, reported_user=word.user_id)
+    if word.fresh_tracker is not None:
+        add_fresh_tracker(graph, word.fresh_tracker, word.user_id, word)
     if word.profile_id is not None:
         _report(graph, word.profile_id, word.user_id, word.seq)
     return fragment
@@ -91,18 +93,20 @@ def confirm(graph: IdentityGraph, word: Word) -> bool:
 
 
 def sign_out(graph: IdentityGraph, word: Word, rules: FoldRules) -> None:
-    """Take in a sign-out. The browser still speaks for its user, unless it detaches.
-
-    Then its tracker begins anew, and so do the anonymous ids that belong to it.
-    """
+    """Take in a sign-out. The browser still speaks for its user, unless it detaches."""
     if rules.detaches_on_sign_out:
-        ended = [tie for tie in graph.device_ties if tie.until is None and _is_of(graph, tie, word.tracker)]
-        for device in {word.tracker, word.anonymous_id, *(tie.anonymous_id for tie in ended)}:
-            if device is not None:
-                detach(graph, device)
-        graph.device_ties = [
-            msgspec.structs.replace(tie, until=word.seq) if tie in ended else tie for tie in graph.device_ties
-        ]
+        end_tracker(graph, word)
+
+
+def end_tracker(graph: IdentityGraph, word: Word) -> None:
+    """Let a tracker begin anew, and so the anonymous ids that belong to it."""
+    ended = [tie for tie in graph.device_ties if tie.until is None and _is_of(graph, tie, word.tracker)]
+    for device in {word.tracker, word.anonymous_id, *(tie.anonymous_id for tie in ended)}:
+        if device is not None:
+            detach(graph, device)
+    graph.device_ties = [
+        msgspec.structs.replace(tie, until=word.seq) if tie in ended else tie for tie in graph.device_ties
+    ]
 
 
 def report_claims(
@@ -181,7 +185,7 @@ def _tie_anonymous_id(graph: IdentityGraph, fragment: Fragment, word: Word) -> N
 
 
 def _is_of(graph: IdentityGraph, tie: DeviceTie, tracker: Identifier | None) -> bool:
-    return tracker is not None and graph.fragments[tie.fragment_id].browser == tracker
+    return tracker is not None and tie.fragment_id in graph.browser(tracker).every
 
 
 def _tie_identifiers(graph: IdentityGraph, device: Identifier, word: Word, rules: FoldRules) -> None:

@@ -194,6 +194,13 @@ def _sign_out(graph: IdentityGraph, observed: Observed) -> Fragment | None:
     return graph.own_fragment(word.user_id) if current is None else graph.fragments[current]
 
 
+def _end_tracker(graph: IdentityGraph, observed: Observed) -> Fragment | None:
+    word = _word(graph, observed)
+    current = None if word.tracker is None else graph.browser(word.tracker).current
+    fold.end_tracker(graph, word)
+    return None if current is None else graph.fragments[current]
+
+
 def _reindex(graph: IdentityGraph, observed: Observed) -> Fragment | None:
     """A rule or binding reads values that were stored before: their fragments claim them as of then."""
     names = {identifier.namespace for identifier in observed.evidence.persons}
@@ -233,6 +240,7 @@ _EFFECTS: dict[str, Callable[[IdentityGraph, Observed], Fragment | None]] = {
     "report": _report,
     "claims": _report_claims,
     "sign_out": _sign_out,
+    "tracker_end": _end_tracker,
     "reindex": _reindex,
 }
 
@@ -287,13 +295,15 @@ def _browser(graph: IdentityGraph, observed: Observed) -> tuple[Identifier | Non
 def _provider_word(observed: Observed) -> Word:
     """The word of an identity provider about its user."""
     observation, evidence = observed.observation, observed.evidence
-    devices = {device.namespace: device for device in evidence.devices}
+    fresh = observation.fresh_tracker
+    trackers = [item for item in evidence.devices if item.namespace == TRACKER]
     return Word(
         speaker="provider",
         seq=observed.seq,
         at=observed.at,
         new_fragment_id=observation.new_profile_id,
-        tracker=devices.get(TRACKER),
+        tracker=next((item for item in trackers if item.value != fresh), None),
+        fresh_tracker=next((item for item in trackers if item.value == fresh), None),
         user_id=evidence.user_id,
         profile_id=observation.profile_id,
         changes=explicit_claims(observed.config.schema, observation.values),

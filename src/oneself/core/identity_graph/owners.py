@@ -53,6 +53,20 @@ def move_tracker(
     graph.browsers[tracker] = moved
 
 
+def add_fresh_tracker(graph: IdentityGraph, fresh: Identifier, user_id: str, word: Word) -> None:
+    """Let a fresh tracker lead where the user's tracker does; without one, to a new fragment of the user."""
+    if word.tracker is None:
+        move_tracker(graph, fresh, user_id, "user", word)
+        return
+    browser = graph.browser(word.tracker)
+    graph.browsers[fresh] = BrowserFragments(
+        present=browser.present,
+        current=browser.current,
+        every=browser.present,
+        replaces=word.tracker.value,
+    )
+
+
 def detach(graph: IdentityGraph, device: Identifier) -> None:
     """Let a browser begin anew: none of its fragments are present any more."""
     browser = graph.browser(device)

@@ -29,6 +29,8 @@ class Word(msgspec.Struct, frozen=True, kw_only=True):
     #: The id of a fragment that it may begin.
     new_fragment_id: UUID
     tracker: Identifier | None = None
+    #: Takes the place of the tracker when it is first used.
+    fresh_tracker: Identifier | None = None
     anonymous_id: Identifier | None = None
     user_id: str | None = None
     #: The fragment that it addresses.

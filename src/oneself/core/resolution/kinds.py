@@ -21,6 +21,7 @@ from oneself.core.resolution.observation import (
     Reindex,
     SignIn,
     SignOut,
+    TrackerEnd,
 )
 
 
@@ -51,8 +52,8 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     #: another user rejects the observation. `fragment`: only what began under the id; if it was merged into
     #: another user's profile, that profile stays as it is.
     addresses: Literal["profile", "fragment"] = "profile"
-    #: Whether it ends a sign-in and resolves nothing.
-    ends_sign_in: bool = False
+    #: What it ends. Then it resolves nothing.
+    ends: Literal["nothing", "sign_in", "tracker"] = "nothing"
     #: Whether its identifiers are values that the addressed profile has stored already.
     reads_stored_values: bool = False
     #: Whether a full look-up may be skipped if a persisted token names all its identifiers.
@@ -60,7 +61,9 @@ class KindPolicy(msgspec.Struct, frozen=True, kw_only=True):
     #: What the response contains.
     answer: Literal["profile", "visit"] = "profile"
     #: What it says to the identity graph. `word`: something about the person or browser that it names.
-    graph_effect: Literal["word", "sign_in", "report", "sign_out", "claims", "consent", "reindex"] = "word"
+    graph_effect: Literal[
+        "word", "sign_in", "report", "sign_out", "tracker_end", "claims", "consent", "reindex"
+    ] = "word"
 
 
 _PAGE_EVENT = KindPolicy(
@@ -87,7 +90,8 @@ KINDS: dict[str, dict[str | None, KindPolicy]] = {
         "sync": msgspec.structs.replace(_CLAIMS, addresses="fragment", graph_effect="report"),
         None: msgspec.structs.replace(_CLAIMS, addresses="fragment", graph_effect="sign_in"),
     },
-    SignOut.kind: {None: KindPolicy(ends_sign_in=True, graph_effect="sign_out")},
+    SignOut.kind: {None: KindPolicy(ends="sign_in", graph_effect="sign_out")},
+    TrackerEnd.kind: {None: KindPolicy(makes_active=False, ends="tracker", graph_effect="tracker_end")},
     ClaimsReport.kind: {None: msgspec.structs.replace(_CLAIMS, makes_active=False)},
     ConsentChange.kind: {
         "interactions": KindPolicy(values_policy="event", opt_out="choice_only", graph_effect="consent"),

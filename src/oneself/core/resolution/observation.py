@@ -130,6 +130,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
         return None
 
     @property
+    def fresh_tracker(self) -> str | None:
+        """Which of its trackers takes the place of the browser's when it is first used."""
+        return None
+
+    @property
     def new_anonymous_id(self) -> str | None:
         """An anonymous id that is used if nothing else identifies the visitor."""
         return None
@@ -176,12 +181,19 @@ class SignIn(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="sign_
     #: The claims that the provider says are verified. A reported claim that is not among them is unverified;
     #: one without a reported value is verified with the value that the provider reported last.
     verified: tuple[str, ...] = ()
+    fresh_tracker: str | None = None
 
 
 class SignOut(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="sign_out"):
     """A user signed out on a browser."""
 
     kind: ClassVar[str] = "sign_out"
+
+
+class TrackerEnd(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="tracker_end"):
+    """A tracker ended, because the browser uses the one that replaces it."""
+
+    kind: ClassVar[str] = "tracker_end"
 
 
 class ClaimsReport(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="claims"):
@@ -215,7 +227,9 @@ class Reindex(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="matc
     kind: ClassVar[str] = "match"
 
 
-Observation = PageEvent | ProfileWrite | SignIn | SignOut | ClaimsReport | ConsentChange | Reindex
+Observation = (
+    PageEvent | ProfileWrite | SignIn | SignOut | TrackerEnd | ClaimsReport | ConsentChange | Reindex
+)
 
 
 def without_content(observation: Observation) -> Observation:
@@ -240,6 +254,7 @@ _EMPTY: dict[str, Any] = {
     "consents": None,
     "choices": {},
     "token": None,
+    "fresh_tracker": None,
     "objects": {},
     "body": None,
     "name": None,

@@ -28,6 +28,7 @@ RejectionCode = Literal[
     "user_id_write_once",
     "stale",
     "not_signed_in",
+    "tracker_not_active",
     "erased",
     "opted_out",
 ]

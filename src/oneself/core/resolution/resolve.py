@@ -44,8 +44,9 @@ def resolve(
     if evidence is None:
         evidence = extract_evidence(observation, config)
     policy = policy_of(observation)
-    if policy.ends_sign_in:
-        return _sign_out(state, evidence, config)
+    if policy.ends != "nothing":
+        end = _sign_out if policy.ends == "sign_in" else _end_tracker
+        return end(state, evidence, config)
     if policy.replaces_ended_tracker:
         evidence = _with_live_tracker(state, observation, evidence)
     token_evidence = _token_evidence(state, observation, evidence, config)
@@ -178,6 +179,15 @@ def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | R
                 releases = evidence.devices if config.settings.detach_on_sign_out else ()
                 return Plan(profile_id=profile.profile_id, survivor_id=profile.profile_id, releases=releases)
     return Rejection("not_signed_in", "This browser does not belong to the user.")
+
+
+def _end_tracker(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
+    """End a tracker: it points at no profile any more."""
+    for device in evidence.devices:
+        for _, profile in state.claims_of(device):
+            holder = profile.profile_id
+            return Plan(profile_id=holder, survivor_id=holder, releases=evidence.devices)
+    return Rejection("tracker_not_active", "This tracker points at no profile.")
 
 
 def _addressed(state: WorkingSet, observation: Observation) -> Profile | Rejection | None:

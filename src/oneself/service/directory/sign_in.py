@@ -23,7 +23,8 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account, account_of
-from oneself.service.ingest.submission import ObservationRejected
+from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse
+from oneself.service.ingest.trackers import new_fresh_tracker
 from oneself.service.profiles.profiles import ActiveTracker, Profiles, RequestOptions
 from oneself.store.directory import Directory
 
@@ -74,26 +75,30 @@ class SignIns:
         trackers: Sequence[str] = (),
         *,
         grant_id: UUID | None = None,
-    ) -> None:
+        gives_fresh_tracker: bool = False,
+    ) -> str | None:
         """Give the browser's profile its user, or find or create the user's own profile.
 
         `trackers`, the strongest first: the browser's cookie, then what the application passed on. The first
         active one counts. `grant_id`: the grant of the sign-in, which is recorded once. While the service is
-        not enabled for the organisation, nothing is recorded.
+        not enabled for the organisation, nothing is recorded. Returns the fresh tracker, if it gives one.
         """
         if not await self._is_enabled(dataset_ref):
-            return
+            return None
         tracker = await self._first_active(dataset_ref, trackers)
         actor = Actor(INTERFACE, application)
-        await self._profiles.sign_in(
+        fresh = new_fresh_tracker() if gives_fresh_tracker else None
+        signed_in = await self._profiles.sign_in(
             dataset_ref,
             actor,
             str(account.user_id),
             tracker=tracker,
+            fresh_tracker=fresh,
             claims=dict(account.claims),
             verified=tuple(sorted(account.verified)),
-            request=RequestOptions() if grant_id is None else RequestOptions(f"sign_in:{grant_id}"),
+            request=_once(grant_id, fresh),
         )
+        return signed_in.response.decode() if signed_in.response else None
 
     async def record_sign_out(
         self,
@@ -125,6 +130,14 @@ class SignIns:
 
     async def _first_active(self, dataset_ref: DatasetRef, trackers: Sequence[str]) -> ActiveTracker | None:
         return await self._profiles.find_active_tracker(dataset_ref, well_formed_trackers(trackers))
+
+
+def _once(grant_id: UUID | None, fresh_tracker: str | None) -> RequestOptions:
+    """The options by which a sign-in is recorded once, and a repeat gets the same fresh tracker."""
+    if grant_id is None:
+        return RequestOptions()
+    response = ReplayableResponse((fresh_tracker or "").encode())
+    return RequestOptions(f"sign_in:{grant_id}", render=lambda _: response)
 
 
 def well_formed_trackers(trackers: Iterable[str]) -> tuple[str, ...]:

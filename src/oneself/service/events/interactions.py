@@ -28,6 +28,7 @@ from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.visit_token import VisitToken
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Resolution, Submission
+from oneself.service.ingest.trackers import Trackers
 
 INTERFACE = "interactions"
 ANONYMOUS_ID_BYTES = 8
@@ -47,10 +48,11 @@ class Repeatable(msgspec.Struct, frozen=True):
 class Interactions:
     """Ingests events."""
 
-    def __init__(self, ingest: Ingest, keys: TokenKeys, secret_box: SecretBox) -> None:
+    def __init__(self, ingest: Ingest, keys: TokenKeys, secret_box: SecretBox, trackers: Trackers) -> None:
         self._ingest = ingest
         self._keys = keys
         self._secret_box = secret_box
+        self._trackers = trackers
 
     async def ingest(
         self,
@@ -65,6 +67,8 @@ class Interactions:
         `config`: the configuration that the event was decoded with. Raises ConfigurationChanged if it is not
         the current one any more (decode the event again), IdempotencyKeyReused, Contended, Unavailable.
         """
+        if incoming.tracker:
+            await self._trackers.note_use(dataset_ref, incoming.tracker)
         token = VisitToken(await self._keys.key_ring(dataset_ref), dataset_ref, incoming)
         observation = self._observation(dataset_ref, source, incoming, token.claims(config))
         results: list[EventResult] = []

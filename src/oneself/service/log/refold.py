@@ -35,13 +35,16 @@ class GraphPart(msgspec.Struct, frozen=True):
     """A part of the identity graph that nothing ties to the rest."""
 
     rows: dict[UUID, FragmentRow]
+    #: The fresh trackers among its devices that have no fragment of their own.
+    fresh: set[Identifier]
     #: Its log entries.
     seqs: list[int]
 
     @property
     def devices(self) -> set[Identifier]:
         """Its trackers and anonymous ids."""
-        return {row.fragment.browser for row in self.rows.values() if row.fragment.browser is not None}
+        known = (row.fragment.browser for row in self.rows.values())
+        return {device for device in known if device is not None} | self.fresh
 
     @property
     def users(self) -> set[str]:
@@ -60,13 +63,14 @@ async def find_part(transaction: Transaction, profile_ids: Iterable[UUID]) -> Gr
     Raises Contended if it grew before they were.
     """
     seeds = await transaction.fragments.find_of_log(profile_ids)
-    rows = await _around(transaction, seeds)
-    part = GraphPart(rows, await transaction.fragments.find_seqs(rows))
+    rows, fresh = await _around(transaction, seeds)
+    part = GraphPart(rows, fresh, [])
     names = {*part.devices, *part.identifiers, *(Identifier(USER_ID, user) for user in part.users)}
     await transaction.lock_identifiers(names)
-    if (await _around(transaction, seeds)).keys() != rows.keys():
+    again = await _around(transaction, seeds)
+    if (again[0].keys(), again[1]) != (rows.keys(), fresh):
         raise Contended("A browser was added while a person was being erased.")
-    return GraphPart(rows, await transaction.fragments.find_seqs(rows))
+    return GraphPart(rows, fresh, await transaction.fragments.find_seqs(rows))
 
 
 async def refold(transaction: Transaction, part: GraphPart) -> None:
@@ -79,21 +83,26 @@ async def refold(transaction: Transaction, part: GraphPart) -> None:
         await _fold(transaction, list(run), configs[version])
 
 
-async def _around(transaction: Transaction, seeds: set[UUID]) -> dict[UUID, FragmentRow]:
+async def _around(
+    transaction: Transaction, seeds: set[UUID]
+) -> tuple[dict[UUID, FragmentRow], set[Identifier]]:
+    """The fragments that are tied to others, directly or not, and the fresh trackers that lead to them."""
     fragments = transaction.fragments
     found: dict[UUID, FragmentRow] = {}
+    fresh: set[Identifier] = set()
     frontier = seeds
     while frontier:
         rows = {row.fragment.fragment_id: row for row in await fragments.find(frontier)}
         found |= rows
-        part = GraphPart(rows, [])
+        fresh |= await transaction.browsers.find_replacing(GraphPart(rows, set(), []).devices)
+        part = GraphPart(rows, fresh, [])
         browsers = await transaction.browsers.find(part.devices)
         frontier = {item for browser in browsers.values() for item in browser.every}
         frontier |= await fragments.find_of_users(part.users)
         proven = (proven_identifiers_of(row.fragment) for row in rows.values())
         frontier |= await fragments.find_proven_claimants({item for named in proven for item in named})
         frontier -= found.keys()
-    return found
+    return found, fresh
 
 
 async def _delete(transaction: Transaction, part: GraphPart) -> None:

@@ -28,6 +28,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ReplayableResponse, Resolution, Submission
+from oneself.service.ingest.trackers import Trackers
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.transaction import Tables, snapshot
@@ -85,6 +86,7 @@ class Profiles:
         self._database = database
         self._configurations = configurations
         self._ingest = ingest
+        self._trackers = Trackers(database, ingest)
 
     async def create(
         self,
@@ -218,6 +220,7 @@ class Profiles:
         *,
         profile_id: UUID | None = None,
         tracker: ActiveTracker | None = None,
+        fresh_tracker: str | None = None,
         claims: Mapping[str, Any] | None = None,
         verified: tuple[str, ...] = (),
         request: RequestOptions = _NO_OPTIONS,
@@ -226,16 +229,20 @@ class Profiles:
 
         `profile_id`: a profile for which the user is only named.
         `tracker`: of the browser, from `find_active_tracker`; an inactive tracker is not evidence.
+        `fresh_tracker`: from `new_fresh_tracker`; its first use ends the other one.
         `claims`: attribute → value, written as identity attributes with the identity server's authority.
         `verified`: which of them are verified.
         """
         identifiers = [Identifier(USER_ID, user_id)]
         if tracker is not None:
             identifiers.append(tracker.identifier)
+        if fresh_tracker is not None:
+            identifiers.append(Identifier(TRACKER, fresh_tracker))
         observation = self._observe(
             SignIn,
             actor,
             identifiers=tuple(identifiers),
+            fresh_tracker=fresh_tracker,
             profile_id=profile_id,
             values={IDENTITY_ATTRIBUTES: dict(claims)} if claims else {},
             verified=verified,
@@ -289,6 +296,7 @@ class Profiles:
 
     async def find_tracker_view(self, dataset_ref: DatasetRef, tracker: str) -> ProfileView | None:
         """What whoever brings a tracker may read; None if it leads nowhere."""
+        await self._trackers.note_use(dataset_ref, tracker)
         config = await self._configurations.current(dataset_ref.dataset_id)
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             return _viewed(await read_by_tracker(tables, tracker, config), config)
@@ -298,6 +306,7 @@ class Profiles:
 
         Nothing is written if nobody is reported for it, or another user. Source: docs/concepts/trust.md.
         """
+        await self._trackers.note_use(dataset_ref, tracker)
         if await is_reported(self._tables(dataset_ref), tracker, user_id):
             identifiers = (Identifier(USER_ID, user_id), Identifier(TRACKER, tracker))
             observation = self._observe(SignIn, actor, identifiers=identifiers)
@@ -314,6 +323,7 @@ class Profiles:
             identifier = Identifier(TRACKER, tracker)
             profile_id = await self._find_holder(dataset_ref, identifier)
             if profile_id is not None:
+                await self._trackers.note_use(dataset_ref, tracker)
                 return ActiveTracker(identifier, profile_id)
         return None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.browser import BrowserFragments
 from oneself.store import rows
 from oneself.store.queries import Queries
@@ -27,6 +27,19 @@ class BrowserTable(Table):
         found = await self._executor.fetch(_sql.find, self._dataset_id, *columns)
         return {Identifier(row["namespace"], row["value"]): _read(row) for row in found}
 
+    async def find_replaced(self, tracker: str) -> str | None:
+        """The tracker that a fresh one replaces, as long as it leads to the same fragments."""
+        found: str | None = await self._executor.fetchval(_sql.find_replaced, self._dataset_id, tracker)
+        return found
+
+    async def find_replacing(self, devices: Collection[Identifier]) -> set[Identifier]:
+        """The fresh trackers that replace some of these, or that replace those, and so on."""
+        trackers = sorted(item.value for item in devices if item.namespace == TRACKER)
+        if not trackers:
+            return set()
+        found = await self._executor.fetch(_sql.find_replacing, self._dataset_id, trackers)
+        return {Identifier(TRACKER, row["value"]) for row in found}
+
     async def put(self, browsers: Mapping[Identifier, BrowserFragments]) -> None:
         """Insert or replace browsers."""
         if browsers:
@@ -47,8 +60,15 @@ def _row(device: Identifier, browser: BrowserFragments) -> dict[str, Any]:
         "current": browser.current,
         "every": browser.every,
         "reported_user": browser.reported_user,
+        "replaces": browser.replaces,
     }
 
 
 def _read(row: Any) -> BrowserFragments:
-    return BrowserFragments(tuple(row["present"]), row["current"], tuple(row["every"]), row["reported_user"])
+    return BrowserFragments(
+        present=tuple(row["present"]),
+        current=row["current"],
+        every=tuple(row["every"]),
+        reported_user=row["reported_user"],
+        replaces=row["replaces"],
+    )

@@ -8,21 +8,44 @@
 SELECT browser.*
 FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
 CROSS JOIN LATERAL (
-    SELECT namespace, value, present, current, every, reported_user FROM browser
+    SELECT namespace, value, present, current, every, reported_user, replaces FROM browser
     WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
     OFFSET 0
 ) AS browser;
 
+-- name: find_replaced
+-- The tracker that a fresh one replaces, as long as both lead to a common fragment.
+-- $2: the fresh tracker
+SELECT replaced.value
+FROM browser AS fresh
+JOIN browser AS replaced
+  ON replaced.dataset_id = $1 AND replaced.namespace = 'tracker' AND replaced.value = fresh.replaces
+WHERE fresh.dataset_id = $1 AND fresh.namespace = 'tracker' AND fresh.value = $2
+  AND replaced.present && fresh.present;
+
+-- name: find_replacing
+-- The fresh trackers that replace trackers, directly or not.
+-- $2: trackers
+WITH RECURSIVE replacing AS (
+    SELECT value FROM browser WHERE dataset_id = $1 AND replaces = ANY ($2::text[])
+    UNION
+    SELECT browser.value
+    FROM replacing
+    JOIN browser ON browser.dataset_id = $1 AND browser.replaces = replacing.value
+)
+SELECT value FROM replacing;
+
 -- name: put
 -- Insert or replace browsers.
 -- $2: a JSON array of browsers
-INSERT INTO browser (dataset_id, namespace, value, present, current, every, reported_user)
-SELECT $1, namespace, value, present, current, every, reported_user
+INSERT INTO browser (dataset_id, namespace, value, present, current, every, reported_user, replaces)
+SELECT $1, namespace, value, present, current, every, reported_user, replaces
 FROM jsonb_to_recordset($2::text::jsonb)
-     AS row (namespace text, value text, present uuid[], current uuid, every uuid[], reported_user text)
+     AS row (namespace text, value text, present uuid[], current uuid, every uuid[], reported_user text,
+             replaces text)
 ON CONFLICT (dataset_id, namespace, value) DO UPDATE
 SET present = excluded.present, current = excluded.current, every = excluded.every,
-    reported_user = excluded.reported_user;
+    reported_user = excluded.reported_user, replaces = excluded.replaces;
 
 -- name: delete
 -- Delete browsers.

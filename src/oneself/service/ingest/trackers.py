@@ -1,0 +1,64 @@
+"""Fresh trackers: what a sign-in gives a browser, so that whoever knew its former tracker reads nothing new.
+
+Invariants: trackers are random. A fresh one has its own UUID version, so that the use of any other costs no
+look-up.
+
+Source: docs/concepts/trust.md, "Sign-in".
+"""
+
+from __future__ import annotations
+
+import uuid
+from contextlib import suppress
+
+from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.resolution.observation import TrackerEnd
+from oneself.service.context import DatasetRef
+from oneself.service.ingest.ingest import Ingest
+from oneself.service.ingest.submission import ObservationRejected, Submission
+from oneself.store.database import Database
+from oneself.store.transaction import Tables
+
+INTERFACE = "trackers"
+#: RFC 9562 leaves the other bits of a UUID of this version to the application; here they are random.
+FRESH_VERSION = 8
+_VERSION_BIT = 76
+
+
+class Trackers:
+    """Ends the trackers that fresh ones replace."""
+
+    def __init__(self, database: Database, ingest: Ingest) -> None:
+        self._database = database
+        self._ingest = ingest
+
+    async def note_use(self, dataset_ref: DatasetRef, tracker: str) -> None:
+        """The first use of a fresh tracker ends the one that it replaces."""
+        if not is_fresh(tracker):
+            return
+        replaced = await Tables(self._database, dataset_ref.dataset_id).browsers.find_replaced(tracker)
+        if replaced is None:
+            return
+        end = TrackerEnd(
+            observation_id=uuid.uuid4(),
+            new_profile_id=uuid.uuid4(),
+            interface=INTERFACE,
+            identifiers=(Identifier(TRACKER, replaced),),
+        )
+        # Rejected: another request ended it meanwhile.
+        with suppress(ObservationRejected):
+            await self._ingest.submit(dataset_ref.dataset_id, Submission(end))
+
+
+def new_fresh_tracker() -> str:
+    """A random tracker that may replace another one."""
+    bits = uuid.uuid4().int & ~(0xF << _VERSION_BIT)
+    return str(uuid.UUID(int=bits | FRESH_VERSION << _VERSION_BIT))
+
+
+def is_fresh(tracker: str) -> bool:
+    """Whether a tracker may replace another one."""
+    try:
+        return uuid.UUID(tracker).version == FRESH_VERSION
+    except ValueError:
+        return False
