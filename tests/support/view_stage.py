@@ -5,6 +5,7 @@ A story is a text. A line is an act, or a question with its answer:
     post P1 T1 interests=chess     POST /profiles: the profile P1 and the tracker T1
     patch P1 plan=gold             PATCH /profiles/{id} by an application; `plan=-` removes
     page T1 a1 mail=v@             an event without credentials, of a tracker, an anonymous id, both or none
+    page T1 consent=out            the same, with a choice: in or out
     server T1 mail=v@              an event of a server
     registers ann T1               with the address ann@, at the pages of the provider; the code is redeemed
     signs-in ann T1                the same, with an account that exists
@@ -25,6 +26,7 @@ A story is a text. A line is an act, or a question with its answer:
     P2 = P2 > P1 ann interests=chess         P2 was merged into P1
     Me ann = P1 ann interests=chess          GET /profiles/Me
     T1 = P1 ann interests=chess              by tracker: POST /profiles and GET /profiles/Me with the cookie
+    write P1 = P1 ann interests=chess        the answer to a PATCH that changes nothing
     list mail=v@ = P1 P2                     the profiles that a filter finds
 
 An answer is the id, what was merged into it or where it was merged, the user, and the values in alphabetic
@@ -140,7 +142,7 @@ class Stage:
             line = text.partition("#")[0].strip()
             if not line:
                 continue
-            question, asked, answer = line.partition(" = ")
+            question, asked, answer = f"{line} ".partition(" = ")
             if asked:
                 told = await self.answer(question)
                 assert told == " ".join(answer.split()), f"line {number}: {line}\n  told: {told}"
@@ -159,6 +161,8 @@ class Stage:
     async def read(self, question: str) -> httpx.Response:
         """The answer to a question, as the wire gives it."""
         name, *rest = question.split()
+        if name == "write":
+            return await self.cds("PATCH", f"/profiles/{self._profiles[rest[0]]}", json={})
         if name == "Me":
             return await self._read_me(rest[0])
         if name in self._trackers:
@@ -279,9 +283,12 @@ class Stage:
         source: dict[str, Any] = {"channel": "Server" if is_server else "Web"}
         if (at := said.pop("at", None)) is not None:
             source["time"] = int(at)
+        chosen = said.pop("consent", None)
         attributes = {name_in_events(name): full_value(value) for name, value in said.items()}
         user = {"attributes": attributes, **self._devices_of(names)}
         event = {"interaction": {"name": "Visit"}, "user": user, "source": source}
+        if chosen is not None:
+            event["consents"] = [{"purpose": "Tracking", "status": f"Opt {chosen.title()}"}]
         auth = (SYSTEM, SECRET) if is_server else None
         answer = await self.cds.http.post(f"/t/{ORG}/api2/{endpoint}/default", json=event, auth=auth)
         assert answer.status_code == 200, answer.text
@@ -411,7 +418,8 @@ class Stage:
         self._kept[" ".join(question)] = await self._whole(*question)
 
     async def _do_same(self, *question: str) -> None:
-        assert await self._whole(*question) == self._kept[" ".join(question)]
+        told, kept = await self._whole(*question), self._kept[" ".join(question)]
+        assert told == kept, f"same {' '.join(question)}: {told} is not {kept}"
 
     async def _whole(self, *question: str) -> tuple[int, str | None, Any]:
         answer = await self.read(" ".join(question))
