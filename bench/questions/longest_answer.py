@@ -15,7 +15,7 @@ from bench.results import Figure
 from bench.stage import Bench, Service, Stage
 from oneself.service.context import Actor
 from oneself.service.directory.tokens import access_claims, sign_access_token
-from oneself.service.profiles.profiles import new_tracker
+from oneself.service.ingest.trackers import new_tracker
 
 CONNECTIONS = 256
 RATE_S = 200.0

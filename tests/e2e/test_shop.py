@@ -28,7 +28,7 @@ def test_an_anonymous_visit_becomes_a_persons_profile(demo: RunningDemo, page: A
     assert _profile_id(page) == first, "the browser did not send the cookie on http://localhost"
 
     _put_in_basket(page, "Knots")
-    assert _shown_values(page) == {
+    assert _visible_values(page) == {
         "traits.interests": "sailing",
         "application_data.bookshop-backend.basket": "Knots",
     }
@@ -37,8 +37,8 @@ def test_an_anonymous_visit_becomes_a_persons_profile(demo: RunningDemo, page: A
     assert page.url == demo.shop
     assert _profile_kind(page) == "permanent"
     assert _profile_id(page) == first, "the temporary profile was not promoted"
-    assert _shown_values(page)["traits.interests"] == "sailing"
-    assert _shown_values(page)["identity_attributes.emailaddress"] == email
+    assert _visible_values(page)["traits.interests"] == "sailing"
+    assert _visible_values(page)["identity_attributes.emailaddress"] == email
     assert page.get_by_text("Hello, Chris").is_visible()
 
 
@@ -56,12 +56,12 @@ def test_a_second_browser_is_merged_at_sign_in(demo: RunningDemo, page: Any, chr
     _sign_in(other, email)
     assert _profile_id(other) == temporary, "the id of the absorbed profile is no longer shown"
     assert f"{permanent} system:user_id_match" in " ".join(_panel(other).split())
-    assert _shown_values(other)["traits.interests"] == "gardens, astronomy"
+    assert _visible_values(other)["traits.interests"] == "gardens, astronomy"
     other.context.close()
 
     page.reload()
     assert f"{temporary} system:user_id_match" in " ".join(_panel(page).split())
-    assert _shown_values(page)["traits.interests"] == "gardens, astronomy"
+    assert _visible_values(page)["traits.interests"] == "gardens, astronomy"
 
 
 def test_a_browser_keeps_its_profile_after_sign_out(demo: RunningDemo, page: Any) -> None:
@@ -78,19 +78,19 @@ def test_a_second_user_on_the_same_browser_gets_a_new_profile(demo: RunningDemo,
     page.goto(demo.shop)
     _put_in_basket(page, "Knots")
     first_email = _register(page)
-    first, first_values = _profile_id(page), _shown_values(page)
+    first, first_values = _profile_id(page), _visible_values(page)
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url(demo.shop)
 
     second_email = _register(page)
     assert _profile_id(page) != first
-    assert _shown_values(page)["identity_attributes.emailaddress"] == second_email
-    assert "traits.interests" not in _shown_values(page)
+    assert _visible_values(page)["identity_attributes.emailaddress"] == second_email
+    assert "traits.interests" not in _visible_values(page)
 
     page.get_by_role("button", name="Sign out").click()
     page.wait_for_url(demo.shop)
     _sign_in(page, first_email)
-    assert (_profile_id(page), _shown_values(page)) == (first, first_values), (
+    assert (_profile_id(page), _visible_values(page)) == (first, first_values), (
         "the profile of the first user changed"
     )
 
@@ -155,7 +155,7 @@ def _panel(page: Any) -> str:
     return str(page.get_by_role("complementary").inner_text())
 
 
-def _shown_values(page: Any) -> dict[str, str]:
+def _visible_values(page: Any) -> dict[str, str]:
     """The values in the table of the page, by path."""
     values = {}
     for cell in page.locator("tbody tr td:first-child").all():

@@ -12,8 +12,9 @@ import pytest
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.resolution.observation import PageEvent
 from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Submission
+from oneself.service.ingest.trackers import new_tracker
 from oneself.service.privacy.erasure import ErasureOptions, Receipt
-from oneself.service.profiles.profiles import RequestOptions, new_tracker
+from oneself.service.profiles.profiles import RequestOptions
 from oneself.services import Services
 from support.profiles_harness import ACTOR, ProfilesHarness, unknown
 from support.statements import STATEMENTS, counted_statements

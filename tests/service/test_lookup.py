@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from oneself.errors import InvalidInput
-from oneself.service.profiles.profiles import new_tracker
+from oneself.service.ingest.trackers import new_tracker
 from oneself.services import Services
 from oneself.store.queries import Queries
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail

@@ -10,9 +10,9 @@ import pytest
 from oneself.core.config.changes import PutAttributes
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.ingest.trackers import new_tracker
 from oneself.service.log.rebuild import rebuild
 from oneself.service.log.verify import verify
-from oneself.service.profiles.profiles import new_tracker
 from oneself.services import Services
 from oneself.store.database import Database
 

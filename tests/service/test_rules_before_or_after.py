@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from oneself.core.config.changes import PutIdentityAttributes, Several
 from oneself.core.identity.identity_type import IdentityBinding
-from oneself.service.profiles.profiles import new_tracker
+from oneself.service.ingest.trackers import new_tracker
 from oneself.services import Services
 from oneself.store.queries import Queries
 from support.interactions_harness import configuration

@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from oneself.service.profiles.profiles import new_tracker
+from oneself.service.ingest.trackers import new_tracker
 from oneself.services import Services
 from oneself.store.transaction import Tables
 from oneself.store.view_reader import Viewed, read_own, read_view

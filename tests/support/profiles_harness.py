@@ -13,8 +13,8 @@ from oneself.core.config.changes import PutAttributes
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.ingest.trackers import new_tracker
 from oneself.service.log.verify import verify
-from oneself.service.profiles.profiles import new_tracker
 from oneself.service.rules.rules import Reindexer
 from oneself.services import Services
 

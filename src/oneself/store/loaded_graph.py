@@ -74,6 +74,9 @@ class LoadedGraph:
         if policy_of(observed.observation).reads_stored_values and addressed is not None:
             observed = msgspec.structs.replace(observed, reindexed=self._believed_in(unified_ids(addressed)))
         fragment_id = observe(self.graph, observed)
+        # Ties of anonymous ids matter only to the view `all`, which is not read from here. None is stored, so
+        # that no observation depends on what else its batch contains.
+        self.graph.device_ties.clear()
         self.first_seq = self.first_seq or observed.seq
         for new in reversed(self.graph.fragments):
             if new in self.believed:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import httpx
 import pytest
 import pytest_asyncio
 
 from oneself.api.app import create_app
+from oneself.core.identity.identifier import tracker_digest
+from oneself.service.context import Actor
 from oneself.service.directory.accounts import Account
 from oneself.service.directory.applications import NewApplication
 from oneself.service.log.verify import verify
@@ -226,3 +228,81 @@ async def test_an_erasure_leaves_no_fresh_tracker(shop: Cds, is_used: bool) -> N
     assert (await shop("DELETE", f"/profiles/{visitor['profile_id']}", token=token)).status_code == 204
     assert not await is_active(shop, ann.tracker)
     assert not await is_active(shop, visitor)
+
+
+async def send(cds: Cds, **user: Any) -> dict[str, Any]:
+    """The answer to an event without credentials."""
+    answer = await cds.http.post(EVENTS, json={"interaction": {"name": "Visit"}, "user": user})
+    assert answer.status_code == 200, answer.text
+    return dict(answer.json())
+
+
+def told(answer: dict[str, Any]) -> dict[str, Any]:
+    """The tracker in the answer to an event."""
+    return {"anonymous_profile_tracker": answer["anonymousProfileTracker"]}
+
+
+BROWSER = "0123456789abcdef"
+
+
+async def test_an_anonymous_id_reveals_no_tracker(shop: Cds) -> None:
+    """A stranger knows the anonymous id of a browser and asks for its tracker."""
+    first = await send(shop, anonymousId=BROWSER, anonymousProfileTracker="", attributes={"plan": "trial"})
+    again = await send(shop, anonymousId=BROWSER, anonymousProfileTracker="")
+    assert told(again) != told(first)
+    assert again["resolvedUserId"] == first["resolvedUserId"]
+    assert (await by_tracker(shop, told(first)))["traits"] == {"plan": "trial"}
+    assert "traits" not in await by_tracker(shop, told(again))
+
+
+async def test_a_tracker_that_was_derived_is_replaced_when_it_is_used(shop: Cds) -> None:
+    names = shop.dataset_ref.handle, shop.dataset_ref.dataset, BROWSER
+    digest = shop.services.secret_box.keyed_digest("tracker", *names)
+    derived = str(UUID(bytes=digest[:16], version=4))
+    actor = Actor("test", "shop")
+    values = {"traits": {"plan": "trial"}}
+    await shop.services.profiles.profiles.create(shop.dataset_ref, actor, values, tracker=derived)
+    user = {"anonymousId": BROWSER, "anonymousProfileTracker": derived}
+    unused, fresh_one = told(await send(shop, **user)), told(await send(shop, **user))
+    known = {"anonymous_profile_tracker": derived}
+    assert await is_active(shop, known)
+    assert (await by_tracker(shop, fresh_one))["traits"] == {"plan": "trial"}
+    assert not await is_active(shop, known)
+    assert fresh_one not in (known, unused)
+    last = told(await send(shop, **user))
+    assert last not in (known, unused, fresh_one)
+    assert "traits" not in await by_tracker(shop, last)
+
+
+async def test_look_ups_show_digests_of_trackers(shop: Cds) -> None:
+    first = await send(shop, anonymousId=BROWSER, anonymousProfileTracker="")
+    tracker = first["anonymousProfileTracker"]
+    await send(shop, anonymousId=BROWSER, anonymousProfileTracker=tracker)
+    other = await shop.create()
+    other_tracker = other["anonymous_profile_tracker"]
+    await send(shop, anonymousId=BROWSER, anonymousProfileTracker=other_tracker)
+    await shop("PATCH", "/config", json={"system_applications": [shop.client_id]})
+    base, headers = "/t/acme/api/v1/datasets/default", {"Authorization": f"Bearer {await shop.token()}"}
+    person = f"{base}/profiles/{first['resolvedUserId']}"
+    for path in (person, f"{person}/identifiers", f"{person}/history", f"{person}/events", f"{base}/events"):
+        answer = await shop.http.get(path, headers=headers)
+        assert answer.status_code == 200, answer.text
+        assert tracker not in answer.text
+        assert other_tracker not in answer.text
+    shown = (await shop.http.get(person, headers=headers)).json()["devices"]
+    assert {tracker_digest(tracker), tracker_digest(other_tracker), BROWSER} <= set(shown)
+
+
+async def test_an_event_with_a_tracker_that_ended_begins_anew(shop: Cds) -> None:
+    """A page still sends the tracker that another one has replaced."""
+    visitor, ann = await fresh(shop)
+    await by_tracker(shop, ann.tracker)
+    answer = await send(
+        shop,
+        anonymousId=BROWSER,
+        anonymousProfileTracker=visitor["anonymous_profile_tracker"],
+        attributes={"plan": "basic"},
+    )
+    assert told(answer) != {"anonymous_profile_tracker": visitor["anonymous_profile_tracker"]}
+    assert (await by_tracker(shop, told(answer)))["traits"] == {"plan": "basic"}
+    assert (await me(shop, ann.user_id))["traits"] == {"plan": "trial"}

@@ -31,7 +31,7 @@ from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
 from oneself.api.http.query import AskedCategories
 from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import Identifier, visible_value
 from oneself.core.units import MILLISECOND_US
 from oneself.service.history.person_events import ListedEvent
 from oneself.service.history.timeline import (
@@ -73,7 +73,7 @@ class EventList(Struct, frozen=True):
 
 class ClaimRecordDocument(Struct, frozen=True):
     """An identifier that a profile of the person holds (`live`) or held. `value`: null if the caller may not
-    read the attribute that it is a value of.
+    read the attribute that it is a value of; of a tracker its digest.
     """
 
     namespace: str
@@ -248,7 +248,7 @@ def _render_claim(claim: ClaimRecord, disclosure: Disclosure) -> ClaimRecordDocu
     identifier = claim.identifier
     return ClaimRecordDocument(
         namespace=identifier.namespace,
-        value=identifier.value if disclosure.shows(identifier) else None,
+        value=visible_value(identifier) if disclosure.shows(identifier) else None,
         profile_id=claim.profile_id,
         since=rfc3339(claim.since),
         until=rfc3339(claim.until) if claim.until is not None else None,
@@ -295,4 +295,6 @@ def _render_step(step: HistoryEntry, disclosure: Disclosure) -> HistoryEntryDocu
 def _cause(identifier: Identifier | None, disclosure: Disclosure) -> CauseDocument | None:
     if identifier is None:
         return None
-    return CauseDocument(identifier.namespace, identifier.value if disclosure.shows(identifier) else None)
+    return CauseDocument(
+        identifier.namespace, visible_value(identifier) if disclosure.shows(identifier) else None
+    )

@@ -40,8 +40,9 @@ from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
 from oneself.core.identity_graph.joins import View
 from oneself.core.values.attribute import SCOPES
 from oneself.service.ingest.submission import ObservationRejected, Resolution
+from oneself.service.ingest.trackers import new_tracker
 from oneself.service.privacy.erasure import ErasureOptions, Expected
-from oneself.service.profiles.profiles import ProfileView, new_tracker
+from oneself.service.profiles.profiles import ProfileView
 
 NEW_PROFILE = Body("profile", PROFILE_CREATION_FAILED, ProfileDraft)
 PROFILE_PATCH = Body("profile", PROFILE_UPDATE_FAILED)

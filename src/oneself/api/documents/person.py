@@ -17,7 +17,13 @@ from oneself.api.documents.profile import ProfileDocument, render_profile
 from oneself.api.http.guard import RequestContext
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import ANY, Grant, Reader, disclose, grants_of
-from oneself.core.identity.identifier import DEVICE_NAMESPACES, USER_ID, Identifier
+from oneself.core.identity.identifier import (
+    DEVICE_NAMESPACES,
+    USER_ID,
+    Identifier,
+    tracker_digest,
+    visible_value,
+)
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.consent import consented_in
 from oneself.core.profiles.profile import Profile
@@ -28,6 +34,7 @@ from oneself.service.profiles.profiles import ProfileView
 
 #: What says only which profile it is, as its own documents do.
 _PLAIN_NAMESPACES = DEVICE_NAMESPACES | {USER_ID, LEGACY_ID}
+_TRACKER_FIELD = "anonymousProfileTracker"
 _BROWSER_FIELDS = ("anonymousId", "anonId")
 
 
@@ -36,7 +43,9 @@ class PersonDocument(ProfileDocument, frozen=True, omit_defaults=True, kw_only=T
 
     primary_id: str
     aliases: Annotated[list[str], Meta(description="Primary ids of before, its own and of those absorbed.")]
-    devices: Annotated[list[str], Meta(description="Anonymous ids and trackers that point at it now.")]
+    devices: Annotated[
+        list[str], Meta(description="Anonymous ids, and digests of trackers, that point at it now.")
+    ]
 
 
 class Disclosure(msgspec.Struct, frozen=True):
@@ -76,7 +85,8 @@ class Disclosure(msgspec.Struct, frozen=True):
 
 def disclosed_body(body: Any, reader: Reader, config: Config) -> Any:
     """The body of an event that a reader may read. `config`: of its dataset. Applications that are not
-    system applications see only the browser's fields of `user`; nobody sees write-only attributes.
+    system applications see only the browser's fields of `user`; nobody sees write-only attributes, and of a
+    tracker more than its digest.
     """
     user = body.get("user") if isinstance(body, Mapping) else None
     if not isinstance(user, Mapping):
@@ -87,6 +97,8 @@ def disclosed_body(body: Any, reader: Reader, config: Config) -> Any:
 
 
 def _readable(name: str, part: Any, config: Config) -> Any:
+    if name == _TRACKER_FIELD and part:
+        return tracker_digest(str(part))
     if name not in ("attributes", "identities") or not isinstance(part, Mapping):
         return part
     return {key: value for key, value in part.items() if not _is_write_only(_named(key, config), config)}
@@ -118,7 +130,7 @@ def render_person(
         **{name: getattr(document, name) for name in document.__struct_fields__},
         primary_id=view.survivor.primary_id,
         aliases=list(person.aliases),
-        devices=[device.value for device in devices],
+        devices=[visible_value(device) for device in devices],
     )
 
 

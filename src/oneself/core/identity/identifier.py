@@ -6,6 +6,7 @@ profiles holding the same one (`resolve`).
 Source: docs/concepts/resolution.md, "Identifiers".
 """
 
+import hashlib
 from typing import Literal
 
 import msgspec
@@ -37,6 +38,16 @@ class Identifier(msgspec.Struct, frozen=True, order=True):
     def is_device(self) -> bool:
         """True if it names a browser rather than a person."""
         return self.namespace in DEVICE_NAMESPACES
+
+
+def visible_value(identifier: Identifier) -> str:
+    """The value of an identifier as look-ups show it: of a tracker, by which anyone can read, its digest."""
+    return tracker_digest(identifier.value) if identifier.namespace == TRACKER else identifier.value
+
+
+def tracker_digest(tracker: str) -> str:
+    """What names a tracker without revealing it. A tracker is random, so that a plain digest suffices."""
+    return f"sha256:{hashlib.sha256(tracker.encode()).hexdigest()[:32]}"
 
 
 class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):

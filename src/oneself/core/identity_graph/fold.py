@@ -44,6 +44,7 @@ def say(graph: IdentityGraph, word: Word, rules: FoldRules) -> Fragment | None:
     if fragment is None:
         return None
     fragment = _take(graph, fragment, word, rules)
+    _add_fresh_tracker(graph, word)
     if word.speaker == "browser":
         _tie_anonymous_id(graph, fragment, word)
     elif word.speaker == "server" and word.profile_id is None and word.identifiers and word.device:
@@ -75,8 +76,9 @@ def sign_in(graph: IdentityGraph, word: Word, bringer: Bringer, rules: FoldRules
         if bringer == "report":
             browser = graph.browser(word.tracker)
             graph.browsers[word.tracker] = msgspec.structs.replace(browser, reported_user=word.user_id)
-    if word.fresh_tracker is not None:
-        add_fresh_tracker(graph, word.fresh_tracker, word.user_id, word)
+    if word.fresh_tracker is not None and word.tracker is None:
+        move_tracker(graph, word.fresh_tracker, word.user_id, bringer, word)
+    _add_fresh_tracker(graph, word)
     if word.profile_id is not None:
         _report(graph, word.profile_id, word.user_id, word.seq)
     return fragment
@@ -182,6 +184,11 @@ def _tie_anonymous_id(graph: IdentityGraph, fragment: Fragment, word: Word) -> N
         return
     if not any(tie.anonymous_id == word.anonymous_id and tie.until is None for tie in graph.device_ties):
         graph.device_ties.append(DeviceTie(word.anonymous_id, fragment.fragment_id, word.seq))
+
+
+def _add_fresh_tracker(graph: IdentityGraph, word: Word) -> None:
+    if word.fresh_tracker is not None and word.tracker is not None:
+        add_fresh_tracker(graph, word.fresh_tracker, word.tracker)
 
 
 def _is_of(graph: IdentityGraph, tie: DeviceTie, tracker: Identifier | None) -> bool:

@@ -249,12 +249,14 @@ def _word(graph: IdentityGraph, observed: Observed) -> Word:
     """The word of a page, a server, or a person about themselves."""
     observation, evidence, config = observed.observation, observed.evidence, observed.config
     tracker, anonymous_id = _browser(graph, observed)
+    fresh = _fresh_tracker(observed)
     return Word(
         speaker=_speaker(observation),
         seq=observed.seq,
         at=observed.at,
         new_fragment_id=observation.new_profile_id,
         tracker=tracker,
+        fresh_tracker=None if fresh == tracker else fresh,
         anonymous_id=anonymous_id,
         user_id=evidence.user_id if observation.creates else None,
         profile_id=observation.profile_id,
@@ -276,13 +278,15 @@ def _speaker(observation: Observation) -> Speaker:
 def _browser(graph: IdentityGraph, observed: Observed) -> tuple[Identifier | None, Identifier | None]:
     """The tracker and the anonymous id of the browser that speaks.
 
-    A tracker that nobody knows gives way to the one that was made for the browser. A browser that sends
+    A tracker that leads nowhere gives way to the one that was made for the browser. A browser that sends
     nothing but its token is recognised by the id in it, and one that sends nothing at all by its new id.
     """
     observation, evidence = observed.observation, observed.evidence
     devices = {device.namespace: device for device in evidence.devices}
-    tracker, anonymous_id = devices.get(TRACKER), devices.get(ANONYMOUS_ID)
-    if policy_of(observation).replaces_ended_tracker and (tracker is None or tracker not in graph.browsers):
+    tracker, anonymous_id = _sent_tracker(observed), devices.get(ANONYMOUS_ID)
+    if policy_of(observation).replaces_ended_tracker and (
+        tracker is None or not graph.browser(tracker).present
+    ):
         made = observation.new_tracker
         tracker = None if made is None else Identifier(TRACKER, made)
     if tracker is None and anonymous_id is None and not evidence.persons:
@@ -292,18 +296,29 @@ def _browser(graph: IdentityGraph, observed: Observed) -> tuple[Identifier | Non
     return tracker, anonymous_id
 
 
+def _sent_tracker(observed: Observed) -> Identifier | None:
+    """The tracker of the browser, without a fresh one that may take its place."""
+    fresh = _fresh_tracker(observed)
+    trackers = (item for item in observed.evidence.devices if item.namespace == TRACKER)
+    return next((item for item in trackers if item != fresh), None)
+
+
+def _fresh_tracker(observed: Observed) -> Identifier | None:
+    value = observed.observation.fresh_tracker
+    found = None if value is None else Identifier(TRACKER, value)
+    return found if found in observed.evidence.devices else None
+
+
 def _provider_word(observed: Observed) -> Word:
     """The word of an identity provider about its user."""
     observation, evidence = observed.observation, observed.evidence
-    fresh = observation.fresh_tracker
-    trackers = [item for item in evidence.devices if item.namespace == TRACKER]
     return Word(
         speaker="provider",
         seq=observed.seq,
         at=observed.at,
         new_fragment_id=observation.new_profile_id,
-        tracker=next((item for item in trackers if item.value != fresh), None),
-        fresh_tracker=next((item for item in trackers if item.value == fresh), None),
+        tracker=_sent_tracker(observed),
+        fresh_tracker=_fresh_tracker(observed),
         user_id=evidence.user_id,
         profile_id=observation.profile_id,
         changes=explicit_claims(observed.config.schema, observation.values),

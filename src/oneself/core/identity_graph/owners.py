@@ -53,17 +53,14 @@ def move_tracker(
     graph.browsers[tracker] = moved
 
 
-def add_fresh_tracker(graph: IdentityGraph, fresh: Identifier, user_id: str, word: Word) -> None:
-    """Let a fresh tracker lead where the user's tracker does; without one, to a new fragment of the user."""
-    if word.tracker is None:
-        move_tracker(graph, fresh, user_id, "user", word)
-        return
-    browser = graph.browser(word.tracker)
+def add_fresh_tracker(graph: IdentityGraph, fresh: Identifier, tracker: Identifier) -> None:
+    """Let a fresh tracker lead where the tracker does that it replaces."""
+    browser = graph.browser(tracker)
     graph.browsers[fresh] = BrowserFragments(
         present=browser.present,
         current=browser.current,
         every=browser.present,
-        replaces=word.tracker.value,
+        replaces=tracker.value,
     )
 
 

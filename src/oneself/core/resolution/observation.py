@@ -158,6 +158,7 @@ class PageEvent(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="ev
     token: TokenClaims | None = msgspec.field(default=None, name="remembered")
     is_interactive: bool = True
     new_tracker: str | None = None
+    fresh_tracker: str | None = None
     new_anonymous_id: str | None = None
     body: Any = None
 

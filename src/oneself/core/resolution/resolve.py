@@ -109,8 +109,12 @@ def _choice_only(
 
 
 def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Evidence:
-    """The evidence with trackers that point at a profile; without one, the new tracker is used."""
-    devices = tuple(item for item in evidence.devices if item.namespace != TRACKER or state.claims_of(item))
+    """The evidence with trackers that point at a profile, and a fresh one; without any, with the new one."""
+    devices = tuple(
+        item
+        for item in evidence.devices
+        if item.namespace != TRACKER or item.value == observation.fresh_tracker or state.claims_of(item)
+    )
     if observation.new_tracker is not None and all(item.namespace != TRACKER for item in devices):
         devices = (*devices, Identifier(TRACKER, observation.new_tracker))
     return evidence if devices == evidence.devices else msgspec.structs.replace(evidence, devices=devices)

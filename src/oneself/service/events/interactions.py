@@ -28,7 +28,7 @@ from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.visit_token import VisitToken
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Resolution, Submission
-from oneself.service.ingest.trackers import Trackers
+from oneself.service.ingest.trackers import Trackers, new_fresh_tracker, new_tracker
 
 INTERFACE = "interactions"
 ANONYMOUS_ID_BYTES = 8
@@ -116,6 +116,7 @@ class Interactions:
         """
         new_id = secrets.token_hex(ANONYMOUS_ID_BYTES) if incoming.anonymous_id is None else None
         anonymous_id = new_id if incoming.anonymous_id_invalid else incoming.anonymous_id
+        fresh = self._fresh_tracker(dataset_ref, incoming)
         now, occurred_at = time.time_ns() // 1000, incoming.occurred_at
         return PageEvent(
             observation_id=uuid.uuid4(),
@@ -125,7 +126,7 @@ class Interactions:
             application=source.application,
             occurred_at=occurred_at,
             received_at=now,
-            identifiers=(*_devices(anonymous_id, incoming.tracker), *incoming.identifiers),
+            identifiers=(*_devices(anonymous_id, incoming.tracker, fresh), *incoming.identifiers),
             values=incoming.values,
             choices={
                 event_category(*consent): (is_given, occurred_at or now)
@@ -136,19 +137,23 @@ class Interactions:
             is_interactive=incoming.is_interactive,
             new_anonymous_id=new_id,
             objects=incoming.objects,
-            new_tracker=self._new_tracker(dataset_ref, incoming, anonymous_id or new_id),
+            new_tracker=None if incoming.tracker is None else fresh or new_tracker(),
+            fresh_tracker=fresh,
             name=incoming.name,
             body=incoming.body,
         )
 
-    def _new_tracker(
-        self, dataset_ref: DatasetRef, incoming: IncomingEvent, browser: str | None
-    ) -> str | None:
-        """The tracker of a browser that requests one: always the same; only this service can compute it."""
-        if incoming.tracker is None or browser is None:
+    def _fresh_tracker(self, dataset_ref: DatasetRef, incoming: IncomingEvent) -> str | None:
+        """A tracker that replaces one that version 0.1.0 derived from the browser's anonymous id.
+
+        Whoever knew that id could request it.
+        """
+        if incoming.tracker is None or incoming.anonymous_id is None:
             return None
-        digest = self._secret_box.keyed_digest("tracker", dataset_ref.handle, dataset_ref.dataset, browser)
-        return str(uuid.UUID(bytes=digest[:16], version=4))
+        names = dataset_ref.handle, dataset_ref.dataset, incoming.anonymous_id
+        digest = self._secret_box.keyed_digest("tracker", *names)
+        is_derived = incoming.tracker == str(uuid.UUID(bytes=digest[:16], version=4))
+        return new_fresh_tracker() if is_derived else None
 
 
 def _repeatable(
@@ -167,8 +172,8 @@ def new_event_id() -> str:
     return uuid.uuid4().hex[:EVENT_ID_CHARS]
 
 
-def _devices(anonymous_id: str | None, tracker: str | None) -> list[Identifier]:
-    named = ((ANONYMOUS_ID, anonymous_id), (TRACKER, tracker))
+def _devices(anonymous_id: str | None, *trackers: str | None) -> list[Identifier]:
+    named = ((ANONYMOUS_ID, anonymous_id), *((TRACKER, tracker) for tracker in trackers))
     return [Identifier(namespace, value) for namespace, value in named if value]
 
 

@@ -184,7 +184,11 @@ class BatchDecision:
         return self._with_stored_response(submission, resolution)
 
     def _tracker(self, observation: Observation) -> str | None:
-        """The tracker that was sent if a profile holds it, else the one that was made for the browser."""
+        """The tracker that was sent if a profile holds it, else the one that was made for the browser; the
+        fresh one, if there is one.
+        """
+        if observation.fresh_tracker is not None:
+            return observation.fresh_tracker
         sent = (identifier for identifier in observation.identifiers if identifier.namespace == TRACKER)
         alive = next((tracker.value for tracker in sent if self._state.claims_of(tracker)), None)
         return alive or observation.new_tracker

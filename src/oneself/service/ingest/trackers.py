@@ -1,7 +1,7 @@
-"""Fresh trackers: what a sign-in gives a browser, so that whoever knew its former tracker reads nothing new.
+"""Trackers of browsers, and fresh ones, which take the place of others that somebody else may know.
 
-Invariants: trackers are random. A fresh one has its own UUID version, so that the use of any other costs no
-look-up.
+Invariants: trackers are random, and differ from every profile id. A fresh one has its own UUID version, so
+that the use of any other costs no look-up.
 
 Source: docs/concepts/trust.md, "Sign-in".
 """
@@ -48,6 +48,11 @@ class Trackers:
         # Rejected: another request ended it meanwhile.
         with suppress(ObservationRejected):
             await self._ingest.submit(dataset_ref.dataset_id, Submission(end))
+
+
+def new_tracker() -> str:
+    """A random tracker for a browser. Source: docs/wire/cds.md §5.1."""
+    return str(uuid.uuid4())
 
 
 def new_fresh_tracker() -> str:

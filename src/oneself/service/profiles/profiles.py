@@ -373,11 +373,3 @@ class Profiles:
 
 def _viewed(found: Viewed | None, config: Config) -> ProfileView | None:
     return None if found is None else ProfileView(found.profile, found.survivor, found.absorbed, config)
-
-
-def new_tracker() -> str:
-    """A tracker for a browser: a random UUID, which differs from every profile id.
-
-    Source: docs/wire/cds.md §5.1.
-    """
-    return str(uuid.uuid4())

@@ -6,7 +6,7 @@ import pytest
 
 from oneself.core.config.changes import PutSettings
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.profiles.profiles import new_tracker
+from oneself.service.ingest.trackers import new_tracker
 from oneself.services import Services
 from support.visitor import CALLBACK, Application, Page, Visitor, arrived, heading
 

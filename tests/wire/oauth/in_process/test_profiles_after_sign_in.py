@@ -13,7 +13,8 @@ import pytest
 from oneself.core.config.changes import PutSettings
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Account
-from oneself.service.profiles.profiles import ProfileView, new_tracker
+from oneself.service.ingest.trackers import new_tracker
+from oneself.service.profiles.profiles import ProfileView
 from oneself.services import Services
 from oneself.store.database import Database
 from support.visitor import Application, Visitor, arrived, claims_of
