@@ -49,6 +49,8 @@ def test_the_primary_id_and_nothing_else_is_printed(service: RunningService, dat
     ("arguments", "sentence"),
     [
         (["emailAddress=bob@acme.example"], "No profile of this dataset"),
+        (["--view", "proven", "emailAddress=ann@acme.example"], "No profile of this dataset"),
+        (["--view", "everything", "emailAddress=x"], "own, proven or all"),
         (["mail=ann@acme.example"], "customerId, emailAddress"),
         (["ann@acme.example"], "NAME=VALUE"),
         (["--dataset", "nothing", "emailAddress=x"], "no dataset 'nothing'"),
@@ -56,7 +58,7 @@ def test_the_primary_id_and_nothing_else_is_printed(service: RunningService, dat
     ],
 )
 def test_no_match_is_one_sentence(
-    service: RunningService, dataset: str, arguments: list[str], sentence: str
+    service: RunningService, dataset: str, ann: str, arguments: list[str], sentence: str
 ) -> None:
     result = service.command("resolve", "--org", service.org, "--dataset", dataset, *arguments)
     assert (result.returncode, result.stdout) == (1, "")

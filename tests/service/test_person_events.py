@@ -5,8 +5,9 @@ from __future__ import annotations
 import msgspec
 import pytest
 
+from oneself.service.history.entries import HistoryMerge, HistoryRefusal, Promotion
 from oneself.service.history.person_events import EventPage, ListedEvent, PersonEvents
-from oneself.service.history.timeline import BEGINNING, HistoryMerge, HistoryRefusal, Promotion
+from oneself.service.history.timeline import BEGINNING
 from oneself.service.profiles.profiles import ProfileView
 from oneself.services import Services
 from oneself.store.queries import Queries

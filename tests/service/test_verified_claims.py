@@ -14,7 +14,8 @@ from oneself.core.resolution.observation import ClaimsReport, Observation, SignI
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Account, Registration
-from oneself.service.history.timeline import Verification, verifications
+from oneself.service.history.entries import Verification
+from oneself.service.history.timeline import verifications
 from oneself.services import Services
 from oneself.store.tables.log import ClaimReport
 

@@ -183,6 +183,10 @@ class Stage:
         """The tracker of a browser."""
         return self._trackers[name]
 
+    def anonymous_id(self, name: str) -> str:
+        """The anonymous id of a browser."""
+        return self._anonymous[name]
+
     def token(self, user: str) -> str:
         """The access token of a person."""
         return self._tokens[user]["access_token"]

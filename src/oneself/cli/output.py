@@ -17,6 +17,7 @@ from rich.text import Text
 
 from oneself.cli.context import err, out
 from oneself.cli.files import decoded_input
+from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -30,6 +31,15 @@ Org = Annotated[
     ),
 ]
 Dataset = Annotated[str, typer.Option("--dataset", "-d", metavar="NAME", help="The dataset.")]
+ViewName = Annotated[
+    str | None,
+    typer.Option(
+        "--view",
+        metavar="VIEW",
+        help="own, proven or all: what the owner owns, what is proven, or what the business believes. "
+        "Default: the default view of the dataset.",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.")]
 
@@ -59,6 +69,16 @@ async def dataset_ref_of(services: Services, handle: str | None) -> DatasetRef:
 async def dataset_of(services: Services, handle: str | None, name: str) -> DatasetRef:
     """Return a dataset of the organisation. Raises as `dataset_ref_of`, and NotFound if it is unknown."""
     return await services.schema.datasets.get(await dataset_ref_of(services, handle), name)
+
+
+async def view_of(services: Services, dataset_ref: DatasetRef, name: str | None) -> View:
+    """Return the view of this name, else the default one of the dataset. Raises InvalidInput."""
+    if name is None:
+        return (await services.configurations.current(dataset_ref.dataset_id)).dataset.default_view
+    for view in VIEWS:
+        if view == name:
+            return view
+    raise InvalidInput("view", f"{name[:100]!r} is not a view. Write own, proven or all.")
 
 
 def show(fields: Mapping[str, Any], *, as_json: bool, note: str = "") -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.output import AsJson, Dataset, Org, dataset_of, show
+from oneself.cli.output import AsJson, Dataset, Org, ViewName, dataset_of, show, view_of
 from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
-    from oneself.service.profiles.lookup import Resolved
+    from oneself.service.profiles.ids import Resolved
     from oneself.services import Services
 
 app = typer.Typer()
@@ -24,11 +24,16 @@ Identities = Annotated[
 
 @app.command()
 def resolve(
-    identities: Identities, dataset: Dataset = "default", org: Org = None, as_json: AsJson = False
+    identities: Identities,
+    dataset: Dataset = "default",
+    org: Org = None,
+    view: ViewName = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print the primary id of the profile that an event with these identities would be assigned to.
 
-    The command writes nothing. Exit code 1 if no profile has any of the identities.
+    The command writes nothing. Exit code 1 if no profile has any of the identities. With --view own or
+    proven, only identities that servers said resolve.
 
     Example: oneself resolve --dataset web emailAddress=ann@acme.example
     """
@@ -36,7 +41,8 @@ def resolve(
 
     async def act(services: Services) -> Resolved | None:
         dataset_ref = await dataset_of(services, org, dataset)
-        return await services.profiles.lookup.resolve(dataset_ref, values)
+        seen = await view_of(services, dataset_ref, view)
+        return await services.profiles.lookup.resolve(dataset_ref, values, seen)
 
     resolved = run(act)
     if resolved is None:

@@ -29,13 +29,11 @@ from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
-from oneself.api.http.query import AskedCategories
+from oneself.api.http.query import AskedCategories, ViewParameter
 from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
 from oneself.core.identity.identifier import Identifier, visible_value
 from oneself.core.units import MILLISECOND_US
-from oneself.service.history.person_events import ListedEvent
-from oneself.service.history.timeline import (
-    BEGINNING,
+from oneself.service.history.entries import (
     ClaimRecord,
     HistoryEntry,
     HistoryMerge,
@@ -43,6 +41,8 @@ from oneself.service.history.timeline import (
     Promotion,
     Verification,
 )
+from oneself.service.history.person_events import ListedEvent
+from oneself.service.history.timeline import BEGINNING
 from oneself.store.tables.event import NOW, EventFilter
 
 VIEW = requires("profile_view")
@@ -149,6 +149,7 @@ async def list_events(
     name: Name = None,
     since: Instant = None,
     until: Instant = None,
+    view: ViewParameter = None,
 ) -> EventList:
     """List the events of a person, the last recorded first. `since` and `until` filter by when they
     occurred.
@@ -156,9 +157,9 @@ async def list_events(
     call, limit = context_of(request), page_size(size)
     filters = event_filter(name, since, until)
     before = requested_position(cursor, NOW)
-    at, view = await resolve_profile(call, dataset, profile_id)
-    page = await call.services.history.person_events.page(at, view, filters, before=before, size=limit)
-    disclosure = reader_for(call, view, None)
+    at, person = await resolve_profile(call, dataset, profile_id, view)
+    page = await call.services.history.person_events.page(at, person, filters, before=before, size=limit)
+    disclosure = reader_for(call, person, None)
     events = [_render_event(event, disclosure) for event in page.events]
     return EventList(events, paginate(events, limit, page.next_position))
 
@@ -176,14 +177,15 @@ async def list_identifiers(
     size: PageSize = None,
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
+    view: ViewParameter = None,
 ) -> ClaimRecordList:
     """List every identifier that a person has or had, with its dates."""
     call, limit = context_of(request), page_size(size)
     after = requested_position(cursor, BEGINNING)
-    at, view = await resolve_profile(call, dataset, profile_id)
-    found = await call.services.history.timeline.identifiers(at, view, after=after, limit=limit + 1)
+    at, person = await resolve_profile(call, dataset, profile_id, view)
+    found = await call.services.history.timeline.identifiers(at, person, after=after, limit=limit + 1)
     page, pagination = cut_page(found, limit, lambda last: last.position)
-    disclosure = reader_for(call, view, consent_category_id)
+    disclosure = reader_for(call, person, consent_category_id)
     return ClaimRecordList([_render_claim(claim, disclosure) for claim in page], pagination)
 
 
@@ -195,15 +197,16 @@ async def read_history(
     size: PageSize = None,
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
+    view: ViewParameter = None,
 ) -> History:
     """List the merges, promotions and refusals of a person, and when provider claims were verified."""
     call, limit = context_of(request), page_size(size)
     offset = requested_position(cursor, _Offset(0)).offset
-    at, view = await resolve_profile(call, dataset, profile_id)
-    person = await call.services.profiles.lookup.person(at, view.survivor)
-    steps = await call.services.history.timeline.history(at, view, person)
+    at, person = await resolve_profile(call, dataset, profile_id, view)
+    names = await call.services.profiles.lookup.person_in(at, person)
+    steps = await call.services.history.timeline.history(at, person, names)
     page, pagination = cut_page(steps[offset:], limit, lambda _: _Offset(offset + limit))
-    disclosure = reader_for(call, view, consent_category_id)
+    disclosure = reader_for(call, person, consent_category_id)
     return History([_render_step(step, disclosure) for step in page], pagination)
 
 

@@ -20,7 +20,15 @@ from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
-from oneself.api.http.query import ONLY_TRUE, AskedCategories, asked_categories, query_flag, query_list
+from oneself.api.http.query import (
+    ONLY_TRUE,
+    AskedCategories,
+    ViewParameter,
+    asked_categories,
+    query_flag,
+    query_list,
+)
+from oneself.core.identity_graph.joins import View
 from oneself.errors import InvalidInput
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
@@ -56,13 +64,18 @@ RESOLVE = Body("resolve", INVALID_REQUEST, ResolveRequest)
     operation_class=described(takes=ResolveRequest),
     responses=error_responses(400, 401, 403, 404, 413, 415),
 )
-async def resolve_identities(request: AnyRequest, dataset: FromPath[str]) -> ResolvedDocument:
-    """Resolve identities to a primary id, as the next event with them would. Writes nothing."""
+async def resolve_identities(
+    request: AnyRequest, dataset: FromPath[str], view: ViewParameter = None
+) -> ResolvedDocument:
+    """Resolve identities to a primary id, as the next event with them would. Writes nothing. A narrower view
+    resolves only what servers said.
+    """
     call = context_of(request)
     document = await decode_object(request, RESOLVE)
     at = await dataset_of(call, dataset)
+    seen = await view_of(call, at, view)
     try:
-        found = await call.services.profiles.lookup.resolve(at, _identities(document))
+        found = await call.services.profiles.lookup.resolve(at, _identities(document), seen)
     except InvalidInput as error:
         raise wire_error(INVALID_REQUEST, error.description) from None
     if found is None:
@@ -84,22 +97,23 @@ async def read_person(
     ] = None,
     consent_category_id: AskedCategories = None,
     provenance: Annotated[str | None, QueryParameter(description=ONLY_TRUE)] = None,
+    view: ViewParameter = None,
 ) -> Response[PersonDocument]:
     """Read a profile by profile id, primary id, alias, anonymous id or `namespace:value`."""
     call = context_of(request)
-    at, view = await resolve_profile(call, dataset, profile_id)
+    at, found = await resolve_profile(call, dataset, profile_id, view)
     reader = call.reader(
         with_application_data=query_flag(include_application_data),
         applications=query_list(application_identifier),
     )
-    disclosure = Disclosure.of(call, view, reader, asked_categories(consent_category_id))
-    person = await call.services.profiles.lookup.person(at, view.survivor)
-    devices = await call.services.profiles.lookup.devices(at, view)
+    disclosure = Disclosure.of(call, found, reader, asked_categories(consent_category_id))
+    person = await call.services.profiles.lookup.person_in(at, found)
+    devices = await call.services.profiles.lookup.devices(at, found)
     document = render_person(
         call.dataset_ref.handle, disclosure, person, devices, with_provenance=query_flag(provenance)
     )
     body: Any = msgspec.json.encode(document)
-    return Response(body, media_type=MediaType.JSON, headers={"ETag": version_tag(view.survivor)})
+    return Response(body, media_type=MediaType.JSON, headers={"ETag": version_tag(found.survivor)})
 
 
 ROUTES = [resolve_identities, read_person]
@@ -110,13 +124,23 @@ async def dataset_of(call: RequestContext, name: str) -> DatasetRef:
     return await call.services.schema.datasets.get(call.dataset_ref, name)
 
 
-async def resolve_profile(call: RequestContext, dataset: str, text: str) -> tuple[DatasetRef, ProfileView]:
-    """The dataset in the path and the profile that an id in it names; raises NotFound, WireError 404."""
+async def view_of(call: RequestContext, at: DatasetRef, text: str | None) -> View:
+    """The view of a dataset that a request asks for; raises WireError 400, 403."""
+    return call.requested_view(text, await call.services.configurations.current(at.dataset_id))
+
+
+async def resolve_profile(
+    call: RequestContext, dataset: str, text: str, view: str | None
+) -> tuple[DatasetRef, ProfileView]:
+    """The dataset in the path and the profile that an id in it names, in the requested view.
+
+    Raises NotFound, WireError 400, 403, 404.
+    """
     at = await dataset_of(call, dataset)
-    view = await call.services.profiles.lookup.find(at, text)
-    if view is None:
+    found = await call.services.profiles.lookup.find(at, text, await view_of(call, at, view))
+    if found is None:
         raise profile_unknown()
-    return at, view
+    return at, found
 
 
 def reader_for(call: RequestContext, view: ProfileView, categories: list[str] | None) -> Disclosure:

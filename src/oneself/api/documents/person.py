@@ -29,7 +29,7 @@ from oneself.core.profiles.consent import consented_in
 from oneself.core.profiles.profile import Profile
 from oneself.core.values.attribute import SCOPES, TRAITS, WRITE_ONLY
 from oneself.core.values.visibility import visible_values
-from oneself.service.profiles.lookup import AliasedProfile
+from oneself.service.profiles.ids import AliasedProfile
 from oneself.service.profiles.profiles import ProfileView
 
 #: What says only which profile it is, as its own documents do.
@@ -128,7 +128,7 @@ def render_person(
     )
     return PersonDocument(
         **{name: getattr(document, name) for name in document.__struct_fields__},
-        primary_id=view.survivor.primary_id,
+        primary_id=person.survivor.primary_id,
         aliases=list(person.aliases),
         devices=[visible_value(device) for device in devices],
     )

@@ -27,11 +27,11 @@ from oneself.api.http.errors import (
 )
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.paths import parameters
-from oneself.auth.callers.permissions import PREFIX
+from oneself.auth.callers.permissions import PREFIX, PROFILE_VIEW_ALL
 from oneself.auth.callers.principal import Principal
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader, ReaderAccess
-from oneself.core.identity_graph.joins import View
+from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.core.resolution.observation import SenderTrust
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import Actor, DatasetRef
@@ -40,9 +40,6 @@ from oneself.settings import Settings
 
 if TYPE_CHECKING:
     from oneself.services import Services
-
-
-VIEWS: tuple[View, ...] = ("own", "proven", "all")
 
 
 class RequestContext(msgspec.Struct, frozen=True):
@@ -74,8 +71,9 @@ class RequestContext(msgspec.Struct, frozen=True):
         """The user behind the request; None for an application that acts for itself."""
         return self.caller.user_id
 
-    def requested_view(self, text: str | None) -> View:
-        """The view that a request asks for. `text`: its parameter `view`.
+    def requested_view(self, text: str | None, config: Config | None = None) -> View:
+        """The view that a request asks for. `text`: its parameter `view`. `config`: of its dataset, if it is
+        not the organisation's own.
 
         A person reads what they own. An application that names no view reads the default one of the dataset,
         as far as it may. Raises WireError: 400 for an unknown view, 403 for one that the caller may not read.
@@ -87,10 +85,10 @@ class RequestContext(msgspec.Struct, frozen=True):
             if named not in (None, "own"):
                 raise forbidden("A person reads what they own: view=own.")
             return "own"
-        may_read_all = self.caller.holds(PREFIX + "profile_view_all")
+        may_read_all = self.caller.holds(PROFILE_VIEW_ALL)
         if named == "all" and not may_read_all:
-            raise forbidden(f"view=all needs the permission {PREFIX}profile_view_all.")
-        view = named or self.config.dataset.default_view
+            raise forbidden(f"view=all needs the permission {PROFILE_VIEW_ALL}.")
+        view = named or (config or self.config).dataset.default_view
         return "proven" if view == "all" and not may_read_all else view
 
     async def find_profile(self, profile_id: UUID | None, view: View) -> ProfileView | None:

@@ -1,9 +1,11 @@
 """The vendor's look-up and delete calls: `/api/dataset/{dataset}/…` and `/api/audit/list`, also under
 `/t/{org}`.
 
-They require Basic credentials of an application that holds `internal_cds_event_create`. Attributes are
-disclosed as on every wire (`api.documents.person`). An error is `{"errorCode": 5, "message": …}`, as for an
-event. Calls that would read a full dataset are rejected: filters, segments, and pages far down the list.
+They require Basic credentials of an application that holds `internal_cds_event_create`. They show what the
+business believes (the view `all`); in the dataset `default`, where people sign in, reading that takes
+`internal_cds_profile_view_all`. Attributes are disclosed as on every wire (`api.documents.person`). An error
+is `{"errorCode": 5, "message": …}`, as for an event. Calls that would read a full dataset are rejected:
+filters, segments, and pages far down the list.
 Source: docs/wire/interactions.md §4.
 """
 
@@ -28,12 +30,13 @@ from oneself.api.interactions.credentials import SEND_CREDENTIALS, authenticate_
 from oneself.api.interactions.errors import RequestRejected
 from oneself.api.interactions.render import BUSY, INVALID, render_failure
 from oneself.api.interactions.user_record import UserRecord, render_csv, render_user
+from oneself.auth.callers.permissions import PROFILE_VIEW_ALL
 from oneself.core.config.configuration import Config
 from oneself.core.units import MILLISECOND_US
 from oneself.errors import ServiceError
-from oneself.service.context import DatasetRef
+from oneself.service.context import DEFAULT_DATASET, DatasetRef
 from oneself.service.log.audit import AuditEntry
-from oneself.service.profiles.lookup import AliasedProfile
+from oneself.service.profiles.ids import AliasedProfile
 
 if TYPE_CHECKING:
     from oneself.services import Services
@@ -101,7 +104,7 @@ def _paths(path: str) -> list[str]:
 @get(_paths("/api/dataset/{dataset:str}/user/{user_id:path}"))
 async def read_user(request: AnyRequest) -> Response[bytes]:
     """Read one user by primary id, anonymous id or alias."""
-    call, at = await _enter(request)
+    call, at = await _enter_to_read(request)
     view = await call.services.profiles.lookup.find(at, _last_step(request))
     if view is None:
         raise RequestRejected(404, "There is no such user in this dataset.")
@@ -112,7 +115,7 @@ async def read_user(request: AnyRequest) -> Response[bytes]:
 @get(_paths("/api/dataset/{dataset:str}/users.json"))
 async def list_users(request: AnyRequest) -> Response[bytes]:
     """List users, newest first."""
-    call, at = await _enter(request)
+    call, at = await _enter_to_read(request)
     number, size, persons, has_more = await _page_of_persons(request, call, at)
     config = await _config(call, at)
     return _json(UserPage([render_user(call, person, config) for person in persons], number, size, has_more))
@@ -121,7 +124,7 @@ async def list_users(request: AnyRequest) -> Response[bytes]:
 @get(_paths("/api/dataset/{dataset:str}/users.csv"))
 async def list_users_csv(request: AnyRequest) -> Response[bytes]:
     """List users as CSV, newest first."""
-    call, at = await _enter(request)
+    call, at = await _enter_to_read(request)
     _, _, persons, _ = await _page_of_persons(request, call, at)
     config = await _config(call, at)
     text = render_csv((render_user(call, person, config) for person in persons), config)
@@ -175,6 +178,15 @@ async def _enter(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
     at = await call.services.schema.datasets.find(call.dataset_ref, request.path_params["dataset"])
     if at is None:
         raise RequestRejected(404, "There is no such dataset here. Check the names in the path.")
+    return call, at
+
+
+async def _enter_to_read(request: AnyRequest) -> tuple[RequestContext, DatasetRef]:
+    """The same, if the caller may read what the business believes of people in that dataset."""
+    call, at = await _enter(request)
+    if at.dataset == DEFAULT_DATASET and not call.caller.holds(PROFILE_VIEW_ALL):
+        sentence = f"Reading the dataset {at.dataset} takes the permission {PROFILE_VIEW_ALL}."
+        raise RequestRejected(403, sentence)
     return call, at
 
 

@@ -22,7 +22,7 @@ from oneself.core.units import MILLISECOND_US
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, TRAITS
 from oneself.core.values.record import ValueSource, leaves
 from oneself.service.events.interactions import INTERFACE
-from oneself.service.profiles.lookup import AliasedProfile
+from oneself.service.profiles.ids import AliasedProfile
 
 PERSONAL = "PersonallyIdentifiable"
 _CORE_COLUMNS = (

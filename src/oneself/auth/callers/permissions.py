@@ -47,6 +47,9 @@ ADDITIONAL_PERMISSIONS = tuple(
     )
 )
 
+#: To read the view `all`.
+PROFILE_VIEW_ALL = PREFIX + "profile_view_all"
+
 PERMISSIONS = CDS_PERMISSIONS + ADDITIONAL_PERMISSIONS
 
 OPENID = "openid"

@@ -23,6 +23,7 @@ from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph
 
 #: Whose joins count: the owner's alone, those that are proven, or all of them.
 View = Literal["own", "proven", "all"]
+VIEWS: tuple[View, ...] = ("own", "proven", "all")
 
 
 class JoinStrength(IntEnum):

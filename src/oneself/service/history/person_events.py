@@ -1,4 +1,5 @@
-"""Events of a person: those of the survivor and of every profile that it absorbed, page by page.
+"""Events of a person: those of the survivor and of every profile that it absorbed, page by page; in the views
+`own` and `proven`, those of the fragments of the profile.
 
 Invariants: newest first means last recorded first, because that is the order of the log and of its index. The
 instant at which an event happened is shown and can be filtered by. A call looks at a bounded number of
@@ -7,15 +8,17 @@ entries, whatever the filter leaves of them: a page may be short, or empty, and 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from oneself.service.context import DatasetRef
+from oneself.service.history.view_history import find_fragments
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database
-from oneself.store.tables.event import NOW, EventFilter, EventPosition, RecordedEvent
+from oneself.store.tables.event import NOW, EventFilter, EventPosition, EventTable, RecordedEvent
 from oneself.store.transaction import Tables
 
 PAGE_SIZE_MAX = 200
@@ -64,16 +67,24 @@ class PersonEvents:
         size: int,
     ) -> EventPage:
         """Up to `size` events of the person before a position, at most PAGE_SIZE_MAX."""
-        events, ids = Tables(self._database, dataset_ref.dataset_id).events, view.profile_ids
+        tables, limit = Tables(self._database, dataset_ref.dataset_id), min(size, PAGE_SIZE_MAX)
+        ids = view.profile_ids
+        if view.view != "all":
+            ids = [item.fragment_id for item in await find_fragments(tables, view)]
+        find, find_end = _statements(tables.events, view)
         earliest = 0 if event_filter.since is None else event_filter.since - CLOCK_SKEW_MAX_US
-        limit = min(size, PAGE_SIZE_MAX)
-        scanned = max(self._scanned_max // len(ids), limit + 1)
-        found = await events.find_of_profiles(
-            ids, before, earliest, event_filter, scanned_max=scanned, limit=limit + 1
-        )
+        scanned = max(self._scanned_max // max(len(ids), 1), limit + 1)
+        found = await find(ids, before, earliest, event_filter, scanned_max=scanned, limit=limit + 1)
         if len(found) > limit and len(ids) == 1:
             return _page(found, limit, None)
-        return _page(found, limit, await events.find_scan_end(ids, before, earliest, scanned_max=scanned))
+        return _page(found, limit, await find_end(ids, before, earliest, scanned_max=scanned))
+
+
+def _statements(events: EventTable, view: ProfileView) -> tuple[Callable[..., Any], Callable[..., Any]]:
+    """What finds the events of a view, and the end of the scan; both by profiles or by fragments."""
+    if view.view == "all":
+        return events.find_of_profiles, events.find_scan_end
+    return events.find_of_fragments, events.find_scan_end_of_fragments
 
 
 def _page(found: list[RecordedEvent], limit: int, scan_end: EventPosition | None) -> EventPage:

@@ -11,86 +11,26 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-import msgspec
-
 from oneself.core.identity.identifier import Identifier
 from oneself.service.context import DatasetRef
-from oneself.service.profiles.lookup import AliasedProfile
+from oneself.service.history import view_history
+from oneself.service.history.entries import (
+    ClaimRecord,
+    HistoryEntry,
+    HistoryMerge,
+    HistoryRefusal,
+    Promotion,
+    Verification,
+)
+from oneself.service.profiles.ids import AliasedProfile
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database
 from oneself.store.tables.claim import ClaimPosition, RecordedClaim
 from oneself.store.tables.log import ClaimReport
-from oneself.store.transaction import Tables
+from oneself.store.transaction import Tables, snapshot
 
 #: Before every claim.
 BEGINNING = ClaimPosition(0, "", "", UUID(int=0))
-
-
-class ClaimRecord(msgspec.Struct, frozen=True):
-    """An identifier that a profile of the person holds or held. Instants in µs since 1970."""
-
-    identifier: Identifier
-    profile_id: UUID
-    since: int
-    #: None while the profile holds it.
-    until: int | None
-    trust: str
-
-    @property
-    def position(self) -> ClaimPosition:
-        """Its position in the list."""
-        return ClaimPosition(self.since, self.identifier.namespace, self.identifier.value, self.profile_id)
-
-
-class HistoryMerge(msgspec.Struct, frozen=True, tag="merge"):
-    """A profile was absorbed by another."""
-
-    #: In µs since 1970.
-    at: int
-    survivor_id: UUID
-    absorbed_id: UUID
-    reason: str
-    #: The identifier that caused it.
-    identifier: Identifier | None
-    #: The primary id of the absorbed profile.
-    alias: str | None
-
-
-class Promotion(msgspec.Struct, frozen=True, tag="promotion"):
-    """An anonymous profile became known and got another primary id."""
-
-    #: In µs since 1970.
-    at: int
-    profile_id: UUID
-    #: The primary id before.
-    alias: str
-
-
-class HistoryRefusal(msgspec.Struct, frozen=True, tag="refusal"):
-    """A merge or a claim that was indicated and must not happen. Instants in µs since 1970."""
-
-    #: The first time.
-    at: int
-    last_at: int
-    times: int
-    code: str
-    profile_id: UUID
-    #: None if no other profile is concerned.
-    other_id: UUID | None
-    namespace: str
-
-
-class Verification(msgspec.Struct, frozen=True, tag="verification"):
-    """A provider claim became verified, or it ended: by a withdrawal or with a new value."""
-
-    #: In µs since 1970.
-    at: int
-    profile_id: UUID
-    claim: str
-    is_verified: bool
-
-
-HistoryEntry = HistoryMerge | Promotion | HistoryRefusal | Verification
 
 
 class ProfileHistory:
@@ -103,6 +43,10 @@ class ProfileHistory:
         self, dataset_ref: DatasetRef, view: ProfileView, *, after: ClaimPosition = BEGINNING, limit: int
     ) -> list[ClaimRecord]:
         """The identifiers after a position, the oldest first."""
+        if view.view != "all":
+            async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+                found = await view_history.find_identifiers(tables, view)
+            return [record for record in found if record.position > after][:limit]
         claims = Tables(self._database, dataset_ref.dataset_id).claims
         return [_record(claim) for claim in await claims.list_of_profiles(view.profile_ids, after, limit)]
 
@@ -110,19 +54,27 @@ class ProfileHistory:
         self, dataset_ref: DatasetRef, view: ProfileView, person: AliasedProfile
     ) -> list[HistoryEntry]:
         """Merges, promotions, refusals and verifications in the order of time."""
-        tables, ids = Tables(self._database, dataset_ref.dataset_id), view.profile_ids
-        merges = await tables.merges.find_of_profiles(ids)
-        refusals = await tables.refusals.find_of_profiles(ids)
-        reports = await tables.log.find_claim_reports(ids)
         promotions = (
             Promotion(alias.at, alias.profile_id, alias.id)
             for alias in person.former_ids
             if alias.by == "promotion"
         )
-        return sorted(
-            (*_merges(merges, person), *promotions, *map(_refusal, refusals), *verifications(reports)),
-            key=lambda entry: (entry.at, type(entry).__name__),
-        )
+        steps = [*promotions, *await self._steps(dataset_ref, view, person)]
+        return sorted(steps, key=lambda entry: (entry.at, type(entry).__name__))
+
+    async def _steps(
+        self, dataset_ref: DatasetRef, view: ProfileView, person: AliasedProfile
+    ) -> list[HistoryEntry]:
+        """Merges, refusals and verifications."""
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            if view.view != "all":
+                reports = await view_history.find_claim_reports(tables, view)
+                return [*view_history.merges(view, person), *verifications(reports)]
+            ids = view.profile_ids
+            merges = await tables.merges.find_of_profiles(ids)
+            refusals = await tables.refusals.find_of_profiles(ids)
+            reports = await tables.log.find_claim_reports(ids)
+        return [*_merges(merges, person), *map(_refusal, refusals), *verifications(reports)]
 
 
 def verifications(reports: Iterable[ClaimReport]) -> Iterable[Verification]:

@@ -20,18 +20,17 @@ alias, not the browser; `anonymous_id:value` follows the browser. Every interfac
 
 from __future__ import annotations
 
-import re
 import uuid
 from collections.abc import Iterable, Mapping
-from typing import Literal
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
-from oneself.core.identity.normalise import display_value, normalise
-from oneself.core.profiles.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS, Profile
+from oneself.core.identity.normalise import display_value
+from oneself.core.identity_graph.joins import View
+from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.candidates import rank
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.observation import Observation, Reindex
@@ -41,58 +40,22 @@ from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import InvalidInput
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
+from oneself.service.profiles.ids import (
+    ID_CHARS_MAX,
+    Alias,
+    AliasedProfile,
+    Resolved,
+    id_range,
+    identifier_in,
+    profile_id_in,
+)
 from oneself.service.profiles.profiles import Profiles, ProfileView
+from oneself.service.profiles.view_lookup import ViewLookup
 from oneself.store.database import Database
 from oneself.store.tables.profile import AbsorbedIds, ProfileTable
 from oneself.store.transaction import Tables, snapshot
 
-#: The longest id there is: a named one of a legacy dataset, 200 bytes.
-ID_CHARS_MAX = 200
 IDENTITIES_MAX = 100
-_UUID_DIGITS = 32
-_HEAD = re.compile(f"[0-9a-f]{{{ANONYMOUS_PRIMARY_CHARS}}}|[0-9a-f]{{{PRIMARY_CHARS}}}")
-
-
-class Alias(msgspec.Struct, frozen=True):
-    """A former primary id of a person."""
-
-    id: str
-    #: Since when it is a former one, in µs since 1970.
-    at: int
-    #: The profile that it belonged to.
-    profile_id: UUID
-    #: What ended it: the profile became known, or was absorbed.
-    by: Literal["promotion", "merge"]
-
-
-class AliasedProfile(msgspec.Struct, frozen=True):
-    """A survivor with its former primary ids and those of the profiles that it absorbed."""
-
-    survivor: Profile
-    #: The oldest first.
-    former_ids: tuple[Alias, ...]
-
-    @property
-    def aliases(self) -> dict[str, int]:
-        """Other primary ids that mean this person → since when (µs since 1970).
-
-        Several profiles can have begun under one anonymous id: it is one alias, since the first time.
-        """
-        found: dict[str, int] = {}
-        for alias in self.former_ids:
-            if alias.id != self.survivor.primary_id:
-                found.setdefault(alias.id, alias.at)
-        return found
-
-
-class Resolved(msgspec.Struct, frozen=True):
-    """The profile that a set of identities means."""
-
-    primary_id: str
-    profile_id: UUID
-    #: The primary ids of all profiles that hold one of the identities, best first. The next event with this
-    #: set merges them, as far as no refusal applies.
-    matched: tuple[str, ...]
 
 
 class Lookup:
@@ -102,23 +65,29 @@ class Lookup:
         self._database = database
         self._configurations = configurations
         self._profiles = profiles
+        self._views = ViewLookup(database)
 
-    async def find(self, dataset_ref: DatasetRef, text: str) -> ProfileView | None:
-        """The profile that an id means; None if it means none.
+    async def find(self, dataset_ref: DatasetRef, text: str, view: View = "all") -> ProfileView | None:
+        """The profile that an id means in a view; None if it means none.
 
         Only a profile id means an absorbed profile itself; every other id means the survivor.
         """
-        if (profile_id := _profile_id(text)) is not None:
-            view = await self._profiles.find(dataset_ref, profile_id)
-            if view is not None:
-                return view
+        if view != "all":
+            config = await self._configurations.current(dataset_ref.dataset_id)
+            return await self._views.find(dataset_ref, text, view, config)
+        if (profile_id := profile_id_in(text)) is not None:
+            found = await self._profiles.find(dataset_ref, profile_id)
+            if found is not None:
+                return found
         profile_id = await self._find_called(dataset_ref, text) or await self._find_holder(dataset_ref, text)
-        view = None if profile_id is None else await self._profiles.find(dataset_ref, profile_id)
-        return None if view is None else msgspec.structs.replace(view, profile=view.survivor)
+        found = None if profile_id is None else await self._profiles.find(dataset_ref, profile_id)
+        return None if found is None else msgspec.structs.replace(found, profile=found.survivor)
 
-    async def resolve(self, dataset_ref: DatasetRef, identities: Mapping[str, str]) -> Resolved | None:
+    async def resolve(
+        self, dataset_ref: DatasetRef, identities: Mapping[str, str], view: View = "all"
+    ) -> Resolved | None:
         """The profile that the next event with these identities, name → value, would belong to; None: a new
-        one.
+        one. In a narrower view, the profile of which a server said one of them.
 
         Raises InvalidInput for a name that is not an identity attribute of the dataset.
         """
@@ -133,6 +102,8 @@ class Lookup:
             identifiers=named,
         )
         evidence = extract_evidence(observation, config)
+        if view != "all":
+            return await self._views.resolve(dataset_ref, evidence.persons, view)
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             state = await _gather(tables, evidence)
         return _resolved(state, observation, config, evidence)
@@ -142,6 +113,12 @@ class Lookup:
         (person,) = await self._with_aliases(dataset_ref, [survivor])
         return person
 
+    async def person_in(self, dataset_ref: DatasetRef, view: ProfileView) -> AliasedProfile:
+        """The survivor of a view with its aliases there."""
+        if view.view != "all":
+            return await self._views.person(dataset_ref, view)
+        return await self.person(dataset_ref, view.survivor)
+
     async def page(self, dataset_ref: DatasetRef, limit: int, offset: int) -> list[AliasedProfile]:
         """A page of survivors, the newest first; the cost grows with the offset."""
         survivors = await self._profile_table(dataset_ref).list_survivors(limit, offset)
@@ -149,6 +126,8 @@ class Lookup:
 
     async def devices(self, dataset_ref: DatasetRef, view: ProfileView) -> tuple[Identifier, ...]:
         """The anonymous ids and trackers that point at a person now, the oldest first."""
+        if view.view != "all":
+            return await self._views.devices(dataset_ref, view)
         claims = Tables(self._database, dataset_ref.dataset_id).claims
         return tuple(
             dict.fromkeys(await claims.find_live_of_profiles(view.profile_ids, [ANONYMOUS_ID, TRACKER]))
@@ -158,11 +137,11 @@ class Lookup:
         called = display_value(text)
         if not called or len(called) > ID_CHARS_MAX or "\x00" in called:
             return None
-        return await self._profile_table(dataset_ref).find_called(called, _range(called))
+        return await self._profile_table(dataset_ref).find_called(called, id_range(called))
 
     async def _find_holder(self, dataset_ref: DatasetRef, text: str) -> UUID | None:
         config = await self._configurations.current(dataset_ref.dataset_id)
-        identifier = _identifier(text, config)
+        identifier = identifier_in(text, config)
         if identifier is None:
             return None
         indexed_since = config.indexed_since.get(identifier.namespace, 0)
@@ -176,33 +155,6 @@ class Lookup:
 
     def _profile_table(self, dataset_ref: DatasetRef) -> ProfileTable:
         return Tables(self._database, dataset_ref.dataset_id).profiles
-
-
-def _profile_id(text: str) -> UUID | None:
-    try:
-        found = UUID(text)
-    except ValueError:
-        return None
-    return found if str(found) == text.lower() else None
-
-
-def _identifier(text: str, config: Config) -> Identifier | None:
-    """The identifier of `namespace:value`, normalised; None if it cannot identify a profile."""
-    name, colon, value = text.strip().partition(":")
-    namespace = config.namespace(name)
-    if not colon or namespace is None or "\x00" in value:
-        return None
-    found = normalise(Identifier(name, value), namespace)
-    return found if isinstance(found, Identifier) else None
-
-
-def _range(called: str) -> tuple[UUID | None, UUID | None]:
-    """The smallest and the largest profile id that begin with this id; None if none can."""
-    if (profile_id := _profile_id(called)) is not None:
-        return profile_id, profile_id
-    if not _HEAD.fullmatch(called):
-        return None, None
-    return UUID(called.ljust(_UUID_DIGITS, "0")), UUID(called.ljust(_UUID_DIGITS, "f"))
 
 
 def _aliased(survivor: Profile, absorbed: Iterable[AbsorbedIds]) -> AliasedProfile:

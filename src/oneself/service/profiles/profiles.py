@@ -64,6 +64,8 @@ class ProfileView(msgspec.Struct, frozen=True):
     #: In the order of their absorption.
     absorbed: tuple[Absorbed, ...]
     config: Config
+    #: In which it is shown.
+    view: View = "all"
 
     @property
     def profile_ids(self) -> list[UUID]:
@@ -287,19 +289,19 @@ class Profiles:
         if view == "all":
             return await self.find(dataset_ref, profile_id, config=config)
         known = config or await self._configurations.current(dataset_ref.dataset_id)
-        return _viewed(await read_view(self._tables(dataset_ref), view, profile_id, known), known)
+        return _viewed(await read_view(self._tables(dataset_ref), view, profile_id, known), known, view)
 
     async def find_own(self, dataset_ref: DatasetRef, user_id: str) -> ProfileView | None:
         """What a user owns; None if the user is unknown."""
         config = await self._configurations.current(dataset_ref.dataset_id)
-        return _viewed(await read_own(self._tables(dataset_ref), user_id, config), config)
+        return _viewed(await read_own(self._tables(dataset_ref), user_id, config), config, "own")
 
     async def find_tracker_view(self, dataset_ref: DatasetRef, tracker: str) -> ProfileView | None:
         """What whoever brings a tracker may read; None if it leads nowhere."""
         await self._trackers.note_use(dataset_ref, tracker)
         config = await self._configurations.current(dataset_ref.dataset_id)
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-            return _viewed(await read_by_tracker(tables, tracker, config), config)
+            return _viewed(await read_by_tracker(tables, tracker, config), config, "own")
 
     async def confirm(self, dataset_ref: DatasetRef, actor: Actor, user_id: str, tracker: str) -> None:
         """Record that a user, who is only reported for a browser, brought its tracker.
@@ -371,5 +373,5 @@ class Profiles:
         )
 
 
-def _viewed(found: Viewed | None, config: Config) -> ProfileView | None:
-    return None if found is None else ProfileView(found.profile, found.survivor, found.absorbed, config)
+def _viewed(found: Viewed | None, config: Config, view: View) -> ProfileView | None:
+    return None if found is None else ProfileView(found.profile, found.survivor, found.absorbed, config, view)

@@ -44,7 +44,7 @@ class RecordedClaim(msgspec.Struct, frozen=True):
         return self.claim.identifier
 
 
-class ClaimPosition(msgspec.Struct, frozen=True):
+class ClaimPosition(msgspec.Struct, frozen=True, order=True):
     """A position in the list of a person's claims; a page begins after it."""
 
     seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]

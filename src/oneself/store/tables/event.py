@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
+import asyncpg
 import msgspec
 
 from oneself.core.resolution.observation import Observation
@@ -106,14 +107,40 @@ class EventTable(Table):
             self._dataset_id, list(profile_ids), before.seq, before.observation_id, earliest_seq,
             *event_filter.parameters, scanned_max, limit,
         )  # fmt: skip
-        return [
-            RecordedEvent(
-                EventPosition(row["seq"], row["observation_id"]),
-                msgspec.json.decode(row["content"], type=Observation),
-                row["occurred_at"],
-            )
-            for row in found
-        ]
+        return [_recorded(row) for row in found]
+
+    async def find_of_fragments(
+        self,
+        fragment_ids: Sequence[UUID],
+        before: EventPosition,
+        earliest_seq: int,
+        event_filter: EventFilter,
+        *,
+        scanned_max: int,
+        limit: int,
+    ) -> list[RecordedEvent]:
+        """Events of fragments before a position, the last recorded first;
+
+        looks at `scanned_max` entries of each.
+        """
+        found = await self._executor.fetch(
+            _sql.find_of_fragments,
+            self._dataset_id, list(fragment_ids), before.seq, before.observation_id, earliest_seq,
+            *event_filter.parameters, scanned_max, limit,
+        )  # fmt: skip
+        return [_recorded(row) for row in found]
+
+    async def find_scan_end_of_fragments(
+        self, fragment_ids: Sequence[UUID], before: EventPosition, earliest_seq: int, *, scanned_max: int
+    ) -> EventPosition | None:
+        """A position just after the latest entry that `find_of_fragments` does not look at; None if it looks
+        at every entry.
+        """
+        seq = await self._executor.fetchval(
+            _sql.find_scan_end_of_fragments,
+            self._dataset_id, list(fragment_ids), before.seq, earliest_seq, scanned_max,
+        )  # fmt: skip
+        return None if seq is None else EventPosition(seq + 1, UUID(int=0))
 
     async def find_scan_end(
         self, profile_ids: Sequence[UUID], before: EventPosition, earliest_seq: int, *, scanned_max: int
@@ -154,3 +181,11 @@ class EventTable(Table):
             )
             for row in found
         ]
+
+
+def _recorded(row: asyncpg.Record) -> RecordedEvent:
+    return RecordedEvent(
+        EventPosition(row["seq"], row["observation_id"]),
+        msgspec.json.decode(row["content"], type=Observation),
+        row["occurred_at"],
+    )

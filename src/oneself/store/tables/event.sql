@@ -53,6 +53,65 @@ CROSS JOIN LATERAL (
 ORDER BY entry.seq DESC, entry.observation_id DESC
 LIMIT 1;
 
+-- name: find_of_fragments
+-- Events of fragments, the last recorded first.
+-- OFFSET 0 keeps it one look-up by an index for each entry. What shares its instant with the entry of another
+-- fragment is left out: the table `fragment_entry` does not tell them apart.
+-- $2: fragment ids
+-- $3: seq of the position before which events are read
+-- $4: observation of that position
+-- $5: the earliest seq
+-- $6: name of the events; null for any
+-- $7: events that happened from this instant
+-- $8: events that happened until this instant
+-- $9: entries of each fragment to look at
+-- $10: events at most
+SELECT entry.seq, entry.observation_id, entry.content::text, entry.occurred_at
+FROM unnest($2::uuid[]) AS part (fragment_id)
+CROSS JOIN LATERAL (
+    SELECT recorded.*
+    FROM (
+        SELECT seq FROM fragment_entry
+        WHERE dataset_id = $1 AND fragment_id = part.fragment_id AND seq <= $3 AND seq >= $5
+        ORDER BY seq DESC
+        LIMIT $9
+    ) AS own
+    CROSS JOIN LATERAL (
+        SELECT seq, observation_id, kind, name, content_redacted, content,
+               coalesce((content ->> 'occurred_at')::bigint, (content ->> 'received_at')::bigint, seq)
+               AS occurred_at
+        FROM log
+        WHERE dataset_id = $1 AND seq = own.seq AND profile_id IS NOT NULL
+          AND NOT (seq = $3 AND observation_id >= $4)
+          AND NOT EXISTS (SELECT FROM fragment_entry AS other
+                          WHERE other.dataset_id = $1 AND other.seq = own.seq
+                            AND other.fragment_id <> part.fragment_id)
+        OFFSET 0
+    ) AS recorded
+    WHERE kind = 'event' AND NOT (content_redacted AND name IS NULL) AND (name = $6 OR $6 IS NULL)
+      AND occurred_at BETWEEN $7 AND $8
+    ORDER BY seq DESC
+    LIMIT $10
+) AS entry
+ORDER BY entry.seq DESC, entry.observation_id DESC
+LIMIT $10;
+
+-- name: find_scan_end_of_fragments
+-- The seq of the latest entry that such a scan does not look at; no row if it looks at every entry.
+-- $2: fragment ids
+-- $3: seq of the position before which entries are read
+-- $4: the earliest seq
+-- $5: entries of each fragment to look at
+SELECT max(entry.seq) AS seq
+FROM unnest($2::uuid[]) AS part (fragment_id)
+CROSS JOIN LATERAL (
+    SELECT seq FROM fragment_entry
+    WHERE dataset_id = $1 AND fragment_id = part.fragment_id AND seq <= $3 AND seq >= $4
+    ORDER BY seq DESC
+    LIMIT 1 OFFSET $5
+) AS entry
+HAVING count(*) > 0;
+
 -- name: find_watermark
 -- The seq in µs below which nothing can be added to the dataset's log any more.
 -- The instant is that of the statement's arrival, before the locks are read. A writer that is idle when its

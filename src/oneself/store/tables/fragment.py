@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -19,6 +19,9 @@ from oneself.store.queries import Queries
 from oneself.store.tables.table import Table
 
 _sql = Queries("fragment")
+#: The views that are stored; `all` is the table `profile`.
+StoredView = Literal["own", "proven"]
+_MEMBERS: dict[StoredView, str] = {"own": _sql.find_own_members, "proven": _sql.find_proven_members}
 _decode_state = msgspec.json.Decoder(Fragment).decode
 #: Sets are written in order, so that equal states are equal texts.
 _encode_state = msgspec.json.Encoder(order="deterministic").encode
@@ -44,6 +47,10 @@ class FragmentRow(msgspec.Struct, frozen=True, kw_only=True):
     exact_key: bytes | None = None
     #: The version of the row that was read; None: it is new.
     read_version: str | None = None
+
+    def head_in(self, view: StoredView) -> UUID:
+        """The fragment that heads its profile in a view."""
+        return self.own_id if view == "own" else self.proven_id
 
     @property
     def view_keys(self) -> set[tuple[View, UUID]]:
@@ -72,6 +79,16 @@ class FragmentTable(Table):
         asked = sorted(fragment_ids), sorted(users), sorted(exact_keys)
         found = await self._executor.fetch(_sql.find, self._dataset_id, *asked) if any(asked) else []
         return [read_fragment(row) for row in found]
+
+    async def find_members(self, view: StoredView, head: UUID) -> list[FragmentRow]:
+        """The fragments of a profile in a view, by id. `head`: the fragment that heads it."""
+        found = await self._executor.fetch(_MEMBERS[view], self._dataset_id, head)
+        return sorted(map(read_fragment, found), key=lambda row: row.fragment.fragment_id)
+
+    async def find_between(self, first: UUID, last: UUID) -> FragmentRow | None:
+        """The first fragment of a range of ids."""
+        row = await self._executor.fetchrow(_sql.find_between, self._dataset_id, first, last)
+        return None if row is None else read_fragment(row)
 
     async def lock(self, fragment_ids: Iterable[UUID]) -> list[FragmentRow]:
         """Fragments by id, locked in the order of their ids until the end of the transaction."""

@@ -18,6 +18,40 @@ SELECT {fragment_columns}
 FROM fragment
 WHERE dataset_id = $1 AND exact_key IS NOT NULL AND exact_key = ANY ($4::bytea[]);
 
+-- name: find_own_members
+-- The fragments of a profile in the view `own`.
+-- $2: the fragment that heads it
+-- Two look-ups by an index each.
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id = $2 AND own_id = $2
+UNION ALL
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND own_id = $2 AND own_id <> fragment_id;
+
+-- name: find_proven_members
+-- The fragments of a profile in the view `proven`.
+-- $2: the fragment that heads it
+-- Two look-ups by an index each.
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id = $2 AND proven_id = $2
+UNION ALL
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND proven_id = $2 AND proven_id <> fragment_id;
+
+-- name: find_between
+-- The first fragment of a range of ids.
+-- $2: the smallest id
+-- $3: the largest id
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id BETWEEN $2 AND $3
+ORDER BY fragment_id
+LIMIT 1;
+
 -- name: lock
 -- Fragments by id, locked in the order of their ids.
 -- $2: fragment ids

@@ -19,6 +19,13 @@ from oneself.store.queries import Queries
 from oneself.store.tables.table import Table
 
 _sql = Queries("log")
+_REPORTS_OF_PROFILES, _REPORTS_OF_FRAGMENTS = (
+    _sql.find_claim_reports.replace("/* entries by $2 */", entries)
+    for entries in (
+        "profile_id = ANY ($2::uuid[])",
+        "seq IN (SELECT seq FROM fragment_entry WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]))",
+    )
+)
 _plans = msgspec.json.Decoder(Plan)
 
 ENTRIES_PER_CHUNK = 1000
@@ -97,10 +104,17 @@ class LogTable(Table):
 
     async def find_claim_reports(self, profile_ids: Sequence[UUID]) -> list[ClaimReport]:
         """The reports of claims of profiles that say something else than the one before, in order."""
-        found = await self._executor.fetch(_sql.find_claim_reports, self._dataset_id, profile_ids)
+        found = await self._executor.fetch(_REPORTS_OF_PROFILES, self._dataset_id, profile_ids)
         return [
             ClaimReport(row["seq"], row["profile_id"], tuple(row["verified"]), row["claims"]) for row in found
         ]
+
+    async def find_claim_reports_of_fragments(
+        self, fragment_ids: Sequence[UUID], profile_id: UUID
+    ) -> list[ClaimReport]:
+        """The same of fragments. `profile_id`: of the profile that they belong to in a view."""
+        found = await self._executor.fetch(_REPORTS_OF_FRAGMENTS, self._dataset_id, fragment_ids)
+        return [ClaimReport(row["seq"], profile_id, tuple(row["verified"]), row["claims"]) for row in found]
 
     async def find_configurations(self) -> dict[int, Config]:
         """Every version of the configuration that there has been."""

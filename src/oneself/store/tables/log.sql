@@ -150,12 +150,13 @@ WHERE dataset_id = $1
 
 -- name: find_claim_reports
 -- The reports of claims of profiles that say something else than the one before, in order.
--- $2: profile ids
+-- The repository replaces the mark by the entries of profiles or of fragments.
+-- $2: ids
 WITH report AS (
     SELECT seq, observation_id, profile_id, coalesce(content -> 'verified', '[]') AS verified,
            coalesce(content #> '{values,identity_attributes}', '{}') AS claims
     FROM log
-    WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]) AND kind IN ('sign_in', 'claims')
+    WHERE dataset_id = $1 AND /* entries by $2 */ AND kind IN ('sign_in', 'claims')
       AND (content ? 'verified' OR content #> '{values,identity_attributes}' IS NOT NULL)
 ), compared AS (
     SELECT *, lag(verified) OVER entry AS verified_before, lag(claims) OVER entry AS claims_before

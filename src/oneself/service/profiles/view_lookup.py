@@ -1,0 +1,224 @@
+"""Look-up in the views `own` and `proven`, from the identity graph. Read-only.
+
+    an id                          means, in this order
+    a profile id                   that profile
+    24 or 16 hex digits            the profile whose id begins so, if it was ever called so in the view
+    an anonymous id                the profile that was called so, else that in which its browser last spoke
+    namespace:value                the profile that a server said it of: it holds it, else it held it last
+
+Invariants: what was only asserted finds nobody. The names of a profile depend on its own fragments alone.
+
+Source: docs/concepts/trust.md, "Views"; docs/wire/interactions.md §9.3, §9.4.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity.normalise import display_value
+from oneself.core.identity_graph.joins import user_in
+from oneself.core.identity_graph.names import ProfileNames, is_former_id, names_of, proven_claims
+from oneself.core.profiles.profile import Profile
+from oneself.service.context import DatasetRef
+from oneself.service.profiles.ids import (
+    Alias,
+    AliasedProfile,
+    Resolved,
+    id_range,
+    identifier_in,
+    profile_id_in,
+)
+from oneself.service.profiles.profiles import ProfileView
+from oneself.store.database import Database
+from oneself.store.tables.fragment import FragmentRow, StoredView
+from oneself.store.transaction import Tables, snapshot
+from oneself.store.view_reader import read_view
+
+
+class _Holder(msgspec.Struct, frozen=True):
+    """A fragment of which a server said an identifier."""
+
+    row: FragmentRow
+    is_present: bool
+    #: Among those that hold it, or held it: the last tenure first, then the older claim or the later end.
+    order: tuple[int, int]
+
+    def rank(self) -> tuple[bool, tuple[int, int]]:
+        """The sort key, best first."""
+        return not self.is_present, self.order
+
+
+class ViewLookup:
+    """Finds profiles of the views `own` and `proven` by their ids and identities."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def find(
+        self, dataset_ref: DatasetRef, text: str, view: StoredView, config: Config
+    ) -> ProfileView | None:
+        """The profile that an id means in a view; None if it means none.
+
+        Only a profile id means an absorbed profile itself; every other id means the survivor.
+        """
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            if (profile_id := profile_id_in(text)) is not None:
+                found = await read_view(tables, view, profile_id, config)
+                if found is not None:
+                    return ProfileView(found.profile, found.survivor, found.absorbed, config, view)
+            row = await _find_called(tables, text, view) or await _find_named(tables, text, view, config)
+            found = None if row is None else await read_view(tables, view, row.head_in(view), config)
+        if found is None:
+            return None
+        return ProfileView(found.survivor, found.survivor, found.absorbed, config, view)
+
+    async def resolve(
+        self, dataset_ref: DatasetRef, identifiers: Iterable[Identifier], view: StoredView
+    ) -> Resolved | None:
+        """The profile of which a server said one of these identifiers; None if there is none.
+
+        `identifiers`: of persons, normalised.
+        """
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            found = [holder for item in identifiers for holder in await _holders(tables, item, view)]
+            heads = {holder.row.head_in(view) for holder in found if holder.is_present}
+            ranked = sorted([await _rank(tables, head, view) for head in heads])
+            names = await _names(tables, [head for *_, head in ranked], view)
+        if not names:
+            return None
+        matched = tuple(item.primary_id for item in names)
+        return Resolved(matched[0], names[0].profile_id, matched)
+
+    async def person(self, dataset_ref: DatasetRef, view: ProfileView) -> AliasedProfile:
+        """The survivor of a view with its names there."""
+        assert view.view != "all"
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            names = await _names(tables, view.profile_ids, view.view)
+        merged_at = {item.profile_id: item.seq for item in view.absorbed}
+        former = [alias for item in names for alias in _aliases(item, merged_at.get(item.profile_id))]
+        called = next((item.primary_id for item in names if item.profile_id not in merged_at), "")
+        survivor = msgspec.structs.replace(view.survivor, primary_id=called)
+        return AliasedProfile(survivor, tuple(sorted(former, key=lambda alias: alias.at)))
+
+    async def devices(self, dataset_ref: DatasetRef, view: ProfileView) -> tuple[Identifier, ...]:
+        """The browsers whose words are those of a profile at present, the oldest first."""
+        assert view.view != "all"
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            members = await tables.fragments.find_members(view.view, view.survivor.profile_id)
+            begun = sorted((row.fragment for row in members), key=lambda item: item.began_at)
+            sources = {item.fragment_id: item.browser for item in begun if item.browser is not None}
+            browsers = await tables.browsers.find(frozenset(sources.values()))
+        present = (device for item, device in sources.items() if item in browsers[device].present)
+        return tuple(dict.fromkeys(present))
+
+
+async def _find_called(tables: Tables, text: str, view: StoredView) -> FragmentRow | None:
+    """The fragment of a profile that was ever called so in the view, else that of a browser."""
+    called = display_value(text)
+    if not called or "\x00" in called:
+        return None
+    first, last = id_range(called)
+    begun = None if first is None or last is None else await tables.fragments.find_between(first, last)
+    for row in (begun, await _find_begun(tables, called)):
+        if row is not None and called in await _every_name(tables, row, view):
+            return row
+    return await _find_in_browser(tables, Identifier(ANONYMOUS_ID, called))
+
+
+async def _find_begun(tables: Tables, called: str) -> FragmentRow | None:
+    """The fragment of the profile that this id means in the view `all`."""
+    profile_id = await tables.profiles.find_called(called, id_range(called))
+    return None if profile_id is None else await _find_fragment(tables, profile_id)
+
+
+async def _find_named(tables: Tables, text: str, view: StoredView, config: Config) -> FragmentRow | None:
+    """The fragment that an identifier `namespace:value` means."""
+    identifier = identifier_in(text, config)
+    if identifier is None:
+        return None
+    if identifier.is_device:
+        return await _find_in_browser(tables, identifier)
+    return next((holder.row for holder in await _holders(tables, identifier, view)), None)
+
+
+async def _find_in_browser(tables: Tables, device: Identifier) -> FragmentRow | None:
+    """The fragment in which a browser last spoke.
+
+    An anonymous id that came with a tracker means the profile with which it first came.
+    """
+    browser = (await tables.browsers.find([device])).get(device)
+    if browser is not None:
+        spoken = browser.current or next(reversed((*browser.every, *browser.present)), None)
+        return None if spoken is None else await _find_fragment(tables, spoken)
+    first = next(iter(await tables.claims.find_history([device])), None)
+    return None if first is None else await _find_fragment(tables, first.claim.profile_id)
+
+
+async def _find_fragment(tables: Tables, fragment_id: UUID) -> FragmentRow | None:
+    return next(iter(await tables.fragments.find([fragment_id])), None)
+
+
+async def _holders(tables: Tables, identifier: Identifier, view: StoredView) -> list[_Holder]:
+    """The fragments of which a server said an identifier, the present holders first."""
+    if identifier.namespace == USER_ID:
+        rows = await tables.fragments.find(await tables.fragments.find_of_users([identifier.value]))
+        owned = (row for row in rows if user_in(row.fragment, view) == identifier.value)
+        return sorted((_Holder(row, True, (row.fragment.began_at, 0)) for row in owned), key=_Holder.rank)
+    rows = await tables.fragments.find(await tables.fragments.find_proven_claimants([identifier]))
+    return sorted(
+        (
+            _Holder(row, claim.is_present, (-claim.tenure.number, claim.since - (claim.until or 0)))
+            for row in rows
+            for claim in proven_claims(row.fragment)
+            if claim.tenure.identifier == identifier
+        ),
+        key=_Holder.rank,
+    )
+
+
+async def _rank(tables: Tables, head: UUID, view: StoredView) -> tuple[bool, int, int, UUID]:
+    """The sort key of profiles, best first (docs/concepts/resolution.md, rule 4)."""
+    members = [row.fragment for row in await tables.fragments.find_members(view, head)]
+    has_user = any(user_in(item, view) is not None for item in members)
+    active_at = max((item.active_at for item in members), default=0)
+    return not has_user, -active_at, min((item.began_at for item in members), default=0), head
+
+
+async def _every_name(tables: Tables, row: FragmentRow, view: StoredView) -> set[str]:
+    """What a fragment's profile is or was called, in the view or in the view `all`.
+
+    An id that the service made names its profile, whatever it was made for. A named id of a legacy dataset is
+    an identity, which a server must have said.
+    """
+    (names,) = await _names(tables, [row.fragment.fragment_id], view)
+    believed = next(iter(await tables.profiles.find([row.fragment.fragment_id])), None)
+    former = {claim.tenure.identifier.value for claim in row.fragment.claims if is_former_id(claim)}
+    return set(names.every) | (set(_believed_names(believed)) - former)
+
+
+async def _names(tables: Tables, profile_ids: Sequence[UUID], view: StoredView) -> list[ProfileNames]:
+    """The names of profiles in a view, in this order."""
+    fragments = {row.fragment.fragment_id: row.fragment for row in await tables.fragments.find(profile_ids)}
+    believed = {item.profile_id: item for item in await tables.profiles.find(profile_ids)}
+    return [
+        names_of(fragments[item], view, _believed_names(believed.get(item)))
+        for item in profile_ids
+        if item in fragments
+    ]
+
+
+def _believed_names(profile: Profile | None) -> tuple[str, ...]:
+    return () if profile is None else (*(name for name, _ in profile.aliases), profile.primary_id)
+
+
+def _aliases(names: ProfileNames, merged_at: int | None) -> list[Alias]:
+    """The former names of a profile. `merged_at`: the seq at which it was absorbed; None: it was not."""
+    promoted = [Alias(name, names.known_since, names.profile_id, "promotion") for name in names.every[:-1]]
+    if merged_at is None:
+        return promoted
+    return [*promoted, Alias(names.primary_id, merged_at, names.profile_id, "merge")]
