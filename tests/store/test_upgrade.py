@@ -134,6 +134,7 @@ def test_every_answer_is_the_same_as_before(upgraded: Upgraded, number: int) -> 
         # The setting is new; what it says is what earlier versions did.
         assert dataset.pop("channel_identity_conflict") == "replace"
         assert dataset.pop("default_view") == "proven"
+        assert dataset.pop("report_joins") == "at_once"
     assert (status, body) == (before["status"], _with_digests(before["body"]))
 
 

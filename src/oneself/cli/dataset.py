@@ -74,6 +74,16 @@ DefaultView = Annotated[
         "proven (default in the dataset `default`), or all that is believed (default of other new datasets).",
     ),
 ]
+ReportJoins = Annotated[
+    str | None,
+    typer.Option(
+        "--report-joins",
+        metavar="at_once|confirmed",
+        help="When an identity server's report of a sign-in joins the browser with the user. at_once "
+        "(default): with the report. confirmed: when a request to /profiles/Me or POST /profiles has the "
+        "browser's tracker and the user's token.",
+    ),
+]
 Visit = Annotated[
     int | None,
     typer.Option(
@@ -138,6 +148,7 @@ def create(
     merged_anonymous: Merged = None,
     channel_identity_conflict: ChannelConflict = None,
     default_view: DefaultView = None,
+    report_joins: ReportJoins = None,
     visit_timeout_millis: Visit = None,
     remember_me: Remember = None,
     remember_me_millis: RememberFor = None,
@@ -154,7 +165,7 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         settings = _settings(
             label, identity_trust, merged_anonymous, channel_identity_conflict, default_view,
-            visit_timeout_millis, remember_me, remember_me_millis, allowed_origin,
+            report_joins, visit_timeout_millis, remember_me, remember_me_millis, allowed_origin,
         )  # fmt: skip
         settings |= {"pipeline_identity_resolution": False} if legacy else {}
         dataset_ref = await dataset_ref_of(services, org)
@@ -183,6 +194,7 @@ def change(
     merged_anonymous: Merged = None,
     channel_identity_conflict: ChannelConflict = None,
     default_view: DefaultView = None,
+    report_joins: ReportJoins = None,
     visit_timeout_millis: Visit = None,
     remember_me: Remember = None,
     remember_me_millis: RememberFor = None,
@@ -207,7 +219,7 @@ def change(
     async def act(services: Services) -> dict[str, Any]:
         settings = _settings(
             label, identity_trust, merged_anonymous, channel_identity_conflict, default_view,
-            visit_timeout_millis, remember_me, remember_me_millis, allowed_origin,
+            report_joins, visit_timeout_millis, remember_me, remember_me_millis, allowed_origin,
         )  # fmt: skip
         attributes = _attributes(user_attribute, drop_user_attribute)
         dataset_ref = await dataset_ref_of(services, org)
@@ -345,6 +357,7 @@ def _settings(
     merged_anonymous: str | None,
     channel_identity_conflict: str | None,
     default_view: str | None,
+    report_joins: str | None,
     visit_timeout_millis: int | None,
     remember_me: bool | None,
     remember_me_millis: int | None,
@@ -357,6 +370,7 @@ def _settings(
         "merged_anonymous": merged_anonymous,
         "channel_identity_conflict": channel_identity_conflict,
         "default_view": default_view,
+        "report_joins": report_joins,
         "visit_timeout_millis": visit_timeout_millis,
         "enable_remember_me_user_ids": remember_me,
         "remember_me_user_ids_millis": remember_me_millis,

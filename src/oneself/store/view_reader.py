@@ -89,12 +89,13 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
 
 
 async def is_reported(tables: Tables, tracker: str, user_id: str) -> bool:
-    """Whether a user is reported, and nobody proven, for a browser."""
-    fragments = (row.fragment for row in await _present(tables, tracker))
-    return any(
-        item.owner is None and item.reported is not None and item.reported.user_id == user_id
-        for item in fragments
-    )
+    """Whether a user is reported for a browser that is not proven to be theirs."""
+    fragments = [row.fragment for row in await _present(tables, tracker)]
+    unproven = [item for item in fragments if item.owner is None]
+    if any(item.reported is not None and item.reported.user_id == user_id for item in unproven):
+        return True
+    is_theirs = not unproven and all(item.user_id == user_id for item in fragments)
+    return not is_theirs and (await _browser(tables, tracker)).reported_user == user_id
 
 
 async def is_linked(tables: Tables, profile_id: UUID, user_id: str, tracker: str | None) -> bool:
@@ -107,10 +108,14 @@ async def is_linked(tables: Tables, profile_id: UUID, user_id: str, tracker: str
     return all(owner is not None and owner.user_id == user_id for owner in owners)
 
 
+async def _browser(tables: Tables, tracker: str) -> BrowserFragments:
+    device = Identifier(TRACKER, tracker)
+    return (await tables.browsers.find([device])).get(device, BrowserFragments())
+
+
 async def _present(tables: Tables, tracker: str) -> list[FragmentRow]:
     """The present fragments of a browser, the oldest first."""
-    device = Identifier(TRACKER, tracker)
-    browser = (await tables.browsers.find([device])).get(device, BrowserFragments())
+    browser = await _browser(tables, tracker)
     rows = {row.fragment.fragment_id: row for row in await tables.fragments.find(browser.present)}
     return [rows[item] for item in browser.present if item in rows]
 

@@ -15,6 +15,7 @@ from oneself.core.identity.identifier import tracker_digest
 from oneself.service.context import Actor
 from oneself.service.directory.accounts import Account
 from oneself.service.directory.applications import NewApplication
+from oneself.service.identity_provider.reports import IdentityReport
 from oneself.service.log.verify import verify
 from support.caller import Cds
 from support.visitor import CALLBACK, Application, Visitor, claims_of
@@ -307,3 +308,74 @@ async def test_an_event_with_a_tracker_that_ended_begins_anew(shop: Cds) -> None
     assert told(answer) != {"anonymous_profile_tracker": visitor["anonymous_profile_tracker"]}
     assert (await by_tracker(shop, told(answer)))["traits"] == {"plan": "basic"}
     assert (await me(shop, ann.user_id))["traits"] == {"plan": "trial"}
+
+
+async def set_report_joins(cds: Cds, choice: str) -> None:
+    headers = {"Authorization": f"Bearer {await cds.token()}"}
+    answer = await cds.http.patch(
+        "/t/acme/api/v1/datasets/default", json={"report_joins": choice}, headers=headers
+    )
+    assert answer.status_code == 200, answer.text
+    assert answer.json()["report_joins"] == choice
+
+
+async def report(cds: Cds, user_id: str, tracker: dict[str, Any], **fields: Any) -> None:
+    """An identity server reports a sign-in."""
+    sent = IdentityReport(
+        **{"kind": "signed_in", "user_id": user_id, "tracker": tracker["anonymous_profile_tracker"], **fields}
+    )
+    await cds.services.identity_provider.reports.handle_report(cds.dataset_ref, sent)
+
+
+async def user_of(cds: Cds, profile: dict[str, Any], view: str) -> str | None:
+    """The user of a profile in a view."""
+    answer = await cds("GET", f"/profiles/{profile['profile_id']}", params={"view": view})
+    found: str | None = answer.json().get("user_id")
+    return found
+
+
+@pytest.mark.parametrize("kind", ["signed_in", "user_added"])
+async def test_a_report_joins_at_once_or_when_the_user_confirms_it(shop: Cds, kind: str) -> None:
+    await set_report_joins(shop, "confirmed")
+    visitor = await shop.create(traits={"plan": "trial"})
+    await report(shop, "ann", visitor, kind=kind)
+    for view in ("own", "proven", "all"):
+        assert await user_of(shop, visitor, view) is None
+    assert "traits" not in await me(shop, "ann")
+    assert "user_id" not in await by_tracker(shop, visitor)
+    assert (await me(shop, "ann", cookie(visitor)))["traits"] == {"plan": "trial"}
+    for view in ("own", "proven", "all"):
+        assert await user_of(shop, visitor, view) == "ann"
+    await set_report_joins(shop, "at_once")
+    other = await shop.create()
+    await report(shop, "ann", other, kind=kind)
+    assert await user_of(shop, other, "proven") == "ann"
+
+
+async def test_a_waiting_report_of_a_named_profile_joins_nothing(shop: Cds) -> None:
+    await set_report_joins(shop, "confirmed")
+    visitor = await shop.create()
+    ended = {"anonymous_profile_tracker": "no-tracker"}
+    await report(shop, "ann", ended, kind="user_added", profile_id=UUID(visitor["profile_id"]))
+    assert await user_of(shop, visitor, "proven") is None
+    assert await user_of(shop, visitor, "all") is None
+
+
+async def test_only_the_reported_user_confirms(shop: Cds) -> None:
+    """The sign-in was at a link that carries the tracker of Eve, in another browser than hers."""
+    await set_report_joins(shop, "confirmed")
+    eve = await shop.create()
+    await report(shop, "ann", eve)
+    await shop.create(user_id="eve")
+    await me(shop, "eve", cookie(eve))
+    assert "user_id" not in await by_tracker(shop, eve)
+    assert (await by_tracker(shop, eve))["profile_id"] == eve["profile_id"]
+
+
+async def test_a_confirmation_does_not_outlive_a_later_sign_in(shop: Cds) -> None:
+    await set_report_joins(shop, "confirmed")
+    visitor = await shop.create()
+    await report(shop, "ann", visitor)
+    assert (await link(shop, visitor["profile_id"], "ben", headers=cookie(visitor))).status_code == 200
+    await me(shop, "ann", cookie(visitor))
+    assert (await by_tracker(shop, visitor))["user_id"] == "ben"

@@ -22,6 +22,7 @@ from oneself.service.schema.user_attributes import UserAttribute, read_changes
 Trust = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["identity_trust"])})]
 Merged = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["merged_anonymous"])})]
 Conflict = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["channel_identity_conflict"])})]
+ReportJoins = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["report_joins"])})]
 DefaultView = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["default_view"])})]
 
 
@@ -38,6 +39,7 @@ class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
     merged_anonymous: Merged | None = None
     channel_identity_conflict: Conflict | None = None
     default_view: DefaultView | None = None
+    report_joins: ReportJoins | None = None
     visit_timeout_millis: int | None = None
     enable_remember_me_user_ids: bool | None = None
     remember_me_user_ids_millis: int | None = None
@@ -69,6 +71,7 @@ class DatasetDocument(Struct, frozen=True):
     merged_anonymous: Merged
     channel_identity_conflict: Conflict
     default_view: DefaultView
+    report_joins: ReportJoins
     visit_timeout_millis: int
     enable_remember_me_user_ids: bool
     remember_me_user_ids_millis: int

@@ -30,6 +30,8 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     channel_identity_conflict: Literal["keep_apart", "replace"] = "replace"
     #: What an application that names no view reads (docs/concepts/trust.md, "Views").
     default_view: Literal["own", "proven", "all"] = "proven"
+    #: When a report of an identity server joins browser and user: at once, or when the user confirms it.
+    report_joins: Literal["at_once", "confirmed"] = "at_once"
     #: The longest pause within a visit, in ms.
     visit_timeout_ms: int = msgspec.field(default=30 * 60 * 1000, name="visit_timeout_millis")
     #: Whether a persisted token is valid beyond its visit.

@@ -175,6 +175,8 @@ def _report(graph: IdentityGraph, observed: Observed) -> Fragment | None:
 
 def _take_sign_in(graph: IdentityGraph, observed: Observed, bringer: Bringer) -> Fragment | None:
     word = _provider_word(observed)
+    if bringer == "report" and not observed.rules.fold.reports_join:
+        word = msgspec.structs.replace(word, profile_id=None)
     own = fold.sign_in(graph, word, bringer, observed.rules.fold)
     reported = reported_claims(observed, own.record)
     return fold.report_claims(graph, word, reported, observed.rules.fold) if reported else own

@@ -49,7 +49,9 @@ def move_tracker(
         graph.put(_with_user(fragment, user_id, bringer, word.seq))
     present = tuple(fragment.fragment_id for fragment in fragments)
     current = browser.current if browser.current in present else present[-1]
-    moved = msgspec.structs.replace(graph.browser(tracker), present=present, current=current)
+    moved = msgspec.structs.replace(
+        graph.browser(tracker), present=present, current=current, reported_user=None
+    )
     graph.browsers[tracker] = moved
 
 

@@ -55,6 +55,7 @@ def _rules_of(config: Config) -> GraphRules:
             newest_wins=config.dataset.identity_trust == "timestamp",
             identity_paths=config.identity_holders | {".".join(match.path) for match in sources},
             detaches_on_sign_out=config.settings.detach_on_sign_out,
+            reports_join=config.dataset.report_joins == "at_once",
         ),
         owners=OwnerRules(
             claim_paths={match.name: match.path for match in sources if match.scope == IDENTITY_ATTRIBUTES}

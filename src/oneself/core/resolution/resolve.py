@@ -58,6 +58,7 @@ def resolve(
         return addressed
     if policy.addresses == "profile" and is_anothers(addressed, evidence):
         return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
+    addressed, evidence = _joined_now(observation, addressed, evidence, config)
     if policy.reads_stored_values and addressed is not None:
         evidence = _still_stored(evidence, addressed, config)
     candidates = find_candidates(state, observation, evidence, addressed, token_evidence, config)
@@ -202,6 +203,16 @@ def _addressed(state: WorkingSet, observation: Observation) -> Profile | Rejecti
     if profile is None or target is None or target.erased:
         return Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
     return profile
+
+
+def _joined_now(
+    observation: Observation, addressed: Profile | None, evidence: Evidence, config: Config
+) -> tuple[Profile | None, Evidence]:
+    """The addressed profile and the evidence, without the browser that waits for its user's confirmation."""
+    is_report = policy_of(observation).graph_effect == "report"
+    if is_report and config.dataset.report_joins == "confirmed":
+        return None, msgspec.structs.replace(evidence, devices=())
+    return addressed, evidence
 
 
 def _plan(

@@ -22,6 +22,7 @@ FIELDS = (
     "merged_anonymous",
     "channel_identity_conflict",
     "default_view",
+    "report_joins",
     "visit_timeout_millis",
     "enable_remember_me_user_ids",
     "remember_me_user_ids_millis",
@@ -42,7 +43,13 @@ ORIGINS_MAX = 100
 _HINTS = get_type_hints(DatasetSettings)
 CHOICES = {
     name: get_args(_HINTS[name])
-    for name in ("identity_trust", "merged_anonymous", "channel_identity_conflict", "default_view")
+    for name in (
+        "identity_trust",
+        "merged_anonymous",
+        "channel_identity_conflict",
+        "default_view",
+        "report_joins",
+    )
 }
 OWN_PORTS = {"http": 80, "https": 443}
 _ORIGIN = re.compile(

@@ -43,6 +43,7 @@ class DatasetEntry(Struct, frozen=True, forbid_unknown_fields=True):
     merged_anonymous: Literal["follow", "fresh"] | UnsetType = UNSET
     channel_identity_conflict: Literal["keep_apart", "replace"] | UnsetType = UNSET
     default_view: Literal["own", "proven", "all"] | UnsetType = UNSET
+    report_joins: Literal["at_once", "confirmed"] | UnsetType = UNSET
     visit_timeout_millis: int | UnsetType = UNSET
     enable_remember_me_user_ids: bool | UnsetType = UNSET
     remember_me_user_ids_millis: int | UnsetType = UNSET
