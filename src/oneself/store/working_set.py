@@ -51,11 +51,17 @@ async def gather(
     profiles = transaction.profiles
     for _ in range(GATHER_ROUNDS_MAX):
         leaves = await profiles.find(addressed)
+        believed = await transaction.fragments.find_believed_of(
+            addressed - {leaf.profile_id for leaf in leaves}
+        )
+        leaves += await profiles.find(set(believed.values()) - addressed)
         live = await transaction.claims.find(footprint.identifiers, footprint.primary_ids)
         survivor_ids = set(live.by_survivor) | {leaf.survivor_id or leaf.profile_id for leaf in leaves}
         survivors = await (profiles.lock if footprint.lock else profiles.find)(survivor_ids)
         if _is_unmoved(survivors, live, survivor_ids) and await _is_still_absorbed(transaction, leaves):
-            return await _complete(transaction, footprint, leaves, survivors, live), records
+            complete = await _complete(transaction, footprint, leaves, survivors, live)
+            complete.believed = believed
+            return complete, records
     raise Contended("Other requests keep changing the same profiles.")
 
 

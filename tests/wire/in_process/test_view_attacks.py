@@ -128,6 +128,49 @@ ROWS: dict[str, Row] = {
         Me vera = P < V vera mail=vera@ mood=click plan=secret
         """,
     ),
+    "the first event of his browser names her address": Row(
+        f"""{VERA}
+        page TM mail=vera@ interests=his
+        name P TM
+        P = P interests=his
+        write P = P interests=his
+        TM = P interests=his mail=vera@
+        {UNMOVED}
+        patch P card=typed
+        P = P card=typed interests=his
+        {UNMOVED}
+        registers mal TM
+        Me mal = P mal card=typed interests=his mail=mal@
+        me mal plan=his
+        Me mal = P mal card=typed interests=his mail=mal@ plan=his
+        patch P phone=7
+        Me mal = P mal card=typed interests=his mail=mal@ phone=7 plan=his
+        {UNMOVED}
+        """,
+        f"""{VERA}
+        page TM mail=vera@ interests=click
+        name P TM
+        patch P card=typed
+        signs-in vera TM
+        Me vera = W < P V vera card=typed interests=click mail=vera@ mood=hers plan=secret
+        """,
+    ),
+    "he links the browser whose first event named her address": Row(
+        f"""{VERA}
+        page TM mail=vera@ interests=his
+        name P TM
+        report mal
+        link mal P TM
+        Me mal = ? < P mal interests=his
+        {UNMOVED}
+        """,
+        f"""{VERA}
+        page TM mail=vera@ interests=click
+        name P TM
+        link vera P TM
+        Me vera = W < P V vera interests=click mail=vera@ mood=hers plan=secret
+        """,
+    ),
     "she follows a link with his tracker to the embedded provider": Row(
         f"""{VERA}
         post P TM

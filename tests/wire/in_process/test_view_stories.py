@@ -129,6 +129,22 @@ STORIES: dict[str, str] = {
         C = C > F1 vera mail=vera@ mood=click plan=crm
         Me vera = F1 < C vera mail=vera@ mood=click plan=crm
     """,
+    "a click in a newsletter is the first event of a browser": """
+        server mail=vera@ plan=crm
+        find C mail=vera@
+        page T1 mail=vera@ mood=click
+        name F1 T1
+        F1 = F1 mood=click
+        F1 all = C mail=vera@ mood=click plan=crm
+        patch F1 interests=chess
+        F1 = F1 interests=chess mood=click
+        C = C mail=vera@ plan=crm
+
+        registers vera T1
+        me vera card=L
+        Me vera = F1 vera card=L interests=chess mail=vera@ mood=click
+        C = C mail=vera@ plan=crm
+    """,
     "a record with a tracker is hers by id, and not at Me": """
         post C T9 mail=vera@ plan=crm
         post F1 T1

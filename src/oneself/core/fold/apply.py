@@ -169,7 +169,7 @@ def _by_event(application: _Application, plan: Plan, unified: Profile) -> Profil
 
 def _addressed(application: _Application, members: list[Profile]) -> Profile:
     """The member that the observation addresses, else the survivor, which is the first member."""
-    profile_id = application.observation.profile_id
+    profile_id = application.observation.addressed_id
     target = application.state.survivor(profile_id) if profile_id else None
     return next((member for member in members if member is target), members[0])
 
@@ -318,7 +318,7 @@ def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
     """
     if observation.consents is None and not observation.choices:
         return profile
-    chosen_by = observation.profile_id or profile.profile_id
+    chosen_by = observation.addressed_id or profile.profile_id
     choices = profile.consents
     if observation.consents is not None:
         choices = {c: choice for c, choice in choices.items() if is_event_category(c)} | {

@@ -40,7 +40,7 @@ def redact(
     named = (*evidence.persons, *evidence.devices)
     kept = tuple(identifier for identifier in named if identifier not in identifiers)
     nothing_else = observation.profile_id is None and bool(named) and not kept
-    own = profile_id in (entry.profile_id, observation.profile_id) or nothing_else
+    own = profile_id in (entry.profile_id, observation.addressed_id) or nothing_else
     if not own and len(kept) == len(named) and identifiers.isdisjoint(_mentioned(recorded_plan(entry))):
         return entry
     bare = without_content(observation) if own else _without_identifiers(observation, kept, identifiers)

@@ -87,7 +87,7 @@ def footprint_of(
     """
     identifiers = [lookup_identifiers(observation, evidence, config) for observation, evidence in batch]
     written = [_written_namespaces(observation, evidence, config) for observation, evidence in batch]
-    addressed = frozenset(o.profile_id for o, _ in batch if o.profile_id is not None)
+    addressed = frozenset(item for o, _ in batch if (item := o.addressed_id) is not None)
     return Footprint(
         identifiers=frozenset(identifier for named in identifiers for identifier in named),
         profile_ids=addressed | profile_ids,

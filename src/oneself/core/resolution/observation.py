@@ -54,6 +54,8 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     identifiers: tuple[Identifier, ...] = ()
     #: The profile that it addresses.
     profile_id: UUID | None = None
+    #: Where only the views `own` and `proven` have a profile with this id: the one that is believed to be it.
+    believed_id: UUID | None = None
     #: The sender's id for it; an observation with a repeated id is not recorded again.
     event_id: str | None = None
     #: The sender's name for it.
@@ -73,6 +75,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
             application=self.application,
             trust=self.trust,
         )
+
+    @property
+    def addressed_id(self) -> UUID | None:
+        """The believed profile that it addresses."""
+        return self.believed_id or self.profile_id
 
     @property
     def creates(self) -> bool:

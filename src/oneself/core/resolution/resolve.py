@@ -196,10 +196,10 @@ def _end_tracker(state: WorkingSet, evidence: Evidence, config: Config) -> Plan 
 
 
 def _addressed(state: WorkingSet, observation: Observation) -> Profile | Rejection | None:
-    if observation.profile_id is None:
+    addressed = observation.addressed_id
+    if addressed is None:
         return None
-    profile = state.survivor(observation.profile_id)
-    target = state.profiles.get(observation.profile_id)
+    profile, target = state.survivor(addressed), state.profiles.get(addressed)
     if profile is None or target is None or target.erased:
         return Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
     return profile

@@ -6,7 +6,7 @@ A rebuild or a test holds a whole dataset in one working set.
 Invariants: profiles, claims and records are frozen values; it must not know the database.
 """
 
-from collections.abc import Container, Iterable, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -73,6 +73,8 @@ class WorkingSet:
         for claim in claims:
             self.claims[claim.identifier] = (*self.claims.get(claim.identifier, ()), claim)
         self.members = members or {}
+        #: An addressed id that only narrower views have → the profile that is believed to be it.
+        self.believed: Mapping[UUID, UUID] = {}
         self.changes = WriteSet()
 
     def survivor(self, profile_id: UUID) -> Profile | None:

@@ -105,7 +105,8 @@ class BatchDecision:
         """Answer a submission with what its view shows now."""
         resolution = self.outcomes[number]
         assert isinstance(resolution, Resolution)
-        found = await read_view(transaction, submission.view, resolution.profile.profile_id, self._config)
+        asked = submission.observation.profile_id or resolution.profile.profile_id
+        found = await read_view(transaction, submission.view, asked, self._config)
         if found is not None:
             resolution = msgspec.structs.replace(
                 resolution, profile=found.profile, survivor=found.survivor, absorbed=found.absorbed
@@ -135,7 +136,7 @@ class BatchDecision:
         return self._resolution(stored.seq, stored.profile_id, survivor, response=response, repeated=True)
 
     def _decide_new(self, submission: Submission, evidence: Evidence) -> Outcome:
-        observation = submission.observation
+        observation = self._as_believed(submission.observation)
         if submission.decoded_by not in (None, self._config.version):
             return ConfigurationChanged("The configuration has changed.")
         if submission.view != "all" and not self._is_known(observation):
@@ -146,7 +147,7 @@ class BatchDecision:
             return ObservationRejected(
                 Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
             )
-        if self._is_stale(submission):
+        if self._is_stale(submission, observation.addressed_id):
             return ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
         if self._erased and self._was_erased(observation, evidence):
             return ObservationRejected(
@@ -169,7 +170,8 @@ class BatchDecision:
         if self._versions and fragment_id is not None:
             self._changed |= self._graph.seen_with(fragment_id)
         survivor = self._state.profiles[plan.survivor_id]
-        resolution = self._resolution(seq, observation.profile_id or plan.profile_id, survivor, plan=plan)
+        answered_id = plan.profile_id if observation.believed_id else observation.profile_id
+        resolution = self._resolution(seq, answered_id or plan.profile_id, survivor, plan=plan)
         if policy_of(observation).answer == "visit":
             identities = visit_identities(
                 self._state, observation, evidence.persons, token_evidence, survivor
@@ -200,6 +202,13 @@ class BatchDecision:
             self._erased.get(identifier, happened) > happened for identifier in evidence.identifiers
         )
 
+    def _as_believed(self, observation: Observation) -> Observation:
+        """The observation, with the believed profile of what it addresses if that has another id."""
+        if observation.profile_id is None:
+            return observation
+        believed_id = self._state.believed.get(observation.profile_id)
+        return msgspec.structs.replace(observation, believed_id=believed_id) if believed_id else observation
+
     def _is_known(self, observation: Observation) -> bool:
         """Whether the profile that an observation addresses, if any, is one that every view has."""
         return observation.profile_id is None or observation.profile_id in self._graph.graph.fragments
@@ -212,16 +221,16 @@ class BatchDecision:
         known = self._graph.graph.fragments.get(addressed) or self._state.survivor(addressed)
         return known is not None and known.user_id not in (None, evidence.user_id)
 
-    def _is_stale(self, submission: Submission) -> bool:
+    def _is_stale(self, submission: Submission, believed_id: UUID | None) -> bool:
         addressed = submission.observation.profile_id
-        if submission.expected_versions is None or addressed is None:
+        if submission.expected_versions is None or addressed is None or believed_id is None:
             return False
         if submission.view != "all":
             version = self._versions.get((submission.view, addressed))
             return version is not None and (
                 version not in submission.expected_versions or addressed in self._changed
             )
-        survivor = self._state.survivor(addressed)
+        survivor = self._state.survivor(believed_id)
         return survivor is not None and survivor.updated_at not in submission.expected_versions
 
     def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:

@@ -267,12 +267,16 @@ class Profiles:
     ) -> ProfileView | None:
         """The profile with this id, absorbed or not; None if it is unknown or erased.
 
+        For an id that only the views `own` and `proven` have, the profile that is believed to be it.
         `config`: the current configuration, if the caller has read it already.
         """
-        found = await Tables(self._database, dataset_ref.dataset_id).profiles.find_unified(profile_id)
-        profiles = {profile.profile_id: profile for profile in found}
-        if profile_id not in profiles:
+        tables = self._tables(dataset_ref)
+        found = await tables.profiles.find_unified(profile_id)
+        if not found and (believed := await tables.fragments.find_believed_of([profile_id])):
+            found = await tables.profiles.find_unified(believed[profile_id])
+        if not found:
             return None
+        profiles = {profile.profile_id: profile for profile in found}
         survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)
         members = [profile for profile in profiles.values() if profile.is_absorbed]
         absorbed = tuple(
@@ -280,7 +284,7 @@ class Profiles:
             for m in sorted(members, key=lambda m: (m.seq, m.profile_id))
         )
         known = config or await self._configurations.current(dataset_ref.dataset_id)
-        return ProfileView(profiles[profile_id], survivor, absorbed, known)
+        return ProfileView(profiles.get(profile_id, survivor), survivor, absorbed, known)
 
     async def find_in(
         self, dataset_ref: DatasetRef, profile_id: UUID, view: View, *, config: Config | None = None

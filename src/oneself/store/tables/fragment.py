@@ -111,6 +111,13 @@ class FragmentTable(Table):
         """The fragments whose first observation is attached to one of these profiles."""
         return await self._find_ids(_sql.find_believed, sorted(profile_ids))
 
+    async def find_believed_of(self, fragment_ids: Collection[UUID]) -> dict[UUID, UUID]:
+        """Fragment → the profile that its first observation is attached to."""
+        if not fragment_ids:
+            return {}
+        found = await self._executor.fetch(_sql.find_believed_of, self._dataset_id, sorted(fragment_ids))
+        return {row["fragment_id"]: row["believed_id"] for row in found}
+
     async def find_of_log(self, profile_ids: Iterable[UUID]) -> set[UUID]:
         """The fragments of the log entries that are attached to profiles."""
         return await self._find_ids(_sql.find_of_log, sorted(profile_ids))

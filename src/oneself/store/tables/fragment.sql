@@ -118,6 +118,11 @@ WHERE dataset_id = $1 AND reported_id IS NOT NULL AND reported_id = ANY ($2::tex
 -- $2: profile ids
 SELECT fragment_id FROM fragment WHERE dataset_id = $1 AND believed_id = ANY ($2::uuid[]);
 
+-- name: find_believed_of
+-- The profiles that the first observations of fragments are attached to.
+-- $2: fragment ids
+SELECT fragment_id, believed_id FROM fragment WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
+
 -- name: insert
 -- Insert fragments; returns those that are new.
 -- $2 to $15: one array per column of store/fragments.py
