@@ -8,6 +8,7 @@ from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
 from litestar.params import FromPath, QueryParameter
+from msgspec import Struct
 
 from oneself.api.cds.cookie import render_cookie, tracker_in
 from oneself.api.cds.documents import ProfileDraft, ProfilePatch
@@ -31,6 +32,7 @@ from oneself.api.http.query import (
     ViewParameter,
     asked_categories,
     query_flag,
+    query_is_off,
     query_list,
 )
 from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
@@ -50,9 +52,19 @@ NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
 PERSON_CREATES_NONE = (
     "A person's token creates no profile. Create it with the token of an application (client credentials)."
 )
+WITHOUT_TRACKER = "`false` for a record that is no browser's, such as one of a CRM: no tracker and no cookie."
 
 
 Profile = Response[ProfileDocument]
+
+
+class _Draft(Struct, frozen=True):
+    """A profile to create."""
+
+    values: Object
+    user_id: str | None
+    #: Whether it begins with a tracker.
+    is_of_browser: bool
 
 
 @post(
@@ -66,7 +78,11 @@ Profile = Response[ProfileDocument]
     ),
     responses=error_responses(400, 401, 403, 404, 413, 415, 422),
 )
-async def create_profile(request: AnyRequest, consent_category_id: AskedCategories = None) -> Profile:
+async def create_profile(
+    request: AnyRequest,
+    tracker: Annotated[str | None, QueryParameter(description=WITHOUT_TRACKER)] = None,
+    consent_category_id: AskedCategories = None,
+) -> Profile:
     """Create a profile with a tracker. A browser with an active tracker gets its existing profile, and a
     person their own.
     """
@@ -78,10 +94,13 @@ async def create_profile(request: AnyRequest, consent_category_id: AskedCategori
     access = call.access(asked_categories(consent_category_id))
     if not call.caller.reach.is_everything:
         return respond(await _own_profile(call, request, access))
+    draft = _Draft(_draft_values(document), user_id, is_of_browser=not query_is_off(tracker))
+    if not draft.is_of_browser:
+        return respond(await _create(call, request, None, access, draft))
     key_tracker = await _key_tracker(call, request)
     if (known := await _known_browser(call, request, key_tracker, access)) is not None:
         return respond(known)
-    return respond(await _create(call, request, key_tracker, access, _draft_values(document), user_id))
+    return respond(await _create(call, request, key_tracker, access, draft))
 
 
 @get(
@@ -264,22 +283,27 @@ async def _create(
     request: AnyRequest,
     key_tracker: str | None,
     access: ReaderAccess,
-    values: Object,
-    user_id: str | None,
+    draft: _Draft,
 ) -> StoredResponse:
-    tracker = new_tracker()
+    tracker = new_tracker() if draft.is_of_browser else None
 
     def render(made: Resolution) -> StoredResponse:
         url = f"{call.server_url(request)}/t/{location(call.dataset_ref.handle, made.profile.profile_id)}"
-        headers = (("Location", url), _cookie(call, request, tracker))
-        return render_answer(call, made, access, status=201, tracker=tracker, headers=headers)
+        cookies = () if tracker is None else (_cookie(call, request, tracker),)
+        headers = (("Location", url), *cookies)
+        return render_answer(call, made, access, status=201, tracker=tracker or "", headers=headers)
 
     options = await decode_request_options(
         request, render, tracker=key_tracker, view=call.requested_view(None)
     )
     try:
         made = await call.services.profiles.profiles.create(
-            call.dataset_ref, call.actor, values, tracker=tracker, user_id=user_id, request=options
+            call.dataset_ref,
+            call.actor,
+            draft.values,
+            tracker=tracker,
+            user_id=draft.user_id,
+            request=options,
         )
     except ObservationRejected as error:
         raise render_rejected(error, PROFILE_UPDATE_FAILED) from None

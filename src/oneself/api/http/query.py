@@ -35,6 +35,11 @@ def query_flag(text: str | None) -> bool:
     return text is not None and text.lower() == "true"
 
 
+def query_is_off(text: str | None) -> bool:
+    """True for `false` in any case."""
+    return text is not None and text.lower() == "false"
+
+
 def query_list(text: str | None) -> frozenset[str] | None:
     """The names in a comma-separated list; None means all."""
     names = frozenset(name.strip() for name in (text or "").split(",") if name.strip())

@@ -96,16 +96,16 @@ class Profiles:
         actor: Actor,
         values: Mapping[str, Any],
         *,
-        tracker: str,
+        tracker: str | None,
         user_id: str | None = None,
         request: RequestOptions = _NO_OPTIONS,
     ) -> Resolution:
         """Create a profile with its tracker, and unify it in the same transaction.
 
-        `tracker`: from `new_tracker`, because the response contains it. Raises ObservationRejected.
-        Source: docs/wire/cds.md §5.1.
+        `tracker`: from `new_tracker`, because the response contains it; None for a record that is no
+        browser's. Raises ObservationRejected. Source: docs/wire/cds.md §5.1.
         """
-        identifiers = [Identifier(TRACKER, tracker)]
+        identifiers = [] if tracker is None else [Identifier(TRACKER, tracker)]
         if user_id is not None:
             identifiers.append(Identifier(USER_ID, user_id))
         observation = self._observe(
