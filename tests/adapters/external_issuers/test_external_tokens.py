@@ -316,11 +316,20 @@ async def test_an_invalid_token_is_401(cds: Cds, trusted: Any, token: str) -> No
     assert await status(cds, token) == 401
 
 
-async def test_profiles_me_is_the_subject_of_the_token(cds: Cds, issuer: Issuer, trusted: Any) -> None:
-    await trusted(permissions=("internal_cds_profile_view",))
+async def test_a_person_of_a_trusted_issuer_is_the_issuers_user(
+    cds: Cds, issuer: Issuer, trusted: Any
+) -> None:
+    """The same `sub` at the organisation's identity provider is somebody else."""
+    added = await trusted(permissions=("internal_cds_profile_view",))
     await cds.create(user_id="u-outside")
-    me = await cds("GET", "/profiles/Me", token=issuer.token(sub="u-outside"))
-    assert me.json()["user_id"] == "u-outside"
+    token = issuer.token(sub="u-outside")
+    assert (await cds("GET", "/profiles/Me", token=token)).status_code == 404
+    user_id = f"{added.issuer_id}:u-outside"
+    await cds.create(user_id=user_id)
+    me = await cds("GET", "/profiles/Me", token=token)
+    assert me.json()["user_id"] == user_id
+    own = await cds("GET", "/profiles/Me", token=await cds.token(subject="u-outside"))
+    assert own.json()["user_id"] == "u-outside"
 
 
 @pytest.mark.parametrize("subject", ["u-outside", None, "", 7], ids=str)

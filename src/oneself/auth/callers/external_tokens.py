@@ -6,6 +6,7 @@
     aud contains                 iam-cds                       the configured audience, iam-cds by default
     org_handle                   {org}                         {org}, or absent
     scope                        used                          used, plus the configured permissions
+    sub of a person              the user id                   the user id is {issuer id}:{sub}
 
 Invariants: the returned claims have the format of this service's own tokens, so that one guard checks all
 tokens. Expiry tolerates a clock skew of CLOCK_SKEW_S. Source: docs/wire/cds.md §2.
@@ -25,6 +26,7 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 
 from oneself.adapters.identity_server.issuer_keys import KEY_TYPE_OF_ALGORITHM, IssuerKeys, KeySource
+from oneself.auth.callers.reach import user_in
 from oneself.service.context import DatasetRef
 from oneself.service.directory.issuers import Issuers, TrustedIssuer
 from oneself.service.directory.tokens import AUDIENCE, Claims
@@ -47,7 +49,8 @@ class TokenTrust(msgspec.Struct, frozen=True):
     """A rule that accepts tokens.
 
     `issuers`: the accepted values of `iss`; None accepts any. `permissions`: granted in addition to the
-    scope. `organisation_required`: the token must contain `org_handle`.
+    scope. `organisation_required`: the token must contain `org_handle`. `user_prefix`: what the ids of its
+    users begin with.
     """
 
     name: str
@@ -56,6 +59,7 @@ class TokenTrust(msgspec.Struct, frozen=True):
     audience: str = AUDIENCE
     permissions: tuple[str, ...] = ()
     organisation_required: bool = True
+    user_prefix: str = ""
 
 
 class ExternalTokens:
@@ -136,6 +140,7 @@ def _issuer_trust(issuer: TrustedIssuer, dataset_ref: DatasetRef) -> TokenTrust:
         audience=issuer.audience,
         permissions=issuer.permissions,
         organisation_required=False,
+        user_prefix=f"{issuer.issuer_id}:",
     )
 
 
@@ -170,6 +175,8 @@ def _number(value: object) -> float | None:
 def _translated(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> Claims:
     """The claims in the format of a token that this service issues."""
     result = {**claims, "aud": AUDIENCE, "org_handle": dataset_ref.handle, TRUST: trust.name}
+    if trust.user_prefix and (user := user_in(claims)) is not None:
+        result["sub"] = trust.user_prefix + user
     if trust.permissions:
         scope = claims.get("scope")
         scopes = scope.split() if isinstance(scope, str) else []

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import msgspec
 
 from oneself.auth.callers.principal import Principal
-from oneself.auth.callers.reach import caller_kind
+from oneself.auth.callers.reach import application_in, caller_kind, subject_in
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import same
@@ -169,8 +169,7 @@ def principal_of(claims: Claims, dataset_ref: DatasetRef, *, is_console: bool) -
     scope = claims.get("scope")
     if not isinstance(scope, str):
         raise Forbidden(NO_SCOPE, code="CDS-10003")
-    application = _text(claims.get("azp")) or _text(claims.get("client_id"))
-    subject = _text(claims.get("sub"))
+    application, subject = application_in(claims), subject_in(claims)
     return Principal(
         application=application,
         subject=subject,
@@ -183,7 +182,3 @@ def principal_of(claims: Claims, dataset_ref: DatasetRef, *, is_console: bool) -
 def unauthenticated() -> Unauthenticated:
     """The error of every failed check except the scope check."""
     return Unauthenticated(UNAUTHENTICATED, code="CDS-10002")
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None

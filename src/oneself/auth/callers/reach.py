@@ -46,6 +46,22 @@ def reach_of(kind: CallerKind, subject: str | None) -> Reach:
             return Reach(is_everything=False)
 
 
+def application_in(claims: dict[str, Any]) -> str | None:
+    """The application that verified claims name."""
+    return _text(claims.get("azp")) or _text(claims.get("client_id"))
+
+
+def subject_in(claims: dict[str, Any]) -> str | None:
+    """The `sub` of verified claims."""
+    return _text(claims.get("sub"))
+
+
+def user_in(claims: dict[str, Any]) -> str | None:
+    """The `sub` of verified claims if it is a person's."""
+    subject = subject_in(claims)
+    return subject if caller_kind(claims, application_in(claims), subject) == "person" else None
+
+
 def caller_kind(claims: dict[str, Any], application: str | None, subject: str | None) -> CallerKind:
     """The kind of caller that verified claims describe.
 
@@ -55,3 +71,7 @@ def caller_kind(claims: dict[str, Any], application: str | None, subject: str | 
     if is_marked or (subject is not None and subject == application):
         return "application"
     return "unnamed" if subject is None else "person"
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value else None
