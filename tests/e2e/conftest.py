@@ -1,4 +1,4 @@
-"""Fixtures of the end-to-end tests: a running demo, a real Chromium, and two services under load."""
+"""Fixtures of the end-to-end tests: a running demo, a real Chromium, a shop, and two services under load."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +111,27 @@ def page(chromium: Any) -> Iterator[Any]:
     opened = context.new_page()
     yield opened
     context.close()
+
+
+class _ShopServer(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<h1>Welcome back</h1>")
+
+    def log_message(self, *_: object) -> None:
+        return None
+
+
+@pytest.fixture(scope="module")
+def callback() -> Iterator[str]:
+    """The redirect address of an application, on another origin than the service."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _ShopServer)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}/callback"
+    server.shutdown()
+    server.server_close()
 
 
 @pytest.fixture

@@ -5,9 +5,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import threading
-from collections.abc import AsyncIterator, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
@@ -35,27 +33,6 @@ async def chromium() -> AsyncIterator[Browser]:
         browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
         yield browser
         await browser.close()
-
-
-class _ShopServer(BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html")
-        self.end_headers()
-        self.wfile.write(b"<h1>Welcome back</h1>")
-
-    def log_message(self, *_: object) -> None:
-        return None
-
-
-@pytest.fixture(scope="module")
-def callback() -> Iterator[str]:
-    """The redirect address of the application, on another origin than the service."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _ShopServer)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/callback"
-    server.shutdown()
-    server.server_close()
 
 
 @pytest.fixture(scope="module")
