@@ -18,6 +18,7 @@ A story is a text. A line is an act, or a question with its answer:
     link ann P1 T1                 POST /profiles/link of a profile, the browser of a tracker, or both
     me ann T1 plan=gold            PATCH /profiles/Me, with the cookie or without
     config detach_on_sign_out      switches a setting of the organisation on
+    dataset report_joins=confirmed changes a setting of the dataset
     name C P1                      C is the id that the answer to the question P1 has
     keep V                         remembers the whole answer to a question, with its ETag
     same V                         the answer is the same now, byte for byte
@@ -323,6 +324,9 @@ class Stage:
         answer = await self.cds("POST", "/profiles/link", json=body, headers=headers)
         assert answer.status_code == 200, answer.text
         await self._get_token(user)
+
+    async def _do_dataset(self, **settings: str) -> None:
+        await self.admin("PATCH", "/datasets/default", json=settings)
 
     async def _do_config(self, setting: str) -> None:
         await self._configured(**{setting: True})

@@ -206,6 +206,25 @@ ROWS: dict[str, Row] = {
         Me vera = W < P V vera interests=hers mail=vera@ mood=hers plan=secret
         """,
     ),
+    "she follows that link where a report waits for her confirmation": Row(
+        f"""dataset report_joins=confirmed
+        {VERA}
+        post P TM
+        report vera TM
+        P = P
+        page TM interests=his
+        TM = P interests=his
+        {UNMOVED}
+        """,
+        f"""dataset report_joins=confirmed
+        {VERA}
+        post P TM interests=hers
+        report vera TM
+        {UNMOVED}
+        confirms vera TM
+        Me vera = W < P V vera interests=hers mail=vera@ mood=hers plan=secret
+        """,
+    ),
     "she follows a link with the tracker of a browser that he owns, to an external provider": Row(
         f"""{VERA}
         post P TM

@@ -83,6 +83,19 @@ STORIES: dict[str, str] = {
         Me ann = P1 ann interests=chess plan=gold
         T1 = P1 ann interests=chess
     """,
+    "external: a report that waits for the user's confirmation": """
+        dataset report_joins=confirmed
+        post P1 T1 interests=chess
+        report ann T1 mail=ann@
+        P1 = P1 interests=chess
+        Me ann = ? ann mail=ann@
+        T1 = P1 interests=chess
+        name U Me ann
+        confirms ann T1
+        P1 = P1 > U ann interests=chess mail=ann@
+        Me ann = U < P1 ann interests=chess mail=ann@
+        T1 = P1 > U ann interests=chess
+    """,
     "external: a report for another user with T1": """
         post P1 T1 interests=chess
         report ann T1
@@ -153,6 +166,19 @@ STORIES: dict[str, str] = {
         C = C > F1 vera mail=vera@ plan=crm
         Me vera = F1 vera mail=vera@
         T9 = C mail=vera@ plan=crm
+    """,
+    "a record without a tracker is hers, before the verification or after it": """
+        post C mail=vera@ plan=crm
+        post F1 T1
+        registers vera T1
+        C = C mail=vera@ plan=crm
+        Me vera = F1 vera mail=vera@
+        verifies vera
+        C = C > F1 vera mail=vera@ plan=crm
+        Me vera = F1 < C vera mail=vera@ plan=crm
+        post D mail=vera@ mood=form
+        D = D > F1 vera mail=vera@ mood=form plan=crm
+        Me vera = F1 < C D vera mail=vera@ mood=form plan=crm
     """,
     "a record that names her user id is hers": """
         post F1 T1
