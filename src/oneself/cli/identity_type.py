@@ -27,6 +27,13 @@ Trusted = Annotated[
     bool | None,
     typer.Option("--trusted-only/--any-source", help="Whether only servers may send a value."),
 ]
+Proves = Annotated[
+    bool | None,
+    typer.Option(
+        "--proves-identity/--proves-nothing",
+        help="Whether a user of whom a server said a value owns what servers began with it. Default: no.",
+    ),
+]
 Conflict = Annotated[
     bool | None,
     typer.Option(
@@ -70,6 +77,7 @@ def create(
         bool, typer.Option("--case-sensitive", help="'A1' and 'a1' are different values.")
     ] = False,
     trusted_only: Trusted = None,
+    proves_identity: Proves = None,
     conflict_blocks_merge: Conflict = None,
     block: Block = None,
     block_defaults: Defaults = None,
@@ -85,7 +93,9 @@ def create(
         from oneself.core.identity.identity_type import IdentityType
 
         dataset_ref = await dataset_ref_of(services, org)
-        options = _set_options(None, trusted_only, conflict_blocks_merge, block, block_defaults)
+        options = _set_options(
+            None, trusted_only, proves_identity, conflict_blocks_merge, block, block_defaults
+        )
         new = IdentityType(type_id, label or type_id, not not_unique, case_sensitive, **options)
         return _fields(await services.schema.identity_types.create(dataset_ref, new))
 
@@ -97,6 +107,7 @@ def change(
     type_id: TypeId,
     label: Label = None,
     trusted_only: Trusted = None,
+    proves_identity: Proves = None,
     conflict_blocks_merge: Conflict = None,
     block: Block = None,
     block_defaults: Defaults = None,
@@ -110,7 +121,9 @@ def change(
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        options = _set_options(label, trusted_only, conflict_blocks_merge, block, block_defaults)
+        options = _set_options(
+            label, trusted_only, proves_identity, conflict_blocks_merge, block, block_defaults
+        )
         return _fields(await services.schema.identity_types.change(dataset_ref, type_id, options))
 
     show(run(act), as_json=as_json)
@@ -131,6 +144,7 @@ def delete(type_id: TypeId, org: Org = None, yes: Yes = False) -> None:
 def _set_options(
     label: str | None,
     trusted_only: bool | None,
+    proves_identity: bool | None,
     conflict_blocks_merge: bool | None,
     block: list[str] | None,
     block_defaults: bool | None,
@@ -139,6 +153,7 @@ def _set_options(
     options = {
         "label": label,
         "trusted_only": trusted_only,
+        "proves_identity": proves_identity,
         "conflict_blocks_merge": conflict_blocks_merge,
         "blocked_values": tuple(value for value in block if value) if block else None,
         "blocks_default_values": block_defaults,
@@ -154,6 +169,7 @@ def _fields(identity_type: IdentityType) -> dict[str, Any]:
         "case_sensitive": identity_type.case_sensitive,
         "built_in": identity_type.built_in,
         "trusted_only": identity_type.trusted_only,
+        "proves_identity": identity_type.proves_identity,
         "conflict_blocks_merge": identity_type.conflict_blocks_merge,
         "blocked_values": list(identity_type.blocked_values),
         "blocks_default_values": identity_type.blocks_default_values,

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
+import msgspec
 import typer
 
 from oneself.cli.context import run
@@ -44,6 +45,14 @@ Priority = Annotated[
     ),
 ]
 
+Proves = Annotated[
+    bool | None,
+    typer.Option(
+        "--proves-identity/--proves-nothing",
+        help="Whether a user of whom a server said a value owns what servers began with it. Default: no.",
+    ),
+]
+
 
 @app.command("list")
 def list_rules(org: Org = None, as_json: AsJson = False) -> None:
@@ -65,6 +74,7 @@ def create(
     ] = None,
     priority: Priority = None,
     inactive: Annotated[bool, typer.Option("--inactive", help="Do not activate the rule yet.")] = False,
+    proves_identity: Proves = None,
     as_json: AsJson = False,
 ) -> None:
     """Create a rule. A running service applies it to existing profiles; see `oneself rule progress`."""
@@ -74,6 +84,7 @@ def create(
         rule = await _new_rule(
             services, dataset_ref, property_name, priority, name=name, is_active=not inactive
         )
+        rule = msgspec.structs.replace(rule, proves_identity=bool(proves_identity))
         with _rule_errors():
             return _fields(await services.rules.rules.create(dataset_ref, rule))
 
@@ -105,13 +116,20 @@ def preview(
 @app.command()
 def activate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
     """Activate a rule: for new writes at once, for existing profiles in the background."""
-    _switch(rule_id, org, is_active=True, as_json=as_json)
+    _change(rule_id, org, {"is_active": True}, as_json=as_json)
 
 
 @app.command()
 def deactivate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
     """Deactivate a rule. Existing merges are kept."""
-    _switch(rule_id, org, is_active=False, as_json=as_json)
+    _change(rule_id, org, {"is_active": False}, as_json=as_json)
+
+
+@app.command()
+def change(rule_id: RuleId, proves_identity: Proves = None, org: Org = None, as_json: AsJson = False) -> None:
+    """Change what a rule proves."""
+    changes = {} if proves_identity is None else {"proves_identity": proves_identity}
+    _change(rule_id, org, changes, as_json=as_json)
 
 
 @app.command()
@@ -187,13 +205,13 @@ def _unknown() -> NotFound:
     return NotFound("There is no rule with this id. List them: oneself rule list")
 
 
-def _switch(rule_id: str, org: str | None, *, is_active: bool, as_json: bool) -> None:
+def _change(rule_id: str, org: str | None, changes: dict[str, bool], *, as_json: bool) -> None:
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.rules.rules import UnknownRule
 
         try:
             dataset_ref = await dataset_ref_of(services, org)
-            return _fields(await services.rules.rules.change(dataset_ref, rule_id, is_active=is_active))
+            return _fields(await services.rules.rules.change(dataset_ref, rule_id, **changes))
         except UnknownRule:
             raise _unknown() from None
 
@@ -207,4 +225,5 @@ def _fields(rule: UnificationRule) -> dict[str, Any]:
         "attribute": rule.property_name,
         "priority": rule.priority,
         "active": rule.is_active,
+        "proves_identity": rule.proves_identity,
     }

@@ -57,8 +57,8 @@ async def _add_users(transaction: Transaction, loaded: LoadedGraph, footprint: G
     users |= {user for user, _ in graph.verified}
     if missing := users - graph.own.keys():
         loaded.add(await fragments.find((), missing))
-    if footprint.claim_identifiers:
-        loaded.add(await fragments.find(await fragments.find_proven_claimants(footprint.claim_identifiers)))
+    if proofs := footprint.claim_identifiers | footprint.proving:
+        loaded.add(await fragments.find(await fragments.find_proven_claimants(proofs)))
 
 
 def _exact_keys(graph: IdentityGraph, footprint: GraphFootprint) -> Iterable[tuple[bytes, ExactKey]]:

@@ -38,6 +38,7 @@ TYPE = {
     "case_sensitive": False,
     "built_in": False,
     "trusted_only": False,
+    "proves_identity": False,
     "conflict_blocks_merge": False,
     "blocked_values": [],
     "blocks_default_values": True,

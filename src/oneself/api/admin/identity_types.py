@@ -25,7 +25,8 @@ Uniqueness = Annotated[str, Meta(extra_json_schema={"enum": list(UNIQUENESS)})]
 
 class IdentityTypeDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """Body of POST. `blocked_values`: values that identify nobody, compared without case; the default
-    blocklist applies as well, unless `blocks_default_values` is false.
+    blocklist applies as well, unless `blocks_default_values` is false. `proves_identity`: a user of whom a
+    server said a value owns what servers began with it.
     """
 
     id: str | None = None
@@ -33,6 +34,7 @@ class IdentityTypeDraft(Struct, frozen=True, forbid_unknown_fields=True):
     uniqueness: Uniqueness | None = None
     case_sensitive: bool | None = None
     trusted_only: bool | None = None
+    proves_identity: bool | None = None
     conflict_blocks_merge: bool | None = None
     blocked_values: list[str] | None = None
     blocks_default_values: bool | None = None
@@ -53,6 +55,7 @@ class IdentityTypeDocument(Struct, frozen=True):
     case_sensitive: bool
     built_in: bool
     trusted_only: bool
+    proves_identity: bool
     conflict_blocks_merge: bool
     blocked_values: list[str]
     blocks_default_values: bool
@@ -164,6 +167,7 @@ def _render(identity_type: IdentityType) -> IdentityTypeDocument:
         case_sensitive=identity_type.case_sensitive,
         built_in=identity_type.built_in,
         trusted_only=identity_type.trusted_only,
+        proves_identity=identity_type.proves_identity,
         conflict_blocks_merge=identity_type.conflict_blocks_merge,
         blocked_values=list(identity_type.blocked_values),
         blocks_default_values=identity_type.blocks_default_values,

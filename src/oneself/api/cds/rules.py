@@ -32,6 +32,7 @@ class RuleDraft(Struct, frozen=True, forbid_unknown_fields=True):
     property_name: str | None = None
     priority: int | None = None
     is_active: bool | None = None
+    proves_identity: bool | None = None
 
 
 class RulePatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -40,16 +41,20 @@ class RulePatch(Struct, frozen=True, forbid_unknown_fields=True):
     rule_name: str | None = None
     priority: int | None = None
     is_active: bool | None = None
+    proves_identity: bool | None = None
 
 
-class RuleDocument(Struct, frozen=True):
-    """A unification rule. A lower `priority` applies first."""
+class RuleDocument(Struct, frozen=True, omit_defaults=True):
+    """A unification rule. A lower `priority` applies first. `proves_identity` is an extension, absent while
+    false.
+    """
 
     rule_id: str
     rule_name: str
     property_name: str
     priority: int
     is_active: bool
+    proves_identity: bool = False
 
 
 DRAFT = Body("unification rule", INVALID_REQUEST, RuleDraft, shape="B")
@@ -108,7 +113,9 @@ async def read_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument
     responses=error_responses(400, 401, 403, 404, 413, 415, shape="B"),
 )
 async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocument:
-    """Rename, reorder, activate or deactivate a rule. Deactivating splits no profile."""
+    """Rename, reorder, activate or deactivate a rule, or change what it proves. Deactivating splits no
+    profile.
+    """
     call = context_of(request)
     document = await decode_object(request, PATCH)
     _check_sizes(document)
@@ -142,6 +149,7 @@ def decode_rule(document: Object, rule_id: str = "") -> UnificationRule:
         property_name=document.get("property_name") or "",
         priority=document.get("priority") or 0,
         is_active=bool(document.get("is_active")),
+        proves_identity=bool(document.get("proves_identity")),
     )
 
 
@@ -164,4 +172,11 @@ def _check_sizes(document: Object) -> None:
 
 
 def _render(rule: UnificationRule) -> RuleDocument:
-    return RuleDocument(rule.rule_id, rule.rule_name, rule.property_name, rule.priority, rule.is_active)
+    return RuleDocument(
+        rule_id=rule.rule_id,
+        rule_name=rule.rule_name,
+        property_name=rule.property_name,
+        priority=rule.priority,
+        is_active=rule.is_active,
+        proves_identity=rule.proves_identity,
+    )

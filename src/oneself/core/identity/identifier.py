@@ -61,6 +61,8 @@ class Namespace(msgspec.Struct, frozen=True, omit_defaults=True):
     case_sensitive: bool = False
     #: Accepts values only from servers.
     trusted_only: bool = False
+    #: A user of whom a server said a value owns what servers began with it.
+    proves_identity: bool = False
     #: Two profiles with different values are never merged.
     conflict_blocks_merge: bool = False
     #: The organisation's blocked values, case-folded.

@@ -36,6 +36,8 @@ class UnificationRule(msgspec.Struct, frozen=True):
     #: Lower goes first.
     priority: int
     is_active: bool
+    #: A user of whom a server said a value owns what servers began with it.
+    proves_identity: bool = False
 
 
 class IdentifierSource(msgspec.Struct, frozen=True):
@@ -62,9 +64,10 @@ class IdentifierSource(msgspec.Struct, frozen=True):
     def read_signature(self) -> tuple[Any, ...]:
         """Everything that determines how stored values are read; if it changes, profiles need reindexing.
 
-        Holds the keys, the shape of valid values, and whether only servers are trusted.
+        Holds the keys, the shape of valid values, whether only servers are trusted, and what a value proves.
         """
-        return (*self.keys, _shape(self.fields[0]), self.namespace.trusted_only)
+        namespace = self.namespace
+        return (*self.keys, _shape(self.fields[0]), namespace.trusted_only, namespace.proves_identity)
 
 
 def _shape(field: Field) -> tuple[Any, ...]:
@@ -76,7 +79,12 @@ def _shape(field: Field) -> tuple[Any, ...]:
 
 def rule_source(rule: UnificationRule, schema: Schema, values_max: int) -> IdentifierSource | None:
     """The source that a rule makes; None while its attribute is undefined or complex."""
-    namespace = Namespace(reason=rule.rule_name, priority=rule.priority, values_max=values_max)
+    namespace = Namespace(
+        reason=rule.rule_name,
+        priority=rule.priority,
+        values_max=values_max,
+        proves_identity=rule.proves_identity,
+    )
     return _source(rule.property_name, rule.property_name, rule.rule_id, namespace, schema)
 
 

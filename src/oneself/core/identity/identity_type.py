@@ -43,6 +43,8 @@ class IdentityType(msgspec.Struct, frozen=True, omit_defaults=True):
     built_in: bool = False
     #: Accepts values only from servers.
     trusted_only: bool = False
+    #: A user of whom a server said a value owns what servers began with it.
+    proves_identity: bool = False
     #: Two profiles with different values are never merged.
     conflict_blocks_merge: bool = False
     #: Values that do not identify a person, in any case.
@@ -119,6 +121,7 @@ def namespace_of(
         reason=f"identity:{identity_type.type_id}",
         case_sensitive=identity_type.case_sensitive,
         trusted_only=identity_type.trusted_only,
+        proves_identity=identity_type.proves_identity,
         conflict_blocks_merge=identity_type.conflict_blocks_merge or keeps_apart,
         blocked_values=frozenset(value.casefold() for value in identity_type.blocked_values),
         values_max=values_max,

@@ -51,6 +51,8 @@ class GraphFootprint(msgspec.Struct, frozen=True, kw_only=True):
     claimed: frozenset[tuple[Path, str]]
     #: The identifiers of the provider claims that it reports.
     claim_identifiers: frozenset[Identifier]
+    #: The identifiers that servers name and by which users prove what servers began.
+    proving: frozenset[Identifier]
     #: Whether values are read or written.
     has_values: bool
     #: Whether stored values are read that a rule or binding now matches.
@@ -91,6 +93,13 @@ def graph_footprint(
         moves_trackers=bool(effects & {"sign_in", "report"}),
         claimed=frozenset({(path, value) for path, value, _ in claims} | by_servers),
         claim_identifiers=frozenset(item for _, _, identifiers in claims for item in identifiers),
+        proving=frozenset(
+            item
+            for observation, persons in named
+            if observation.trust == "server"
+            for item in persons
+            if item.namespace in rules.owners.proving
+        ),
         has_values=bool(every_person)
         or any(observation.values for observation, _ in batch)
         or bool(effects & {"sign_in", "report", "claims", "reindex"}),

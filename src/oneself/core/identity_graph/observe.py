@@ -81,12 +81,20 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
     if effect in _ABOUT_USERS and observed.evidence.user_id is None:
         effect = "word"
     fragment = _EFFECTS[effect](graph, observed)
-    if effect in _ABOUT_USERS or (
-        fragment is not None and fragment.began_with and len(graph.fragments) > known
-    ):
+    if _may_prove(observed, effect, fragment, has_begun=len(graph.fragments) > known):
         waiting = [item for item in graph.fragments.values() if item.began_with and item.owner is None]
         assign_owners(graph, waiting, observed.rules.owners, observed.seq)
     return None if fragment is None else fragment.fragment_id
+
+
+def _may_prove(observed: Observed, effect: str, fragment: Fragment | None, *, has_begun: bool) -> bool:
+    """Whether users may own from now on what servers began."""
+    if effect in _ABOUT_USERS:
+        return True
+    is_marked = bool(observed.rules.owners.proving)
+    if fragment is None:
+        return effect == "reindex" and is_marked
+    return (has_begun and bool(fragment.began_with)) or (fragment.origin == "user" and is_marked)
 
 
 def devices_of(observation: Observation, evidence: Evidence) -> tuple[Identifier, ...]:

@@ -58,7 +58,8 @@ def _rules_of(config: Config) -> GraphRules:
             reports_join=config.dataset.report_joins == "at_once",
         ),
         owners=OwnerRules(
-            claim_paths={match.name: match.path for match in sources if match.scope == IDENTITY_ATTRIBUTES}
+            claim_paths={match.name: match.path for match in sources if match.scope == IDENTITY_ATTRIBUTES},
+            proving=frozenset(match.name for match in sources if match.namespace.proves_identity),
         ),
         guards=Guards(
             matching=config.matching,

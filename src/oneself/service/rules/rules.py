@@ -79,7 +79,7 @@ class Rules:
         return rule
 
     async def change(self, dataset_ref: DatasetRef, rule_id: str, **changes: Any) -> UnificationRule:
-        """Change name, priority or activity. Raises UnknownRule, rule_checks.RuleRejected."""
+        """Change name, priority, activity or what it proves. Raises UnknownRule, rule_checks.RuleRejected."""
 
         def changed(config: Config) -> UnificationRule:
             return msgspec.structs.replace(_known(config, rule_id), **changes)

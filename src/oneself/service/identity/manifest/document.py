@@ -21,6 +21,7 @@ class TypeEntry(Struct, frozen=True, forbid_unknown_fields=True):
     is_unique: bool | UnsetType = UNSET
     case_sensitive: bool | UnsetType = UNSET
     trusted_only: bool | UnsetType = UNSET
+    proves_identity: bool | UnsetType = UNSET
     conflict_blocks_merge: bool | UnsetType = UNSET
     blocked_values: tuple[str, ...] | UnsetType = UNSET
     blocks_default_values: bool | UnsetType = UNSET

@@ -206,6 +206,7 @@ def _type_entry(identity_type: IdentityType) -> TypeEntry:
         is_unique=identity_type.is_unique,
         case_sensitive=identity_type.case_sensitive,
         trusted_only=identity_type.trusted_only,
+        proves_identity=identity_type.proves_identity,
         conflict_blocks_merge=identity_type.conflict_blocks_merge,
         blocked_values=identity_type.blocked_values,
         blocks_default_values=identity_type.blocks_default_values,
