@@ -16,6 +16,9 @@ DEVICE = "0123456789abcdef"
 WEB_ID, EMAIL = "abc123", "ann@acme.example"
 BY_EMAIL = f"emailAddress={EMAIL}"
 
+#: To look up what pages say of people.
+READER_PERMISSIONS = ("internal_cds_profile_view", "internal_cds_profile_view_all")
+
 #: The equivalent events of a scenario: their namespace and the field `user`.
 EventUser = tuple[str, dict[str, Any]]
 SALESFORCE, EVERGAGE = "Salesforce", "Evergage"
@@ -76,6 +79,11 @@ class Events:
             "\n  [bold]user.id[/] in events of pages is now a webId. [bold]fresh[/]: the browser is "
             "shared, so an event\n  without identity creates a new profile."
         )
+        self._narrator.say(
+            "\n  Pages send events without credentials. What they say of people is believed, not proven. "
+            "A look-up of\n  what is believed takes a permission of its own:"
+        )
+        self._client.token = self._client.fetch_token(READER_PERMISSIONS)
 
     def _identify_by_web_id(self) -> str:
         self._narrator.chapter(
