@@ -32,6 +32,7 @@ ORG = f"/t/{EXPECTED['organisation']}"
 PROFILES = f"{ORG}/cds/api/v1/profiles"
 SYSTEM = "acme-backend"
 VENDOR = f"{ORG}/api/dataset/"
+PEOPLE = f"{ORG}/api/v1/datasets/"
 
 
 class Upgraded(NamedTuple):
@@ -76,7 +77,8 @@ def upgraded(earlier: str, run_folder: Path) -> Iterator[Upgraded]:
 
 def _token(http: httpx.Client, client_id: str) -> str:
     """An access token, requested with the client secret that the earlier version stored."""
-    form = {"grant_type": "client_credentials", "scope": EXPECTED["applications"][client_id]["scope"]}
+    scope = f"{EXPECTED['applications'][client_id]['scope']} internal_cds_profile_view_all"
+    form = {"grant_type": "client_credentials", "scope": scope}
     answer = http.post(f"{ORG}/oauth2/token", data=form, auth=_credentials(client_id))
     assert answer.status_code == 200, answer.text
     return str(answer.json()["access_token"])
@@ -91,7 +93,10 @@ def _ask(running: Upgraded, entry: dict[str, Any]) -> tuple[int, Any]:
     if path.startswith(VENDOR):
         answer = running.http.get(path, auth=_credentials(client_id))
     else:
-        answer = running.http.get(path, headers=running.bearer(client_id) if client_id else {})
+        # Earlier versions had one view of a person.
+        params = {"view": "all"} if path.startswith(PEOPLE) and "/profiles/" in path else None
+        headers = running.bearer(client_id) if client_id else {}
+        answer = running.http.get(path, headers=headers, params=params)
     return answer.status_code, answer.json() if answer.status_code == 200 else None
 
 

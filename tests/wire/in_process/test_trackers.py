@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID, uuid4
@@ -285,14 +286,35 @@ async def test_look_ups_show_digests_of_trackers(shop: Cds) -> None:
     await shop("PATCH", "/config", json={"system_applications": [shop.client_id]})
     base, headers = "/t/acme/api/v1/datasets/default", {"Authorization": f"Bearer {await shop.token()}"}
     person = f"{base}/profiles/{first['resolvedUserId']}"
-    for path in (person, f"{person}/identifiers", f"{person}/history", f"{person}/events", f"{base}/events"):
-        answer = await shop.http.get(path, headers=headers)
+    parts = ("", "/identifiers", "/history", "/events")
+    asked = [(person + part, {"view": view}) for part in parts for view in ("own", "all")]
+    for path, params in (*asked, (f"{base}/events", {})):
+        answer = await shop.http.get(path, headers=headers, params=params)
         assert answer.status_code == 200, answer.text
         assert tracker not in answer.text
         assert other_tracker not in answer.text
+    for view in ("own", "all"):
+        pages = [page async for page in _pages(shop, f"{person}/identifiers", headers, view)]
+        assert tracker_digest(tracker) in {item["value"] for page in pages for item in page}
     believed = await shop.http.get(person, headers=headers, params={"view": "all"})
     shown = believed.json()["devices"]
     assert {tracker_digest(tracker), tracker_digest(other_tracker), BROWSER} <= set(shown)
+
+
+async def _pages(
+    cds: Cds, path: str, headers: dict[str, str], view: str
+) -> AsyncIterator[list[dict[str, Any]]]:
+    """The identifiers of a person, one on each page, with cursors that name none of them."""
+    cursor = ""
+    while True:
+        params = {"page_size": "1", "cursor": cursor, "view": view}
+        answer = await cds.http.get(path, headers=headers, params=params)
+        yield answer.json()["identifiers"]
+        cursor = answer.json()["pagination"].get("next_cursor", "")
+        if not cursor:
+            return
+        position = b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_")
+        assert position.strip(b"[]").isdigit(), position
 
 
 async def test_an_event_with_a_tracker_that_ended_begins_anew(shop: Cds) -> None:

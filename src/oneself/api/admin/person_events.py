@@ -42,7 +42,6 @@ from oneself.service.history.entries import (
     Verification,
 )
 from oneself.service.history.person_events import ListedEvent
-from oneself.service.history.timeline import BEGINNING
 from oneself.store.tables.event import NOW, EventFilter
 
 VIEW = requires("profile_view")
@@ -181,10 +180,10 @@ async def list_identifiers(
 ) -> ClaimRecordList:
     """List every identifier that a person has or had, with its dates."""
     call, limit = context_of(request), page_size(size)
-    after = requested_position(cursor, BEGINNING)
+    offset = requested_position(cursor, _Offset(0)).offset
     at, person = await resolve_profile(call, dataset, profile_id, view)
-    found = await call.services.history.timeline.identifiers(at, person, after=after, limit=limit + 1)
-    page, pagination = cut_page(found, limit, lambda last: last.position)
+    found = await call.services.history.timeline.identifiers(at, person, offset=offset, limit=limit + 1)
+    page, pagination = cut_page(found, limit, lambda _: _Offset(offset + limit))
     disclosure = reader_for(call, person, consent_category_id)
     return ClaimRecordList([_render_claim(claim, disclosure) for claim in page], pagination)
 

@@ -10,7 +10,6 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
-from oneself.store.tables.claim import ClaimPosition
 
 
 class ClaimRecord(msgspec.Struct, frozen=True):
@@ -24,9 +23,9 @@ class ClaimRecord(msgspec.Struct, frozen=True):
     trust: str
 
     @property
-    def position(self) -> ClaimPosition:
-        """Its position in the list."""
-        return ClaimPosition(self.since, self.identifier.namespace, self.identifier.value, self.profile_id)
+    def age(self) -> tuple[int, Identifier, UUID]:
+        """The sort key of a list, the oldest first."""
+        return self.since, self.identifier, self.profile_id
 
 
 class HistoryMerge(msgspec.Struct, frozen=True, tag="merge"):

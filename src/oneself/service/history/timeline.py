@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
-from uuid import UUID
 
 from oneself.core.identity.identifier import Identifier
 from oneself.service.context import DatasetRef
@@ -25,12 +24,9 @@ from oneself.service.history.entries import (
 from oneself.service.profiles.ids import AliasedProfile
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database
-from oneself.store.tables.claim import ClaimPosition, RecordedClaim
+from oneself.store.tables.claim import RecordedClaim
 from oneself.store.tables.log import ClaimReport
 from oneself.store.transaction import Tables, snapshot
-
-#: Before every claim.
-BEGINNING = ClaimPosition(0, "", "", UUID(int=0))
 
 
 class ProfileHistory:
@@ -40,15 +36,15 @@ class ProfileHistory:
         self._database = database
 
     async def identifiers(
-        self, dataset_ref: DatasetRef, view: ProfileView, *, after: ClaimPosition = BEGINNING, limit: int
+        self, dataset_ref: DatasetRef, view: ProfileView, *, offset: int = 0, limit: int
     ) -> list[ClaimRecord]:
-        """The identifiers after a position, the oldest first."""
+        """The identifiers after the first `offset` ones, the oldest first."""
         if view.view != "all":
             async with snapshot(self._database, dataset_ref.dataset_id) as tables:
                 found = await view_history.find_identifiers(tables, view)
-            return [record for record in found if record.position > after][:limit]
+            return found[offset : offset + limit]
         claims = Tables(self._database, dataset_ref.dataset_id).claims
-        return [_record(claim) for claim in await claims.list_of_profiles(view.profile_ids, after, limit)]
+        return [_record(claim) for claim in await claims.list_of_profiles(view.profile_ids, offset, limit)]
 
     async def history(
         self, dataset_ref: DatasetRef, view: ProfileView, person: AliasedProfile

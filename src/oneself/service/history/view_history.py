@@ -37,7 +37,7 @@ async def find_identifiers(tables: Tables, view: ProfileView) -> list[ClaimRecor
     found = (
         record for item in fragments for record in _identifiers(item, view, item.fragment_id in speaking)
     )
-    return sorted(dict.fromkeys(found), key=lambda record: record.position)
+    return sorted(dict.fromkeys(found), key=lambda record: record.age)
 
 
 async def find_claim_reports(tables: Tables, view: ProfileView) -> list[ClaimReport]:

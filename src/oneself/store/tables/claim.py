@@ -4,7 +4,6 @@ ones are contested."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Annotated
 from uuid import UUID
 
 import msgspec
@@ -12,7 +11,6 @@ import msgspec
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import PRIMARY_CHARS
-from oneself.core.units import SEQ_MAX
 from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.tables.table import Table
@@ -42,15 +40,6 @@ class RecordedClaim(msgspec.Struct, frozen=True):
     @property
     def identifier(self) -> Identifier:
         return self.claim.identifier
-
-
-class ClaimPosition(msgspec.Struct, frozen=True, order=True):
-    """A position in the list of a person's claims; a page begins after it."""
-
-    seq: Annotated[int, msgspec.Meta(ge=0, le=SEQ_MAX)]
-    namespace: str
-    value: str
-    profile_id: UUID
 
 
 class ClaimTable(Table):
@@ -107,11 +96,11 @@ class ClaimTable(Table):
         return [Identifier(row["namespace"], row["value"]) for row in found]
 
     async def list_of_profiles(
-        self, profile_ids: Sequence[UUID], after: ClaimPosition, limit: int
+        self, profile_ids: Sequence[UUID], offset: int, limit: int
     ) -> list[RecordedClaim]:
         """A page of every claim that profiles ever had, the oldest first."""
         found = await self._executor.fetch(
-            _sql.list_of_profiles, self._dataset_id, list(profile_ids), *msgspec.structs.astuple(after), limit
+            _sql.list_of_profiles, self._dataset_id, list(profile_ids), offset, limit
         )
         return [RecordedClaim(rows.read_claim(row), row["until_seq"]) for row in found]
 

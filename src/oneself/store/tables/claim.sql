@@ -152,14 +152,10 @@ ORDER BY seq, namespace, value;
 -- name: list_of_profiles
 -- A page of every claim that profiles ever had, the oldest first.
 -- $2: profile ids
--- $3: seq of the position after which the page begins
--- $4: namespace of that position
--- $5: value of that position
--- $6: profile of that position
--- $7: rows at most
+-- $3: how many of the oldest are left out. A cursor that named the last one would reveal its value.
+-- $4: rows at most
 SELECT namespace, value, profile_id, seq, trust, at, since, until_seq
 FROM claim
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
-  AND (seq, namespace, value, profile_id) > ($3, $4, $5, $6)
 ORDER BY seq, namespace, value, profile_id
-LIMIT $7;
+OFFSET $3 LIMIT $4;
