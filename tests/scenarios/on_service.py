@@ -13,12 +13,14 @@ from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier import ANONYMOUS_ID
+from oneself.core.identity_graph.joins import View
 from oneself.core.resolution.observation import Observation
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Resolution, Submission
 from oneself.service.privacy.erasure import Erasure
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.rules.rules import Reindexer, Rules, UnknownRule
 from oneself.store.database import Database
 from oneself.store.tombstones import Tombstones
@@ -74,7 +76,7 @@ class Service:
 
     async def act(self, step: Step, addressed: UUID | None, new_id: UUID) -> Outcome:
         if step.act == "erase":
-            return await self._erase(addressed)
+            return await self.erase(addressed)
         if step.rule is not None:
             return await self._change_rule(step.rule)
         if step.act == "index":
@@ -124,9 +126,11 @@ class Service:
             indexed=tuple(one for dataset_id, one in recording.outcomes if dataset_id == self.dataset_id)
         )
 
-    async def _erase(self, addressed: UUID | None) -> Outcome:
+    async def erase(self, addressed: UUID | None, view: View = "all") -> Outcome:
+        """Erase a profile in a view, or the part of one that a profile brought."""
         assert addressed is not None
-        receipt = await Erasure(self._database, Tombstones("")).erase(self._dataset_ref, _ACTOR, addressed)
+        target = ErasureTarget(view=view, profile_id=addressed)
+        receipt = await Erasure(self._database, Tombstones("")).erase(self._dataset_ref, _ACTOR, target)
         return Outcome() if receipt else Outcome(rejected="profile_not_found")
 
 

@@ -14,6 +14,7 @@ from oneself.core.resolution.observation import PageEvent
 from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Submission
 from oneself.service.ingest.trackers import new_tracker
 from oneself.service.privacy.erasure import ErasureOptions, Receipt
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.profiles import RequestOptions
 from oneself.services import Services
 from support.profiles_harness import ACTOR, ProfilesHarness, unknown
@@ -116,10 +117,10 @@ async def test_a_profile_of_another_dataset_is_not_erased(
     assert await harness.survivors(ann) == [ann]
 
 
-@pytest.mark.parametrize("namespace", ["traits.mail", USER_ID, TRACKER])
+@pytest.mark.parametrize("namespace", [USER_ID, TRACKER])
 async def test_an_event_before_the_erasure_is_refused(harness: ProfilesHarness, namespace: str) -> None:
     tracker, before = new_tracker(), _now()
-    value = {"traits.mail": MAIL, USER_ID: USER, TRACKER: tracker}[namespace]
+    value = {USER_ID: USER, TRACKER: tracker}[namespace]
     ann = await harness.person(USER, tracker, mail=MAIL)
     await harness.erase(ann)
     count = await harness.database.fetchval("SELECT count(*) FROM profile")
@@ -132,12 +133,26 @@ async def test_an_event_before_the_erasure_is_refused(harness: ProfilesHarness, 
     await harness.verified()
 
 
-async def test_an_event_before_the_erasure_is_refused_by_its_value(harness: ProfilesHarness) -> None:
+async def test_an_event_before_the_erasure_is_refused_by_all_that_a_server_named(
+    harness: ProfilesHarness,
+) -> None:
+    """The record was a server's own. An event that names somebody else as well is not about it alone."""
     before = _now()
-    await harness.erase(await harness.person(USER, mail=MAIL))
+    mail = Identifier("traits.mail", MAIL)
+    await harness.erase(await _observe(harness, None, mail))
     with pytest.raises(ObservationRejected):
-        await _observe(harness, before, mail=f" {MAIL.upper()}")
+        await _observe(harness, before, mail)
     assert await _traces(harness, MAIL) == []
+    assert await _observe(harness, before, mail, Identifier(USER_ID, "bob"))
+    await harness.verified()
+
+
+async def test_what_a_form_said_keeps_nobody_out(harness: ProfilesHarness) -> None:
+    """Somebody typed another person's address, and has their own data erased."""
+    before = _now()
+    await harness.erase(await harness.person(None, new_tracker(), mail=MAIL))
+    assert await _observe(harness, before, Identifier("traits.mail", MAIL))
+    await harness.verified()
 
 
 async def test_later_activity_of_an_erased_person_is_stored(harness: ProfilesHarness) -> None:
@@ -266,9 +281,16 @@ async def test_receipts_are_listed_from_new_to_old(harness: ProfilesHarness, ser
 async def test_the_idempotency_record_of_an_erasure_has_no_personal_data(harness: ProfilesHarness) -> None:
     ann = await harness.person(USER, mail=MAIL)
     options = ErasureOptions("request:k", "a digest")
-    receipt = await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=options)
+    receipt = await harness.services.privacy.erasure.erase(
+        harness.dataset_ref, ACTOR, ErasureTarget(profile_id=ann), once=options
+    )
     assert receipt is not None
-    assert await harness.services.privacy.erasure.erase(harness.dataset_ref, ACTOR, ann, once=options) is None
+    assert (
+        await harness.services.privacy.erasure.erase(
+            harness.dataset_ref, ACTOR, ErasureTarget(profile_id=ann), once=options
+        )
+        is None
+    )
     (stored,) = await harness.database.fetch("SELECT * FROM idempotency_record WHERE key = $1", options.key)
     assert (stored["profile_id"], stored["fingerprint"], stored["response"]) == (ann, "a digest", None)
     assert await _traces(harness, USER, MAIL) == []

@@ -23,7 +23,8 @@ INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, l
 SELECT 1, 'emailAddress', 'ann@acme.example', 0, fragment_id, 0 FROM fragment WHERE dataset_id = 1;
 INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level)
 SELECT 1, 'emailAddress', fragment_id::text, 0, fragment_id, 1 FROM fragment WHERE dataset_id = 1;
-INSERT INTO fragment_entry (dataset_id, fragment_id, seq) SELECT 1, fragment_id, seq FROM fragment;
+INSERT INTO fragment_entry (dataset_id, fragment_id, seq, observation_id)
+SELECT 1, fragment_id, seq, fragment_id FROM fragment;
 INSERT INTO browser (dataset_id, namespace, value, present, every)
 SELECT 1, 'tracker', fragment_id::text, ARRAY[fragment_id], ARRAY[fragment_id] FROM fragment;
 INSERT INTO identifier_transfer SELECT 1, 'emailAddress', fragment_id::text, ARRAY[seq] FROM fragment;

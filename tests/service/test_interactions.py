@@ -19,6 +19,7 @@ from oneself.service.events.incoming import EventSource
 from oneself.service.events.persisted_token import decrypt_token, encrypt_token
 from oneself.service.events.result import EventResult
 from oneself.service.log.verify import verify
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.schema.identity_bindings import Binding
 from oneself.services import Services
 from support.incoming import incoming_event
@@ -227,7 +228,7 @@ async def test_the_token_of_an_erased_user_names_no_other_user(
     view = await dataset.services.profiles.lookup.find(dataset.dataset_ref, ann.resolved_id or "")
     assert view is not None
     assert await dataset.services.privacy.erasure.erase(
-        dataset.dataset_ref, Actor("test", "shop"), view.survivor.profile_id
+        dataset.dataset_ref, Actor("test", "shop"), ErasureTarget(profile_id=view.survivor.profile_id)
     )
     await dataset.send(
         {**bob, "encryptedId": ann.token, "anonymousProfileTracker": tracker}, consents=opt_out

@@ -8,6 +8,7 @@ import pytest
 
 from oneself.errors import InvalidInput
 from oneself.service.ingest.trackers import new_tracker
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.services import Services
 from oneself.store.queries import Queries
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
@@ -231,7 +232,7 @@ async def test_the_id_of_an_erased_profile_finds_no_browser_and_no_user(services
     await harness.erase(erased)
     assert [await harness.found(text) for text in ids] == [None] * len(ids)
     persons = harness.services.privacy.persons
-    assert [await persons.erase(harness.dataset_ref, ACTOR, text) for text in ids] == [None] * len(ids)
+    assert [await persons.erase(harness.dataset_ref, ACTOR, text, "all") for text in ids] == [None] * len(ids)
     assert await harness.found(f"anonymous_id:{erased}") is not None, "the browser itself was erased"
 
 
@@ -290,21 +291,23 @@ async def test_a_person_is_exported_and_erased_by_any_id(harness: InteractionsHa
     export = await harness.services.privacy.persons.export(harness.dataset_ref, text)
     assert export is not None
     assert (export.profile_id, export.document["profile"]["profile_id"]) == (survivor, survivor)
-    receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text)
+    receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text, "all")
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}
     assert await harness.services.privacy.persons.export(harness.dataset_ref, text) is None
-    assert await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text) is None
+    assert await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text, "all") is None
 
 
 async def test_an_absorbed_profile_id_erases_only_that_profile(
     harness: InteractionsHarness,
 ) -> None:
     survivor, absorbed = await _joined(harness)
-    receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, str(absorbed))
+    receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, str(absorbed), "all")
     assert receipt is not None
     assert receipt.profile_ids == (absorbed,)
-    receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, survivor.hex[:24])
+    receipt = await harness.services.privacy.persons.erase(
+        harness.dataset_ref, ACTOR, survivor.hex[:24], "all"
+    )
     assert receipt is not None
     assert receipt.profile_ids == (survivor,)
 
@@ -312,7 +315,7 @@ async def test_an_absorbed_profile_id_erases_only_that_profile(
 async def test_as_person_erases_the_survivor_of_an_absorbed_profile(harness: InteractionsHarness) -> None:
     survivor, absorbed = await _joined(harness)
     receipt = await harness.services.privacy.erasure.erase(
-        harness.dataset_ref, ACTOR, absorbed, as_person=True
+        harness.dataset_ref, ACTOR, ErasureTarget(profile_id=absorbed, as_person=True)
     )
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}

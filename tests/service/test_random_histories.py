@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
+from oneself.core.identity_graph.joins import View
 from oneself.core.resolution.observation import Observation
 from oneself.service.log.verify import verify
 from oneself.store.database import Database
@@ -36,6 +37,7 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 DATASETS = count(1)
+VIEWS: tuple[View, ...] = ("own", "proven", "all")
 # Without `index`: one service indexes the datasets of all, so the others would report no outcome.
 WITH_RULES = [path for path in FILES if path.stem.startswith("rules-") and "\nindex" not in path.read_text()]
 
@@ -75,14 +77,19 @@ def with_one_guard(outcomes: Iterable[Outcome]) -> list[Outcome]:
 
 
 async def replay_history(database: Database, history: History) -> None:
-    """Run the history on the service, without the oracle."""
+    """Run the history on the service, without the oracle. Profiles are erased in any view."""
     note(render_history(history.setup, history.steps))
     names, service = Numbered(), await dataset(database, history)
     created: set[UUID] = set()
     for number, step in enumerate(history.steps):
         addressed = names.addressed(step)
         if step.act != "erase" or addressed in created:
-            outcome = await service.act(step, addressed, new_id("history", number))
+            note(f"view: {VIEWS[number % 3]}")
+            outcome = await (
+                service.erase(addressed, VIEWS[number % 3])
+                if step.act == "erase"
+                else service.act(step, addressed, new_id("history", number))
+            )
             names.learn(outcome)
             created |= {outcome.created} if outcome.created else set()
 

@@ -22,6 +22,7 @@ from oneself.core.resolution.observation import PageEvent
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.submission import Resolution, Submission
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.services import Services
 
 ACTOR = Actor("test", "shop")
@@ -91,7 +92,12 @@ class InteractionsHarness:
         return None if view is None else view.survivor.profile_id
 
     async def erase(self, profile_id: UUID) -> None:
-        assert await self.services.privacy.erasure.erase(self.dataset_ref, ACTOR, profile_id) is not None
+        assert (
+            await self.services.privacy.erasure.erase(
+                self.dataset_ref, ACTOR, ErasureTarget(profile_id=profile_id)
+            )
+            is not None
+        )
 
 
 def mail(value: str) -> tuple[str, str]:

@@ -11,10 +11,12 @@ import msgspec
 
 from oneself.core.config.changes import PutAttributes
 from oneself.core.identity.identifier_source import UnificationRule
+from oneself.core.identity_graph.joins import View
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.trackers import new_tracker
 from oneself.service.log.verify import verify
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.rules.rules import Reindexer
 from oneself.services import Services
 
@@ -76,8 +78,9 @@ class ProfilesHarness:
         while await self.services.rules.reindexer.step():
             pass
 
-    async def erase(self, profile_id: UUID) -> Any:
-        return await self.services.privacy.erasure.erase(self.dataset_ref, ACTOR, profile_id)
+    async def erase(self, profile_id: UUID, view: View = "all") -> Any:
+        target = ErasureTarget(view=view, profile_id=profile_id)
+        return await self.services.privacy.erasure.erase(self.dataset_ref, ACTOR, target)
 
     async def survivors(self, *profile_ids: UUID) -> list[UUID | None]:
         """The survivor of each profile; None for an erased one."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -34,6 +35,14 @@ PersonId = Annotated[
 RECEIPTS_MAX = 100
 
 
+class ErasedView(StrEnum):
+    """The view whose data an erasure takes."""
+
+    OWN = "own"
+    PROVEN = "proven"
+    ALL = "all"
+
+
 @app.command()
 def export(
     person_id: PersonId,
@@ -63,6 +72,16 @@ def erase(
     person_id: PersonId,
     org: Org = None,
     dataset: Dataset = "default",
+    view: Annotated[
+        ErasedView,
+        typer.Option(
+            help="own: what the user owns; proven: what is proven to be one person; "
+            "all: also what is only believed."
+        ),
+    ] = ErasedView.PROVEN,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show whose parts would be erased, and erase nothing.")
+    ] = False,
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
@@ -70,17 +89,35 @@ def erase(
 
     The profile id of a merged profile erases only the data of that profile.
     """
-    confirm(f"Erase everything about {person_id}?", yes=yes)
+
+    async def look(services: Services) -> dict[str, Any]:
+        dataset_ref = await dataset_of(services, org, dataset)
+        found = await services.privacy.persons.preview_erasure(dataset_ref, person_id, view.value)
+        if found is None:
+            raise _unknown(person_id, dataset)
+        return {
+            "view": view.value,
+            "profiles": len(found.profile_ids),
+            "users": list(found.users),
+            "log_entries": found.entries,
+            "identifiers": found.identifiers,
+        }
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.context import Actor
 
         dataset_ref = await dataset_of(services, org, dataset)
-        receipt = await services.privacy.persons.erase(dataset_ref, Actor("cli"), person_id)
+        receipt = await services.privacy.persons.erase(dataset_ref, Actor("cli"), person_id, view.value)
         if receipt is None:
             raise _unknown(person_id, dataset)
         return _fields(receipt)
 
+    if dry_run:
+        show(run(look), as_json=as_json)
+        return
+    if not yes:
+        show(run(look), as_json=False)
+    confirm(f"Erase everything about {person_id}?", yes=yes)
     show(run(act), as_json=as_json)
 
 

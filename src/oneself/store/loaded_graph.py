@@ -17,6 +17,7 @@ from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
 from oneself.core.identity_graph.observe import Observed, observe
+from oneself.core.identity_graph.owners import detach
 from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.resolution.kinds import policy_of
@@ -83,8 +84,16 @@ class LoadedGraph:
                 break
             self.believed[new] = believed_id
         if fragment_id is not None:
-            self.entries.append(FragmentEntry(fragment_id, observed.seq, observed.active_at))
+            observation_id = observed.observation.observation_id
+            self.entries.append(FragmentEntry(fragment_id, observed.seq, observation_id, observed.active_at))
         return fragment_id
+
+    def detach(self, devices: Iterable[Identifier], seq: int) -> None:
+        """Let browsers begin anew, as an erasure does; unknown ones stay unknown."""
+        for device in devices:
+            if device in self.graph.browsers:
+                self.first_seq = self.first_seq or seq
+                detach(self.graph, device)
 
     def seen_with(self, fragment_id: UUID) -> set[UUID]:
         """The fragments that have been read of the profiles that a fragment belongs to."""

@@ -169,6 +169,7 @@ CREATE TABLE fragment_entry (
     fragment_id uuid NOT NULL,
     seq bigint NOT NULL,
     active_at bigint,
+    observation_id uuid NOT NULL,
     CONSTRAINT fragment_entry_key PRIMARY KEY (dataset_id, fragment_id, seq)
 );
 CREATE INDEX fragment_entry_by_seq ON fragment_entry USING btree (dataset_id, seq);

@@ -9,10 +9,20 @@ import hashlib
 import hmac
 from collections.abc import Iterable
 
+import msgspec
+
 from oneself.core.identity.identifier import Identifier
 from oneself.store.transaction import Transaction
 
 DIGEST_BYTES = 16
+#: No identifier of a person or browser has this namespace.
+_EXACT = "\x00exact"
+
+
+def exactly(identifiers: Iterable[Identifier]) -> Identifier:
+    """What stands for these identifiers together, and nothing else beside them."""
+    named = sorted((item.namespace, item.value) for item in identifiers)
+    return Identifier(_EXACT, msgspec.json.encode(named).decode())
 
 
 class Tombstones:
@@ -26,9 +36,19 @@ class Tombstones:
         text = "\x1f".join((str(dataset_id), identifier.namespace, identifier.value))
         return hmac.digest(self._key, text.encode(), "sha256")[:DIGEST_BYTES]
 
-    async def put(self, transaction: Transaction, identifiers: Iterable[Identifier], erased_at: int) -> None:
-        """Remember that identifiers were erased at an instant (µs)."""
-        digests = {self.digest(transaction.dataset_id, identifier) for identifier in identifiers}
+    async def put(
+        self,
+        transaction: Transaction,
+        identifiers: Iterable[Identifier],
+        exact: Iterable[frozenset[Identifier]],
+        erased_at: int,
+    ) -> None:
+        """Remember that identifiers were erased at an instant (µs).
+
+        `exact`: identifiers that count only together, and alone.
+        """
+        named = (*identifiers, *map(exactly, exact))
+        digests = {self.digest(transaction.dataset_id, identifier) for identifier in named}
         await transaction.tombstones.put(sorted(digests), erased_at)
 
     async def find(

@@ -27,7 +27,7 @@ STORED: list[tuple[type, dict[str, Any]]] = [
     (ConfigDocument, {"version": 2, "seq": 9, "dataset": SETTINGS, "read_since": {"traits.card": 5}}),
     (Reconfigured, {"face": "admin", "change": {"type": "put_dataset_settings", "settings": SETTINGS}}),
     (Erased, {"face": "cds", "profile_ids": [str(UUID(int=3))], "application": None,
-              "entries": 4, "identifiers": 1}),
+              "entries": 4, "identifiers": 1, "detached": [{"namespace": "tracker", "value": "t"}]}),
     (ValueSource, {"seq": 1, "observation_id": "o", "at": 2, "face": "cds"}),
 ]  # fmt: skip
 

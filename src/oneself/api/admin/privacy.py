@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
 from litestar.enums import MediaType
-from litestar.params import FromPath
+from litestar.params import FromPath, QueryParameter
 from msgspec import Struct, field
 
 from oneself.api.admin.requirements import requires_enabled
+from oneself.api.documents.erasure import DRY_RUN, ErasurePreviewDocument, render_erasure_preview
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
@@ -25,6 +26,7 @@ from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, described, error_responses
+from oneself.api.http.query import VIEW_PARAMETER, query_flag
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.units import SEQ_MAX
@@ -33,7 +35,7 @@ from oneself.service.profiles.invalid_values import PROFILES_PER_PAGE, START, Pr
 
 
 class ReceiptDocument(Struct, frozen=True):
-    """The proof of an erasure. `entries`: of the log, deleted or redacted. `identifiers`: deleted."""
+    """The proof of an erasure. `entries`: of the log, deleted. `identifiers`: deleted."""
 
     receipt_id: UUID
     erased_at: Timestamp
@@ -99,10 +101,24 @@ async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Respo
     operation_class=described(),
     responses=error_responses(400, 401, 403, 404),
 )
-async def erase_person(request: AnyRequest, profile_id: FromPath[str]) -> ReceiptDocument:
-    """Erase a person, named by any id, and return the receipt; for an absorbed profile id, its data alone."""
+async def erase_person(
+    request: AnyRequest,
+    profile_id: FromPath[str],
+    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+    dry_run: Annotated[str | None, QueryParameter(description=DRY_RUN)] = None,
+) -> ReceiptDocument | ErasurePreviewDocument:
+    """Erase what a person, named by any id, has in a view, and return the receipt.
+
+    For an absorbed profile id, its data alone.
+    """
     call = context_of(request)
-    receipt = await call.services.privacy.persons.erase(call.dataset_ref, call.actor, profile_id)
+    persons, named = call.services.privacy.persons, call.requested_view(view)
+    if query_flag(dry_run):
+        found = await persons.preview_erasure(call.dataset_ref, profile_id, named)
+        if found is None:
+            raise profile_unknown()
+        return render_erasure_preview(found, named)
+    receipt = await persons.erase(call.dataset_ref, call.actor, profile_id, named)
     if receipt is None:
         raise profile_unknown()
     return _render_receipt(receipt)

@@ -7,6 +7,7 @@ from typing import Annotated
 from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
+from litestar.openapi.datastructures import ResponseSpec
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct
 
@@ -21,6 +22,7 @@ from oneself.api.cds.errors import (
 )
 from oneself.api.cds.person_patch import own_part
 from oneself.api.cds.profile_responses import render_answer, render_rejected, respond
+from oneself.api.documents.erasure import DRY_RUN, ErasurePreviewDocument, render_erasure_preview
 from oneself.api.documents.profile import APPLICATION, ProfileDocument, location
 from oneself.api.http.errors import forbidden, line, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
@@ -44,8 +46,12 @@ from oneself.core.values.attribute import SCOPES
 from oneself.service.ingest.submission import ObservationRejected, Resolution
 from oneself.service.ingest.trackers import new_tracker
 from oneself.service.privacy.erasure import ErasureOptions, Expected
-from oneself.service.profiles.profiles import ProfileView
+from oneself.service.privacy.selection import ErasureTarget
+from oneself.service.profiles.profiles import ProfileView, RequestOptions
 
+ERASED = ResponseSpec(None, description="Erased, or it did not exist.", generate_examples=False)
+#: The answer to a deletion, also of what does not exist.
+NOTHING: Response[ErasurePreviewDocument | None] = Response(None, status_code=204)
 NEW_PROFILE = Body("profile", PROFILE_CREATION_FAILED, ProfileDraft)
 PROFILE_PATCH = Body("profile", PROFILE_UPDATE_FAILED)
 NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
@@ -161,16 +167,19 @@ async def patch_profile(
 @delete(
     "/profiles/{profile_id:str}",
     opt=requires("profile_delete", serves_persons=True),
+    status_code=200,
     operation_class=described(headers=("If-Match", "Idempotency-Key")),
-    responses=error_responses(400, 401, 403, 404, 412, 422),
+    responses={204: ERASED, **error_responses(400, 401, 403, 404, 412, 422)},
 )
 async def delete_profile(
     request: AnyRequest,
     profile_id: FromPath[str],
     view: ViewParameter = None,
-) -> None:
-    """Erase a unified profile; of an absorbed one, only its own data. Returns 204 if it does not exist; to a
-    person, 404 for any profile but their own.
+    dry_run: Annotated[str | None, QueryParameter(description=DRY_RUN)] = None,
+) -> Response[ErasurePreviewDocument | None]:
+    """Erase what a profile has in a view; of an absorbed one, only its own data.
+
+    Returns 204 if it does not exist; to a person, 404 for any profile but their own.
     """
     call = context_of(request)
     options = await decode_request_options(
@@ -179,20 +188,29 @@ async def delete_profile(
     key, known_id = options.idempotency_key, decode_profile_id(profile_id)
     if not (await call.reaches(known_id) or await _was_answered(call, key)):
         raise profile_unknown()
+    target = ErasureTarget(view=options.view, profile_id=known_id, user_id=call.caller.reach.user_id)
     if known_id is None:
-        return
-    once = None if key is None else ErasureOptions(key, options.fingerprint)
+        return NOTHING
+    if query_flag(dry_run):
+        found = await call.services.privacy.erasure.preview(call.dataset_ref, target)
+        return NOTHING if found is None else Response(render_erasure_preview(found, target.view))
     try:
-        await call.services.privacy.erasure.erase(
-            call.dataset_ref,
-            call.actor,
-            known_id,
-            expected=Expected(options.view, options.expected_versions),
-            once=once,
-        )
+        await _erase(call, target, options)
     except ObservationRejected as error:
         if error.rejection.code != "profile_not_found":
             raise render_rejected(error, PROFILE_DELETION_FAILED) from None
+    return NOTHING
+
+
+async def _erase(call: RequestContext, target: ErasureTarget, options: RequestOptions) -> None:
+    """Erase a profile of the dataset; of a person their profile of every other dataset as well, first, so
+    that an interrupted deletion can be repeated."""
+    erasure, key = call.services.privacy.erasure, options.idempotency_key
+    expected = Expected(options.view, options.expected_versions)
+    if target.user_id is not None:
+        await erasure.erase_elsewhere(call.dataset_ref, call.actor, target, expected)
+    once = None if key is None else ErasureOptions(key, options.fingerprint)
+    await erasure.erase(call.dataset_ref, call.actor, target, expected=expected, once=once)
 
 
 @get(

@@ -36,6 +36,7 @@ from oneself.core.units import MILLISECOND_US
 from oneself.errors import ServiceError
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
 from oneself.service.log.audit import AuditEntry
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.ids import AliasedProfile
 
 if TYPE_CHECKING:
@@ -263,9 +264,8 @@ async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio
         view = await call.services.profiles.lookup.find(at, text)
         if view is None:
             return False
-        receipt = await call.services.privacy.erasure.erase(
-            at, call.actor, view.survivor.profile_id, as_person=True
-        )
+        target = ErasureTarget(profile_id=view.survivor.profile_id, as_person=True)
+        receipt = await call.services.privacy.erasure.erase(at, call.actor, target)
         return receipt is not None
 
 

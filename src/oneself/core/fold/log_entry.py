@@ -11,12 +11,15 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.changes import ConfigChange
+from oneself.core.identity.identifier import Identifier
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
 
 #: What a replay does with an entry: resolve its observation again, or apply its plan as it was recorded,
 #: because the decision depended on a profile that may have been erased since.
 ReplayPolicy = Literal["judge", "apply"]
+#: The seq and the observation of an entry.
+EntryKey = tuple[int, UUID]
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,7 +53,7 @@ class Reconfigured(msgspec.Struct, frozen=True):
 
 
 class Erased(msgspec.Struct, frozen=True):
-    """The content of the entry for an erasure: ids and counts, no personal data."""
+    """The content of the entry for an erasure: ids and counts, no data about the erased person."""
 
     #: The interface that the request came through.
     interface: str = msgspec.field(name="face")
@@ -62,6 +65,8 @@ class Erased(msgspec.Struct, frozen=True):
     entries: int = 0
     #: How many identifiers were erased.
     identifiers: int = 0
+    #: Browsers that begin anew: the person used them last, and other people before.
+    detached: tuple[Identifier, ...] = ()
 
 
 class _Observed(msgspec.Struct, frozen=True):

@@ -8,6 +8,7 @@ Invariants: pure; it reads log entries, not the database.
 Source: docs/concepts/log-and-fold.md, docs/concepts/trust.md (erasure).
 """
 
+from collections.abc import Iterable
 from uuid import UUID
 
 import msgspec
@@ -16,6 +17,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.fold.apply import apply, apply_recorded
 from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, observation_of, recorded_plan
+from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.observation import Observation
@@ -38,6 +40,8 @@ class Touched(msgspec.Struct, frozen=True):
     evidence: Evidence | None = None
     #: The profiles that the entry names.
     profile_ids: frozenset[UUID] = frozenset()
+    #: The browsers that an erasure lets begin anew.
+    detached: tuple[Identifier, ...] = ()
 
 
 def touches(entry: LogEntry, config: Config) -> Touched:
@@ -45,7 +49,8 @@ def touches(entry: LogEntry, config: Config) -> Touched:
     if entry.kind == "configure":
         return Touched()
     if entry.kind == "erase":
-        return Touched(profile_ids=frozenset(msgspec.convert(entry.content, Erased).profile_ids))
+        erased = msgspec.convert(entry.content, Erased)
+        return Touched(profile_ids=frozenset(erased.profile_ids), detached=erased.detached)
     observation = observation_of(entry)
     if entry.replay == "judge":
         return Touched(observation, extract_evidence(observation, config))
@@ -65,7 +70,8 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched 
     if entry.kind == "configure":
         return configure(config, msgspec.convert(entry.content, Reconfigured).change, entry.seq)
     if entry.kind == "erase":
-        erase(state, msgspec.convert(entry.content, Erased).profile_ids, entry.seq)
+        erased = msgspec.convert(entry.content, Erased)
+        erase(state, erased.profile_ids, entry.seq, erased.detached)
         return config
     try:
         _replay(state, entry, config, touched or touches(entry, config))
@@ -88,8 +94,12 @@ def _replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched
     apply(state, observation, plan, config, entry.seq, accepted=True)
 
 
-def erase(state: WorkingSet, profile_ids: tuple[UUID, ...], seq: int) -> None:
+def erase(
+    state: WorkingSet, profile_ids: tuple[UUID, ...], seq: int, detached: Iterable[Identifier] = ()
+) -> None:
     """Replace profiles by tombstones, which keep only the ids, so that these are never issued again.
+
+    `detached`: browsers that point at nobody from then on.
 
     Claims are not released here: the entries that made them are deleted or redacted.
     Profiles that were absorbed through an erased profile stay with the survivor.
@@ -100,6 +110,9 @@ def erase(state: WorkingSet, profile_ids: tuple[UUID, ...], seq: int) -> None:
             state.put(msgspec.structs.replace(profile, survivor_id=survivor.profile_id))
     for profile_id in profile_ids:
         state.put(tombstone(profile_id, seq))
+    for device in detached:
+        for claim in state.claims.get(device, ()):
+            state.release(claim, seq)
 
 
 def tombstone(profile_id: UUID, seq: int) -> Profile:

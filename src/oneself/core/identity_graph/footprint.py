@@ -5,7 +5,7 @@ Invariants: pure; it knows observations and the configuration.
 Source: docs/concepts/log-and-fold.md, docs/concepts/trust.md.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -60,9 +60,15 @@ class GraphFootprint(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def graph_footprint(
-    batch: Sequence[tuple[Observation, Evidence]], config: Config, rules: GraphRules
+    batch: Sequence[tuple[Observation, Evidence]],
+    config: Config,
+    rules: GraphRules,
+    detached: Iterable[Identifier] = (),
 ) -> GraphFootprint:
-    """What a batch of observations, each with its evidence, may touch."""
+    """What a batch of observations, each with its evidence, may touch.
+
+    `detached`: browsers that an erasure lets begin anew.
+    """
     effects = {policy_of(observation).graph_effect for observation, _ in batch}
     claims = [
         (path, str(value), identifiers)
@@ -79,7 +85,7 @@ def graph_footprint(
         if item.namespace in rules.owners.claim_paths
     }
     return GraphFootprint(
-        devices=frozenset(item for pair in batch for item in devices_of(*pair)),
+        devices=frozenset(item for pair in batch for item in devices_of(*pair)).union(detached),
         users=frozenset(evidence.user_id for _, evidence in batch if evidence.user_id is not None),
         fragment_ids=frozenset(
             observation.profile_id for observation, _ in batch if observation.profile_id is not None

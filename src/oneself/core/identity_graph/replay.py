@@ -262,14 +262,13 @@ class _Replay:
 def with_value(part: Part, item: Write, rules: ReplayRules) -> Part:
     """The part with a write that is newer than all that it has seen.
 
-    What the same fragment repeats is as old as its first word.
+    What the same fragment repeats is as old as its first word, also where it shows again what others
+    replaced: the version must not depend on words that nobody keeps.
     """
     record = put(part.record, item, rules)
     if record is part.record:
         return part
-    before = read(part.record.values, item.path)
-    is_changed = before is not None and read(record.values, item.path) != before
-    version = max(part.version, item.seq if is_changed else item.source.first_seq)
+    version = max(part.version, item.source.first_seq)
     return msgspec.structs.replace(part, record=record, version=version)
 
 

@@ -78,18 +78,19 @@ def footprint_of(
     keys: frozenset[str] = frozenset(),
     profile_ids: frozenset[UUID] = frozenset(),
     before_seq: int = SEQ_MAX,
+    detached: frozenset[Identifier] = frozenset(),
     try_token_fast_path: bool = False,
 ) -> Footprint:
     """The footprint of a batch of observations, each with its evidence.
 
-    `profile_ids`: more profiles to load. `try_token_fast_path`: if tokens name everything, look up nothing
-    else.
+    `profile_ids`: more profiles to load. `detached`: browsers that an erasure lets begin anew.
+    `try_token_fast_path`: if tokens name everything, look up nothing else.
     """
     identifiers = [lookup_identifiers(observation, evidence, config) for observation, evidence in batch]
     written = [_written_namespaces(observation, evidence, config) for observation, evidence in batch]
     addressed = frozenset(item for o, _ in batch if (item := o.addressed_id) is not None)
     return Footprint(
-        identifiers=frozenset(identifier for named in identifiers for identifier in named),
+        identifiers=detached.union(*identifiers),
         profile_ids=addressed | profile_ids,
         keys=keys,
         members=any(policy_of(observation).answer == "profile" for observation, _ in batch),

@@ -88,23 +88,16 @@ class Users:
             )
 
     async def delete(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
-        """Erase the user's profile and delete the account; an unknown user changes nothing.
+        """Erase what the user owns and delete the account; an unknown user changes nothing.
 
         Returns the receipts of the erasures; none if the user never had a profile.
         """
         if await self._accounts.find(dataset_ref, user_id) is None:
             return ()
-        erased = await self._erase(dataset_ref, actor, user_id)
+        erased = await self._erasure.erase_user(dataset_ref, actor, str(user_id))
         try:
             await self._accounts.delete(dataset_ref, user_id)
         except NotFound:
             return erased
         # The user may have signed in between the two.
-        return (*erased, *await self._erase(dataset_ref, actor, user_id))
-
-    async def _erase(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
-        view = await self._profiles.find_by_user(dataset_ref, str(user_id))
-        if view is None:
-            return ()
-        receipt = await self._erasure.erase(dataset_ref, actor, view.survivor.profile_id)
-        return (receipt,) if receipt else ()
+        return (*erased, *await self._erasure.erase_user(dataset_ref, actor, str(user_id)))

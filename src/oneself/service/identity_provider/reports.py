@@ -125,10 +125,8 @@ class IdentityReports:
         return "accepted"
 
     async def _delete_user(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:
-        view = await self._find_user(dataset_ref, report)
-        receipt = await self._erasure.erase(dataset_ref, ACTOR, view.survivor.profile_id)
-        if receipt is None or not receipt.profile_ids:
-            raise UnknownUser("The user's profile is already erased.")
+        if not report.user_id or not await self._erasure.erase_user(dataset_ref, ACTOR, report.user_id):
+            raise UnknownUser("No profile has this user id.")
         return "accepted"
 
     async def _sign_in(self, dataset_ref: DatasetRef, report: IdentityReport) -> SyncOutcome:

@@ -37,6 +37,7 @@ from oneself.store import identity_graph, working_set
 from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import NewEntry
+from oneself.store.tombstones import exactly
 from oneself.store.transaction import Transaction
 from oneself.store.view_reader import read_view
 
@@ -198,8 +199,9 @@ class BatchDecision:
     def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
         """True if it happened before a person that it names was erased (docs/concepts/trust.md)."""
         happened = observation.occurred_at
+        named = (*evidence.identifiers, exactly(evidence.persons))
         return happened is not None and any(
-            self._erased.get(identifier, happened) > happened for identifier in evidence.identifiers
+            self._erased.get(identifier, happened) > happened for identifier in named
         )
 
     def _as_believed(self, observation: Observation) -> Observation:

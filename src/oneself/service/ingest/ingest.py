@@ -35,7 +35,7 @@ from oneself.service.ingest.submission import (
 )
 from oneself.store import identity_graph, working_set
 from oneself.store.database import Database
-from oneself.store.tombstones import Tombstones
+from oneself.store.tombstones import Tombstones, exactly
 from oneself.store.transaction import Transaction, begin, find_outcome
 from oneself.store.view_reader import read_view
 from oneself.store.working_set import StaleToken
@@ -207,6 +207,7 @@ class _BatchWriter:
         both = zip(submissions, evidence, strict=True)
         late = [found for item, found in both if item.observation.occurred_at is not None]
         named = {identifier for found in late for identifier in found.identifiers}
+        named.update(exactly(found.persons) for found in late if found.persons)
         return await self._tombstones.find(transaction, named)
 
     async def _was_committed(self, transaction_id: str, decision: BatchDecision) -> bool:

@@ -9,7 +9,6 @@ Invariants: one transaction, in which the names of the part are locked. Source: 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from functools import partial
 from itertools import groupby
 from uuid import UUID
@@ -17,7 +16,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import LogEntry, observation_of
+from oneself.core.fold.log_entry import EntryKey, LogEntry, observation_of
 from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.observe import Observed
@@ -36,9 +35,8 @@ class GraphPart(msgspec.Struct, frozen=True):
 
     rows: dict[UUID, FragmentRow]
     #: The fresh trackers among its devices that have no fragment of their own.
-    fresh: set[Identifier]
-    #: Its log entries.
-    seqs: list[int]
+    fresh: frozenset[Identifier] = frozenset()
+    entries: frozenset[EntryKey] = frozenset()
 
     @property
     def devices(self) -> set[Identifier]:
@@ -57,45 +55,59 @@ class GraphPart(msgspec.Struct, frozen=True):
         return {claim.tenure.identifier for row in self.rows.values() for claim in row.fragment.claims}
 
 
-async def find_part(transaction: Transaction, profile_ids: Iterable[UUID]) -> GraphPart:
-    """The part that the log entries of profiles belong to, with its names locked.
+async def find_part(transaction: Transaction, seeds: set[UUID]) -> GraphPart:
+    """The part that fragments belong to, with its names locked.
 
     Raises Contended if it grew before they were.
     """
-    seeds = await transaction.fragments.find_of_log(profile_ids)
     rows, fresh = await _around(transaction, seeds)
-    part = GraphPart(rows, fresh, [])
+    part = GraphPart(rows, fresh)
     names = {*part.devices, *part.identifiers, *(Identifier(USER_ID, user) for user in part.users)}
     await transaction.lock_identifiers(names)
     again = await _around(transaction, seeds)
     if (again[0].keys(), again[1]) != (rows.keys(), fresh):
         raise Contended("A browser was added while a person was being erased.")
-    return GraphPart(rows, fresh, await transaction.fragments.find_seqs(rows))
+    return GraphPart(rows, fresh, frozenset(await transaction.fragments.find_entries(rows)))
 
 
-async def refold(transaction: Transaction, part: GraphPart) -> None:
-    """Replace a part by what the log entries that are left of it fold to."""
+async def refold(
+    transaction: Transaction, part: GraphPart, detached: frozenset[Identifier], seq: int
+) -> None:
+    """Replace a part by what the log entries that are left of it fold to.
+
+    `detached`: browsers that begin anew at `seq`.
+    """
     believed = {row.believed_id for row in part.rows.values()}
+    believed |= await transaction.log.find_profiles(part.entries)
     await _delete(transaction, part)
     configs = await transaction.log.find_configurations()
-    entries = await transaction.log.find_of_fragments(part.seqs, believed)
+    entries = await transaction.log.find_of_fragments(part.entries, believed)
     for version, run in groupby(entries, key=lambda entry: entry.config_version):
         await _fold(transaction, list(run), configs[version])
+    if detached:
+        await _detach(transaction, detached, configs[max(configs)], seq)
+
+
+async def _detach(transaction: Transaction, devices: frozenset[Identifier], config: Config, seq: int) -> None:
+    rules = graph_rules(config)
+    graph = await identity_graph.gather(transaction, graph_footprint([], config, rules, devices), rules)
+    graph.detach(devices, seq)
+    await identity_graph.save(transaction, graph)
 
 
 async def _around(
     transaction: Transaction, seeds: set[UUID]
-) -> tuple[dict[UUID, FragmentRow], set[Identifier]]:
+) -> tuple[dict[UUID, FragmentRow], frozenset[Identifier]]:
     """The fragments that are tied to others, directly or not, and the fresh trackers that lead to them."""
     fragments = transaction.fragments
     found: dict[UUID, FragmentRow] = {}
-    fresh: set[Identifier] = set()
+    fresh = frozenset[Identifier]()
     frontier = seeds
     while frontier:
         rows = {row.fragment.fragment_id: row for row in await fragments.find(frontier)}
         found |= rows
-        fresh |= await transaction.browsers.find_replacing(GraphPart(rows, set(), []).devices)
-        part = GraphPart(rows, fresh, [])
+        fresh |= await transaction.browsers.find_replacing(GraphPart(rows).devices)
+        part = GraphPart(rows, fresh)
         browsers = await transaction.browsers.find(part.devices)
         frontier = {item for browser in browsers.values() for item in browser.every}
         frontier |= await fragments.find_of_users(part.users)

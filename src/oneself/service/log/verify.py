@@ -87,18 +87,21 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
         (t.observation, t.evidence) for t in touched if t.observation is not None and t.evidence is not None
     ]
     rules = graph_rules(config)
+    detached = frozenset(device for t in touched for device in t.detached)
     footprint = footprint_of(
         named,
         config,
         profile_ids=frozenset[UUID]().union(*(t.profile_ids for t in touched)),
         before_seq=entries[0].seq if entries else 0,
+        detached=detached,
     )
     state, _ = await working_set.gather(transaction, footprint)
     graph = await identity_graph.gather(
-        transaction, graph_footprint(named, config, rules), rules, state.known_ids
+        transaction, graph_footprint(named, config, rules, detached), rules, state.known_ids
     )
     for entry, found in zip(entries, touched, strict=True):
         before, config = config, replay(state, entry, config, found)
+        graph.detach(found.detached, entry.seq)
         observation, evidence = found.observation, found.evidence
         if observation is not None and evidence is not None and entry.profile_id is not None:
             observed = Observed(

@@ -1,8 +1,7 @@
 """Erasure: what a person asked to be forgotten leaves the log, the state and the idempotency records.
 
-Invariants: one transaction under the lock of the survivor. If the whole person is erased, every log entry
-that is attached to any of their profiles is deleted. If one absorbed profile is erased, its entries are
-redacted and their plans stay, so that what remains is still one person, whose state is what the redacted
+Invariants: one transaction, in which everybody is locked whom it touches. Every log entry that it takes is
+deleted, and whoever was one with the erased is folded again from what is left, so that the state is what the
 log folds to. Profile ids stay as tombstones: they are never issued again. Source: docs/wire/cds.md §5.5,
 docs/concepts/trust.md.
 """
@@ -12,39 +11,40 @@ from __future__ import annotations
 import asyncio
 import random
 import uuid
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
 import msgspec
 
-from oneself.core.fold.apply import apply_recorded
-from oneself.core.fold.log_entry import Erased, observation_of, recorded_plan
-from oneself.core.fold.redaction import inherit, redact
-from oneself.core.fold.replay import erase
-from oneself.core.identity.identifier import Identifier
+from oneself.core.config.configuration import Config
+from oneself.core.fold.log_entry import Erased
+from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.joins import View
-from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.plan import Rejection
-from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.idempotency import KEY_LIFE_US
 from oneself.service.ingest.ingest import ATTEMPTS_MAX, RETRY_DELAY_MS
 from oneself.service.ingest.submission import KEY_REUSED, IdempotencyKeyReused, ObservationRejected
-from oneself.service.log.refold import find_part, refold
+from oneself.service.log.refold import GraphPart, find_part, refold
+from oneself.service.log.refold_believed import Erasing, refold_believed
+from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, is_absorbed, select
 from oneself.store import working_set
-from oneself.store.tables.claim import RecordedClaim
+from oneself.store.directory import OrganisationTables
+from oneself.store.loaded_graph import users_of
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import ErasureEntry
 from oneself.store.tombstones import Tombstones
-from oneself.store.transaction import Tables, Transaction, begin
+from oneself.store.transaction import Tables, Transaction, begin, snapshot
 from oneself.store.view_reader import read_view
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
+
+
+STALE = Rejection("stale", "The profile was changed in the meantime.")
 
 
 class Receipt(msgspec.Struct, frozen=True):
@@ -59,6 +59,16 @@ class Receipt(msgspec.Struct, frozen=True):
     #: Log entries that were deleted or redacted.
     entries: int
     #: Identifiers that were forgotten.
+    identifiers: int
+
+
+class ErasurePreview(msgspec.Struct, frozen=True):
+    """What an erasure would take."""
+
+    profile_ids: tuple[UUID, ...]
+    #: The users whose parts it would take; profiles without a user may be among them.
+    users: tuple[str, ...]
+    entries: int
     identifiers: int
 
 
@@ -89,26 +99,75 @@ class Erasure:
         self,
         dataset_ref: DatasetRef,
         actor: Actor,
-        profile_id: UUID,
+        target: ErasureTarget,
         *,
-        as_person: bool = False,
         expected: Expected | None = None,
         once: ErasureOptions | None = None,
     ) -> Receipt | None:
-        """Erase the person whose survivor this is, or the part that an absorbed profile brought.
+        """Erase what a target names, in its view.
 
-        `as_person`: the whole person in any case, because a survivor can be absorbed before it is locked.
-
-        None if the profile is unknown, or the request is a repeat. Raises ObservationRejected (`stale`),
+        None if the target is unknown, or the request is a repeat. Raises ObservationRejected (`stale`),
         IdempotencyKeyReused, Contended.
         """
+        return await self._attempt(dataset_ref.dataset_id, actor, target, expected, once)
+
+    async def _attempt(
+        self,
+        dataset_id: int,
+        actor: Actor,
+        target: ErasureTarget,
+        expected: Expected | None = None,
+        once: ErasureOptions | None = None,
+    ) -> Receipt | None:
         for attempt in range(ATTEMPTS_MAX):
             try:
-                async with begin(self._database, dataset_ref.dataset_id) as transaction:
-                    return await self._erase(transaction, actor, profile_id, as_person, expected, once)
+                async with begin(self._database, dataset_id) as transaction:
+                    return await self._erase(transaction, actor, target, expected, once)
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
         raise Contended("Too many other requests write to the same person.")
+
+    async def preview(self, dataset_ref: DatasetRef, target: ErasureTarget) -> ErasurePreview | None:
+        """What an erasure of a target would take; it changes nothing. None: the target is unknown."""
+        async with begin(self._database, dataset_ref.dataset_id) as transaction:
+            selection = await select(transaction, target)
+        if selection is None:
+            return None
+        users = {user for row in selection.fragments for user in users_of(row.fragment)}
+        identifiers = {*selection.identifiers, *selection.devices}
+        return ErasurePreview(
+            selection.profile_ids, tuple(sorted(users)), len(selection.entries), len(identifiers)
+        )
+
+    async def erase_user(self, dataset_ref: DatasetRef, actor: Actor, user_id: str) -> tuple[Receipt, ...]:
+        """Erase what a user owns in every dataset of the organisation. Raises Contended."""
+        return await self._erase_user(dataset_ref, actor, user_id)
+
+    async def erase_elsewhere(
+        self, dataset_ref: DatasetRef, actor: Actor, target: ErasureTarget, expected: Expected
+    ) -> None:
+        """Erase what a user owns in the other datasets, if the target is their whole profile.
+
+        Raises ObservationRejected (`stale`), Contended.
+        """
+        assert target.user_id is not None
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            is_part = await is_absorbed(tables, target)
+            if await _is_stale(tables, target, expected):
+                raise ObservationRejected(STALE)
+        if not is_part:
+            await self._erase_user(dataset_ref, actor, target.user_id, besides=dataset_ref.dataset_id)
+
+    async def _erase_user(
+        self, dataset_ref: DatasetRef, actor: Actor, user_id: str, besides: int | None = None
+    ) -> tuple[Receipt, ...]:
+        datasets = OrganisationTables(self._database, dataset_ref.org_id).datasets
+        found = [
+            await self._attempt(dataset_id, actor, ErasureTarget(user_id=user_id))
+            for dataset_id in await datasets.list_ids()
+            if dataset_id != besides
+        ]
+        return tuple(receipt for receipt in found if receipt is not None)
 
     async def find_receipt(self, dataset_ref: DatasetRef, receipt_id: UUID) -> Receipt | None:
         """The receipt of an erasure."""
@@ -124,52 +183,133 @@ class Erasure:
         self,
         transaction: Transaction,
         actor: Actor,
-        profile_id: UUID,
-        as_person: bool,
+        target: ErasureTarget,
         expected: Expected | None,
         once: ErasureOptions | None,
     ) -> Receipt | None:
-        # The browsers are locked with the person, because who holds them before and after is written anew.
-        browsers = await _find_browsers(transaction, profile_id)
+        before = await _find_reach(transaction, target)
         keys = frozenset({once.key}) if once else frozenset[str]()
-        footprint = Footprint(browsers, frozenset({profile_id}), keys, members=True)
+        footprint = Footprint(before.browsers, before.profile_ids, keys, members=True)
         await transaction.lock_identifiers(footprint.identifiers, footprint.keys)
         state, records = await working_set.gather(transaction, footprint)
         clock = await transaction.read_clock()
         if once is not None and (record := records.get(once.key)) is not None:
             _check_repeated(once, record)
             return None
-        profile, survivor = state.profiles.get(profile_id), state.survivor(profile_id)
-        if profile is None or profile.erased or survivor is None:
+        reach = await _find_reach(transaction, target)
+        if reach != before or not reach.profile_ids <= state.known_ids:
+            raise Contended("A person was changed while they were being erased.")
+        if reach.selection is None:
             return None
-        if expected is not None and await _is_stale(transaction, profile_id, survivor, expected):
-            raise ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
-        seq = max(clock.now, survivor.seq + 1)
-        members = tuple(member.profile_id for member in state.members.get(survivor.profile_id, ()))
-        unified_ids = (survivor.profile_id, *members)
-        is_part = profile.is_absorbed and not as_person
-        erased = (profile_id,) if is_part else unified_ids
-        forgotten = await transaction.claims.find_of_profiles(erased)
-        identifiers = {claim.identifier for claim in forgotten}
-        if not {identifier for identifier in identifiers if identifier.is_device} <= browsers:
-            raise Contended("A browser was added while the person was being erased.")
-        await self._tombstones.put(transaction, identifiers, seq)
-        part = await find_part(transaction, unified_ids)
-        if is_part:
-            entries = await _erase_part(transaction, unified_ids, profile, seq)
-        else:
-            entries = await _erase_person(transaction, unified_ids, seq)
-        await _restore_device_claims(transaction, forgotten)
-        await refold(transaction, part)
-        receipt = Receipt(uuid.uuid4(), seq, erased, actor.application, entries, len(identifiers))
-        await _record(transaction, actor, clock.config_version, receipt)
+        if expected is not None and await _is_stale(transaction, target, expected):
+            raise ObservationRejected(STALE)
+        latest = max((profile.seq for profile in state.profiles.values()), default=0)
+        seq = max(clock.now, latest + 1)
+        config = await transaction.config.find()
+        receipt = await self._take(transaction, actor, reach, seq, config)
         if once is not None:
             # The bare id and a digest of the request: nothing about the person.
             record = IdempotencyRecord(
-                once.key, seq, profile_id, once.fingerprint, expires_at=seq + KEY_LIFE_US
+                once.key, seq, receipt.profile_ids[0], once.fingerprint, expires_at=seq + KEY_LIFE_US
             )
             await transaction.idempotency_records.put([record])
         return receipt
+
+    async def _take(
+        self, transaction: Transaction, actor: Actor, reach: _Reach, seq: int, config: Config
+    ) -> Receipt:
+        """Erase what was found, with everything locked."""
+        selection = reach.selection
+        assert selection is not None
+        leaving = await _find_leaving(transaction, selection, reach.part)
+        erasing = Erasing(
+            profile_ids=reach.profile_ids,
+            entries=selection.entries,
+            identifiers=leaving.browsers | leaving.users,
+            detached=leaving.detached,
+            rows=reach.part.rows,
+            seq=seq,
+            config=config,
+        )
+        names = {*selection.devices, *leaving.users, *selection.verified, *reach.claimed_browsers}
+        await self._tombstones.put(transaction, names, selection.exact, seq)
+        await transaction.log.forget_detached(leaving.browsers)
+        gone = await refold_believed(transaction, erasing)
+        await refold(transaction, reach.part, leaving.detached, seq)
+        receipt = Receipt(
+            receipt_id=uuid.uuid4(),
+            erased_at=seq,
+            profile_ids=tuple(dict.fromkeys((*selection.profile_ids, *gone))),
+            application=actor.application,
+            entries=len(selection.entries),
+            identifiers=len(names | selection.identifiers),
+        )
+        await _record(transaction, actor, config.version, receipt, leaving.detached)
+        return receipt
+
+
+class _Reach(msgspec.Struct, frozen=True):
+    """Whom an erasure touches."""
+
+    selection: ErasureSelection | None
+    #: The profiles that its entries are attached to in the view `all`, with all that are one with them.
+    profile_ids: frozenset[UUID]
+    #: Every browser that these ever had.
+    browsers: frozenset[Identifier]
+    #: Everything that browsers, users and proven identifiers tie to their fragments.
+    part: GraphPart
+    #: The browsers that the erased entries claimed for them.
+    claimed_browsers: frozenset[Identifier]
+
+
+class _Leaving(msgspec.Struct, frozen=True):
+    """Whose browsers and users an erasure takes."""
+
+    #: Browsers that nobody else ever used.
+    browsers: frozenset[Identifier]
+    #: Browsers that other people used before; they begin anew.
+    detached: frozenset[Identifier]
+    #: Users of whom nothing is left.
+    users: frozenset[Identifier]
+
+
+async def _find_reach(transaction: Transaction, target: ErasureTarget) -> _Reach:
+    selection = await select(transaction, target)
+    if selection is None:
+        return _Reach(None, frozenset(), frozenset(), GraphPart({}), frozenset())
+    attached = await transaction.profiles.find(await transaction.log.find_profiles(selection.entries))
+    survivors = {profile.survivor_id or profile.profile_id for profile in attached}
+    members = await transaction.profiles.find_members(survivors)
+    absorbed = {member.profile_id for found in members.values() for member in found}
+    ids = frozenset(survivors | absorbed)
+    claims = await transaction.claims.find_of_profiles(ids)
+    devices = [claim for claim in claims if claim.identifier.is_device]
+    seqs = {seq for seq, _ in selection.entries}
+    return _Reach(
+        selection,
+        ids,
+        frozenset(claim.identifier for claim in devices),
+        await find_part(transaction, await transaction.fragments.find_of_log(ids) | selection.fragment_ids),
+        frozenset(claim.identifier for claim in devices if claim.claim.seq in seqs),
+    )
+
+
+async def _find_leaving(transaction: Transaction, selection: ErasureSelection, part: GraphPart) -> _Leaving:
+    entries = await transaction.fragments.find_entries(part.rows)
+    left = {fragment_id for key, fragment_id in entries.items() if key not in selection.entries}
+    browsers = await transaction.browsers.find(selection.devices)
+    gone = {device for device, browser in browsers.items() if left.isdisjoint(browser.every)}
+    gone |= await transaction.browsers.find_replacing(gone)
+    detached = {
+        device
+        for device, browser in browsers.items()
+        if device not in gone and browser.present and left.isdisjoint(browser.present)
+    }
+    users = {user for row in selection.fragments for user in users_of(row.fragment)}
+    users -= {user for fragment_id in left for user in users_of(part.rows[fragment_id].fragment)}
+    return _Leaving(
+        frozenset(gone), frozenset(detached), frozenset(Identifier(USER_ID, user) for user in users)
+    )
 
 
 def _check_repeated(once: ErasureOptions, record: IdempotencyRecord) -> None:
@@ -178,60 +318,33 @@ def _check_repeated(once: ErasureOptions, record: IdempotencyRecord) -> None:
         raise IdempotencyKeyReused(KEY_REUSED)
 
 
-async def _is_stale(
-    transaction: Transaction, profile_id: UUID, survivor: Profile, expected: Expected
-) -> bool:
+async def _is_stale(tables: Tables, target: ErasureTarget, expected: Expected) -> bool:
     """Whether the profile has another version than expected."""
-    if expected.versions is None:
+    if expected.versions is None or target.profile_id is None:
         return False
-    if expected.view != "all":
-        config = await transaction.config.find()
-        viewed = await read_view(transaction, expected.view, profile_id, config)
-        survivor = viewed.survivor if viewed is not None else survivor
-    return survivor.updated_at not in expected.versions
+    if expected.view == "all":
+        survivor: Profile | None = next(iter(await tables.profiles.find_unified(target.profile_id)), None)
+    else:
+        config = await tables.config.find()
+        viewed = await read_view(tables, expected.view, target.profile_id, config)
+        survivor = None if viewed is None else viewed.survivor
+    return survivor is not None and survivor.updated_at not in expected.versions
 
 
-async def _find_browsers(transaction: Transaction, profile_id: UUID) -> frozenset[Identifier]:
-    """Every browser that any profile of the person ever had."""
-    profiles = await transaction.profiles.find_unified(profile_id)
-    claims = await transaction.claims.find_of_profiles(profile.profile_id for profile in profiles)
-    return frozenset(claim.identifier for claim in claims if claim.identifier.is_device)
-
-
-async def _restore_device_claims(transaction: Transaction, forgotten: list[RecordedClaim]) -> None:
-    """Recompute who holds the browsers without the erased claims: the previous holder keeps a browser until
-    the
-    next claim that is left, whose log entry is applied as recorded from now on."""
-    erased = {(claim.identifier, claim.claim.seq) for claim in forgotten if claim.identifier.is_device}
-    if not erased:
-        return
-    left = await transaction.claims.find_history({identifier for identifier, _ in erased})
-    ends: list[RecordedClaim] = []
-    frozen: set[tuple[int, UUID]] = set()
-    for recorded in left:
-        if (recorded.identifier, recorded.until_seq) not in erased:
-            continue
-        following = _find_next(left, recorded)
-        ends.append(RecordedClaim(recorded.claim, following.seq if following else None))
-        if following:
-            frozen.add((following.seq, following.profile_id))
-    await transaction.claims.put_ends(ends)
-    await transaction.log.freeze(frozen)
-
-
-def _find_next(claims: list[RecordedClaim], recorded: RecordedClaim) -> Claim | None:
-    """The next claim on the same identifier."""
-    later = (
-        other.claim
-        for other in claims
-        if other.identifier == recorded.identifier and other.claim.seq > recorded.claim.seq
-    )
-    return min(later, key=lambda claim: (claim.seq, claim.profile_id), default=None)
-
-
-async def _record(transaction: Transaction, actor: Actor, config_version: int, receipt: Receipt) -> None:
+async def _record(
+    transaction: Transaction,
+    actor: Actor,
+    config_version: int,
+    receipt: Receipt,
+    detached: frozenset[Identifier],
+) -> None:
     content = Erased(
-        actor.interface, receipt.profile_ids, receipt.application, receipt.entries, receipt.identifiers
+        interface=actor.interface,
+        profile_ids=receipt.profile_ids,
+        application=receipt.application,
+        entries=receipt.entries,
+        identifiers=receipt.identifiers,
+        detached=tuple(sorted(detached)),
     )
     entry = ErasureEntry(receipt.erased_at, receipt.receipt_id, content)
     await transaction.log.put_erasure(entry, config_version)
@@ -247,86 +360,3 @@ def _receipt(entry: ErasureEntry) -> Receipt:
         erased.entries,
         erased.identifiers,
     )
-
-
-async def _erase_person(transaction: Transaction, unified_ids: tuple[UUID, ...], seq: int) -> int:
-    """Delete everything; returns how many log entries that were."""
-    await transaction.log.freeze_refused(unified_ids)
-    deleted = await transaction.log.delete_of_profiles(unified_ids)
-    await _delete_state(transaction, unified_ids)
-    state = WorkingSet()
-    erase(state, unified_ids, seq)
-    await working_set.save(transaction, state)
-    return deleted
-
-
-async def _delete_state(transaction: Transaction, profile_ids: Sequence[UUID]) -> None:
-    await transaction.claims.delete_of_profiles(profile_ids)
-    await transaction.merges.delete_of_profiles(profile_ids)
-    await transaction.refusals.delete_of_profiles(profile_ids)
-    await transaction.idempotency_records.blank_of_profiles(profile_ids)
-
-
-async def _erase_part(
-    transaction: Transaction, unified_ids: tuple[UUID, ...], part: Profile, seq: int
-) -> int:
-    """Redact what the profile brought, and fold the redacted entries to what remains of the person; returns
-    how
-    many log entries were redacted."""
-    configs = await transaction.log.find_configurations()
-    entries = await transaction.log.find_of_profiles(unified_ids)
-    claims = await transaction.claims.find_of_profiles(unified_ids)
-    own = frozenset(claim.identifier for claim in claims if claim.claim.profile_id == part.profile_id)
-    left = inherit(
-        [
-            redact(entry, part.profile_id, own, unified_ids[0], configs[entry.config_version])
-            for entry in entries
-        ],
-        configs,
-    )
-    redacted = [entry for entry, before in zip(left, entries, strict=True) if entry is not before]
-    await transaction.log.redact(redacted)
-    await transaction.log.freeze_refused(unified_ids)
-    state = WorkingSet()
-    for entry in left:
-        observation = observation_of(entry)
-        config = configs[entry.config_version]
-        apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
-    await _replace(transaction, unified_ids, part.profile_id, state, claims, seq)
-    return len(redacted)
-
-
-async def _replace(
-    transaction: Transaction,
-    unified_ids: tuple[UUID, ...],
-    part: UUID,
-    state: WorkingSet,
-    claims: list[RecordedClaim],
-    seq: int,
-) -> None:
-    """Replace the state of a person by the folded one."""
-    await _delete_state(transaction, unified_ids)
-    before = tuple(profile_id for profile_id in state.profiles if profile_id not in unified_ids)
-    erase(state, (part, *before), seq)
-    # Those erased before are tombstones already.
-    state.changes.profiles.difference_update(before)
-    _end_as_before(state, claims)
-    await working_set.save(transaction, state)
-
-
-def _end_as_before(state: WorkingSet, claims: list[RecordedClaim]) -> None:
-    """End a browser's claim when it ended before: the entries of the person that it moved to are not among
-    the
-    folded ones."""
-    ended = {_claim_key(claim.claim): claim.until_seq for claim in claims if claim.until_seq is not None}
-    for live in list(state.claims.values()):
-        for claim in live:
-            if _claim_key(claim) in ended:
-                state.release(claim, 0)
-    state.changes.released = [
-        (claim, ended.get(_claim_key(claim), until)) for claim, until in state.changes.released
-    ]
-
-
-def _claim_key(claim: Claim) -> tuple[Identifier, UUID, int]:
-    return claim.identifier, claim.profile_id, claim.seq

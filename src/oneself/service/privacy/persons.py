@@ -11,9 +11,11 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.identity_graph.joins import View
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.privacy.erasure import Erasure, Receipt
+from oneself.service.privacy.erasure import Erasure, ErasurePreview, Receipt
 from oneself.service.privacy.export import Exports
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.lookup import Lookup
 
 
@@ -41,13 +43,22 @@ class Persons:
         document = await self._exports.export(dataset_ref, profile_id)
         return None if document is None else Export(profile_id, document)
 
-    async def erase(self, dataset_ref: DatasetRef, actor: Actor, text: str) -> Receipt | None:
-        """Erase the person that an id means, or the part that an absorbed profile brought; None if no
-        profile has it. Raises Contended."""
-        view = await self._lookup.find(dataset_ref, text)
-        if view is None:
+    async def erase(self, dataset_ref: DatasetRef, actor: Actor, text: str, view: View) -> Receipt | None:
+        """Erase what the person that an id means has in a view, or the part that an absorbed profile brought.
+
+        None if no profile has the id. Raises Contended.
+        """
+        target = await self._target(dataset_ref, text, view)
+        return None if target is None else await self._erasure.erase(dataset_ref, actor, target)
+
+    async def preview_erasure(self, dataset_ref: DatasetRef, text: str, view: View) -> ErasurePreview | None:
+        """What `erase` would take; None if no profile has the id."""
+        target = await self._target(dataset_ref, text, view)
+        return None if target is None else await self._erasure.preview(dataset_ref, target)
+
+    async def _target(self, dataset_ref: DatasetRef, text: str, view: View) -> ErasureTarget | None:
+        found = await self._lookup.find(dataset_ref, text)
+        if found is None:
             return None
-        profile = view.profile
-        return await self._erasure.erase(
-            dataset_ref, actor, profile.profile_id, as_person=not profile.is_absorbed
-        )
+        profile = found.profile
+        return ErasureTarget(view=view, profile_id=profile.profile_id, as_person=not profile.is_absorbed)

@@ -55,8 +55,7 @@ LIMIT 1;
 
 -- name: find_of_fragments
 -- Events of fragments, the last recorded first.
--- OFFSET 0 keeps it one look-up by an index for each entry. What shares its instant with the entry of another
--- fragment is left out: the table `fragment_entry` does not tell them apart.
+-- OFFSET 0 keeps it one look-up by an index for each entry.
 -- $2: fragment ids
 -- $3: seq of the position before which events are read
 -- $4: observation of that position
@@ -71,7 +70,7 @@ FROM unnest($2::uuid[]) AS part (fragment_id)
 CROSS JOIN LATERAL (
     SELECT recorded.*
     FROM (
-        SELECT seq FROM fragment_entry
+        SELECT seq, observation_id FROM fragment_entry
         WHERE dataset_id = $1 AND fragment_id = part.fragment_id AND seq <= $3 AND seq >= $5
         ORDER BY seq DESC
         LIMIT $9
@@ -81,11 +80,8 @@ CROSS JOIN LATERAL (
                coalesce((content ->> 'occurred_at')::bigint, (content ->> 'received_at')::bigint, seq)
                AS occurred_at
         FROM log
-        WHERE dataset_id = $1 AND seq = own.seq AND profile_id IS NOT NULL
-          AND NOT (seq = $3 AND observation_id >= $4)
-          AND NOT EXISTS (SELECT FROM fragment_entry AS other
-                          WHERE other.dataset_id = $1 AND other.seq = own.seq
-                            AND other.fragment_id <> part.fragment_id)
+        WHERE dataset_id = $1 AND seq = own.seq AND observation_id = own.observation_id
+          AND profile_id IS NOT NULL AND NOT (seq = $3 AND observation_id >= $4)
         OFFSET 0
     ) AS recorded
     WHERE kind = 'event' AND NOT (content_redacted AND name IS NULL) AND (name = $6 OR $6 IS NULL)

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.fold.log_entry import EntryKey
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Fragment, Tenure
 from oneself.core.identity_graph.joins import View
@@ -25,7 +26,7 @@ _MEMBERS: dict[StoredView, str] = {"own": _sql.find_own_members, "proven": _sql.
 _decode_state = msgspec.json.Decoder(Fragment).decode
 #: Sets are written in order, so that equal states are equal texts.
 _encode_state = msgspec.json.Encoder(order="deterministic").encode
-_ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "active_at")
+_ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "observation_id", "active_at")
 
 
 class FragmentRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,6 +64,7 @@ class FragmentEntry(msgspec.Struct, frozen=True):
 
     fragment_id: UUID
     seq: int
+    observation_id: UUID
     #: When it made the person active, in µs since 1970; None: it did not.
     active_at: int | None
 
@@ -122,10 +124,10 @@ class FragmentTable(Table):
         """The fragments of the log entries that are attached to profiles."""
         return await self._find_ids(_sql.find_of_log, sorted(profile_ids))
 
-    async def find_seqs(self, fragment_ids: Iterable[UUID]) -> list[int]:
-        """The log entries of fragments."""
-        found = await self._executor.fetch(_sql.find_seqs, self._dataset_id, sorted(fragment_ids))
-        return [row["seq"] for row in found]
+    async def find_entries(self, fragment_ids: Iterable[UUID]) -> dict[EntryKey, UUID]:
+        """The log entries of fragments, each with its fragment."""
+        found = await self._executor.fetch(_sql.find_entries, self._dataset_id, sorted(fragment_ids))
+        return {(row["seq"], row["observation_id"]): row["fragment_id"] for row in found}
 
     async def put(self, changed: Sequence[FragmentRow]) -> bool:
         """Insert or replace fragments; False if another transaction changed one since it was read."""

@@ -210,10 +210,13 @@ DELETE FROM fragment WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
 -- $2: profile ids
 SELECT DISTINCT entry.fragment_id
 FROM log
-JOIN fragment_entry AS entry ON entry.dataset_id = $1 AND entry.seq = log.seq
+JOIN fragment_entry AS entry
+  ON entry.dataset_id = $1 AND entry.seq = log.seq AND entry.observation_id = log.observation_id
 WHERE log.dataset_id = $1 AND log.profile_id = ANY ($2::uuid[]);
 
--- name: find_seqs
+-- name: find_entries
 -- The log entries of fragments.
 -- $2: fragment ids
-SELECT seq FROM fragment_entry WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
+SELECT fragment_id, seq, observation_id
+FROM fragment_entry
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);

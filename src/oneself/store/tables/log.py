@@ -10,7 +10,8 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
-from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, recorded_plan
+from oneself.core.fold.log_entry import EntryKey, Erased, LogEntry, Reconfigured, recorded_plan
+from oneself.core.identity.identifier import Identifier
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
 from oneself.store import rows
@@ -96,9 +97,16 @@ class LogTable(Table):
         found = await self._executor.fetch(_sql.find_of_profiles, self._dataset_id, profile_ids)
         return [_read_entry(row) for row in found]
 
-    async def find_of_fragments(self, seqs: Sequence[int], profile_ids: Iterable[UUID]) -> list[LogEntry]:
-        """Entries by seq, and the reindexing of profiles, in order."""
-        columns = sorted(seqs), sorted(profile_ids)
+    async def find_keys_of_profiles(self, profile_ids: Iterable[UUID]) -> set[EntryKey]:
+        """The entries that are attached to profiles."""
+        found = await self._executor.fetch(_sql.find_keys_of_profiles, self._dataset_id, sorted(profile_ids))
+        return {(row["seq"], row["observation_id"]) for row in found}
+
+    async def find_of_fragments(
+        self, entries: Iterable[EntryKey], profile_ids: Iterable[UUID]
+    ) -> list[LogEntry]:
+        """Entries, and the reindexing of profiles, in order."""
+        columns = *rows.columns(2, sorted(entries)), sorted(profile_ids)
         found = await self._executor.fetch(_sql.find_of_fragments, self._dataset_id, *columns)
         return [_read_entry(row) for row in found]
 
@@ -151,10 +159,21 @@ class LogTable(Table):
         row = await self._executor.fetchrow(_sql.find_erasure, self._dataset_id, receipt_id)
         return None if row is None else _read_erasure(row)
 
-    async def delete_of_profiles(self, profile_ids: Sequence[UUID]) -> int:
-        """Delete what is attached to profiles; returns how many entries that were."""
-        deleted = await self._executor.execute(_sql.delete_of_profiles, self._dataset_id, profile_ids)
-        return int(deleted.rpartition(" ")[2])
+    async def find_profiles(self, entries: Iterable[EntryKey]) -> set[UUID]:
+        """The profiles that entries are attached to."""
+        columns = rows.columns(2, sorted(entries))
+        found = await self._executor.fetch(_sql.find_profiles, self._dataset_id, *columns)
+        return {row["profile_id"] for row in found}
+
+    async def delete(self, entries: Iterable[EntryKey]) -> None:
+        """Delete entries."""
+        if gone := sorted(entries):
+            await self._executor.execute(_sql.delete, self._dataset_id, *rows.columns(2, gone))
+
+    async def forget_detached(self, devices: Iterable[Identifier]) -> None:
+        """Remove browsers from the erasures that let them begin anew."""
+        if gone := [rows.encode_json(device) for device in sorted(devices)]:
+            await self._executor.execute(_sql.forget_detached, self._dataset_id, gone)
 
     async def redact(self, entries: Sequence[LogEntry]) -> None:
         """Replace entries by these, with the same seqs and observations; from then on their plans are applied

@@ -11,6 +11,11 @@ WHERE dataset_id = $1 AND (seq, observation_id) > ($2, $3)
 ORDER BY seq, observation_id
 LIMIT $4;
 
+-- name: find_keys_of_profiles
+-- The entries that are attached to profiles.
+-- $2: profile ids
+SELECT seq, observation_id FROM log WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
 -- name: find_of_profiles
 -- Everything that is attached to profiles, in order.
 -- $2: profile ids
@@ -20,13 +25,29 @@ WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 ORDER BY seq, observation_id;
 
 -- name: find_of_fragments
--- Entries by seq, and the reindexing of profiles, in order.
--- $2: seqs
--- $3: profile ids
+-- Entries, and the reindexing of profiles, in order.
+-- $2: seqs of the entries
+-- $3: their observations
+-- $4: profile ids
 SELECT {entry_columns}
-FROM log
-WHERE dataset_id = $1 AND (seq = ANY ($2::bigint[]) OR (profile_id = ANY ($3::uuid[]) AND kind = 'match'))
+FROM (
+    SELECT log.*
+    FROM unnest($2::bigint[], $3::uuid[]) AS entry (seq, observation_id)
+    JOIN log USING (seq, observation_id)
+    WHERE log.dataset_id = $1
+    UNION ALL
+    SELECT log.* FROM log WHERE dataset_id = $1 AND profile_id = ANY ($4::uuid[]) AND kind = 'match'
+) AS log
 ORDER BY seq, observation_id;
+
+-- name: find_profiles
+-- The profiles that entries are attached to.
+-- $2: seqs of the entries
+-- $3: their observations
+SELECT DISTINCT log.profile_id
+FROM unnest($2::bigint[], $3::uuid[]) AS entry (seq, observation_id)
+JOIN log USING (seq, observation_id)
+WHERE log.dataset_id = $1 AND log.profile_id IS NOT NULL;
 
 -- name: find_changes
 -- Every change of configuration, in order.
@@ -109,10 +130,25 @@ SELECT seq, observation_id, content::text
 FROM log
 WHERE dataset_id = $1 AND kind = 'erase' AND observation_id = $2;
 
--- name: delete_of_profiles
--- Delete what is attached to profiles.
--- $2: profile ids
-DELETE FROM log WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+-- name: delete
+-- Delete entries.
+-- $2: seqs
+-- $3: observations
+DELETE FROM log USING unnest($2::bigint[], $3::uuid[]) AS entry (seq, observation_id)
+WHERE log.dataset_id = $1 AND log.seq = entry.seq AND log.observation_id = entry.observation_id;
+
+-- name: forget_detached
+-- Remove browsers from the erasures that let them begin anew.
+-- $2: browsers, as JSON
+UPDATE log
+SET content = jsonb_set(content, ARRAY['detached'], (
+    SELECT coalesce(jsonb_agg(device ORDER BY number), '[]')
+    FROM jsonb_array_elements(content -> 'detached') WITH ORDINALITY AS item (device, number)
+    WHERE device <> ALL ($2::text[]::jsonb[])
+))
+WHERE dataset_id = $1 AND kind = 'erase' AND content ? 'detached'
+  AND EXISTS (SELECT FROM jsonb_array_elements(content -> 'detached') AS device
+              WHERE device = ANY ($2::text[]::jsonb[]));
 
 -- name: redact
 -- Replace entries by what may stay of them; from then on their plans are applied as recorded.

@@ -1,0 +1,190 @@
+"""Resolve again what an erasure left of people in the log, as if what was erased had never been said.
+
+The entries are folded in a working set of their own. What other people hold is given, so that nobody takes
+it from them; decisions against them stay as they were recorded.
+
+Invariants: pure. The plans of the outcome are applied as recorded from now on: they depend on what other
+people held at that time.
+
+Source: docs/concepts/trust.md, "Erasure".
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.apply import apply, apply_recorded
+from oneself.core.fold.log_entry import EntryKey, LogEntry, observation_of, recorded_plan
+from oneself.core.fold.redaction import without_identifiers
+from oneself.core.identity.identifier import Identifier
+from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
+from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.plan import Plan, Rejection
+from oneself.core.resolution.resolve import resolve
+from oneself.core.resolution.working_set import WorkingSet
+
+
+class ErasureScope(msgspec.Struct, frozen=True):
+    """What is erased of some people, and what surrounds them."""
+
+    #: Identifiers that nobody is left to hold: they are removed from what stays.
+    identifiers: frozenset[Identifier]
+    #: Entry → its fragment.
+    fragments: Mapping[EntryKey, UUID]
+    #: The profiles of these people in the view `all`, before the erasure.
+    profile_ids: frozenset[UUID]
+    #: Whether somebody else held an identifier right after a seq.
+    is_held_elsewhere: Callable[[Identifier, int], bool]
+
+
+class ResolvedAgain(msgspec.Struct, frozen=True):
+    """What is left."""
+
+    state: WorkingSet
+    #: As they are written back.
+    entries: list[LogEntry]
+    #: Jobs that read values of profiles that are gone.
+    dropped: list[EntryKey]
+    #: Fragment → its profile in the view `all`.
+    homes: dict[UUID, UUID]
+
+
+def resolve_again(
+    entries: list[LogEntry], configs: Mapping[int, Config], scope: ErasureScope
+) -> ResolvedAgain:
+    """Fold the entries that are left of some people. `configs`: configuration by version."""
+    again = ResolvedAgain(WorkingSet(), [], [], {})
+    for entry in entries:
+        folded = _fold(again, entry, configs[entry.config_version], scope)
+        if folded is None:
+            again.dropped.append((entry.seq, entry.observation_id))
+        else:
+            again.entries.append(folded)
+    return again
+
+
+def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: ErasureScope) -> LogEntry | None:
+    state, observation = again.state, observation_of(entry)
+    fragment_id = scope.fragments.get((entry.seq, entry.observation_id))
+    home = None if fragment_id is None else _survivor_id(state, again.homes.get(fragment_id))
+    if policy_of(observation).reads_stored_values:
+        if state.survivor(observation.addressed_id or observation.new_profile_id) is None:
+            return None
+        observation = _still_stored(observation, state, config)
+    observation = _redacted(_readdressed(observation, state, fragment_id, home), config, scope)
+    plan = _applicable(entry, state) if entry.content_redacted else None
+    if plan is not None:
+        apply_recorded(state, observation, plan, config, entry.seq)
+    else:
+        plan = _plan(state, entry, observation, config, scope, home)
+        plan = apply(state, observation, plan, config, entry.seq, accepted=True)
+    if fragment_id is not None:
+        again.homes[fragment_id] = plan.profile_id
+    before = observation_of(entry)
+    return msgspec.structs.replace(
+        entry,
+        profile_id=plan.profile_id,
+        content=entry.content if observation == before else _content(observation),
+        plan=plan,
+        content_redacted=entry.content_redacted or observation.identifiers != before.identifiers,
+        replay="apply",
+    )
+
+
+def _content(observation: Observation) -> dict[str, Any]:
+    content: dict[str, Any] = msgspec.to_builtins(observation)
+    return content
+
+
+def _survivor_id(state: WorkingSet, profile_id: UUID | None) -> UUID | None:
+    survivor = None if profile_id is None else state.survivor(profile_id)
+    return None if survivor is None else survivor.profile_id
+
+
+def _readdressed(
+    observation: Observation, state: WorkingSet, fragment_id: UUID | None, home: UUID | None
+) -> Observation:
+    """The observation; one that addressed an erased profile addresses the fragment that it belongs to."""
+    target = observation.addressed_id
+    if target is None or state.survivor(target) is not None:
+        return observation
+    return msgspec.structs.replace(observation, profile_id=fragment_id, believed_id=home)
+
+
+def _redacted(observation: Observation, config: Config, scope: ErasureScope) -> Observation:
+    named = extract_evidence(observation, config).identifiers
+    if scope.identifiers.isdisjoint(named):
+        return observation
+    return without_identifiers(observation, named, scope.identifiers)
+
+
+def _still_stored(observation: Observation, state: WorkingSet, config: Config) -> Observation:
+    """A job's observation without the values that the profile does not have any more."""
+    assert observation.addressed_id is not None
+    survivor = state.survivor(observation.addressed_id)
+    assert survivor is not None
+    evidence = extract_evidence(observation, config)
+    now = identities_of(survivor.record, config, {item.namespace for item in evidence.persons})
+    held = tuple(item for item in evidence.persons if item.value in now.get(item.namespace, ()))
+    if held == evidence.persons:
+        return observation
+    return msgspec.structs.replace(observation, identifiers=held)
+
+
+def _applicable(entry: LogEntry, state: WorkingSet) -> Plan | None:
+    """The recorded plan of an entry that an earlier erasure redacted, if all that it needs is left."""
+    plan = recorded_plan(entry)
+    needed = {*plan.unified_ids, plan.profile_id} - ({plan.profile_id} if plan.creates else set())
+    return plan if all(state.survivor(item) is not None for item in needed) else None
+
+
+def _plan(
+    state: WorkingSet,
+    entry: LogEntry,
+    observation: Observation,
+    config: Config,
+    scope: ErasureScope,
+    home: UUID | None,
+) -> Plan:
+    recorded = recorded_plan(entry)
+    evidence = _left_to_others(extract_evidence(observation, config), observation, entry, scope)
+    if not evidence.identifiers and observation.addressed_id is None and not observation.creates and home:
+        return Plan(profile_id=home, survivor_id=home)
+    plan = resolve(state, observation, config, evidence)
+    if isinstance(plan, Rejection):
+        return _attachment(observation, home)
+    kept = tuple(
+        refusal
+        for refusal in recorded.refusals
+        if refusal.other_id is not None and refusal.other_id not in scope.profile_ids
+    )
+    return msgspec.structs.replace(plan, refusals=(*plan.refusals, *kept))
+
+
+def _attachment(observation: Observation, home: UUID | None) -> Plan:
+    """The plan of an observation that nothing leads anywhere: it stays with the words of its fragment."""
+    profile_id = home or observation.new_profile_id
+    return Plan(profile_id=profile_id, survivor_id=profile_id, creates=home is None)
+
+
+def _left_to_others(
+    evidence: Evidence, observation: Observation, entry: LogEntry, scope: ErasureScope
+) -> Evidence:
+    """The evidence without what other people held, and did not give up to this observation."""
+    recorded = recorded_plan(entry)
+    claimed = {*recorded.claims, *recorded.devices}
+
+    def is_of_others(identifier: Identifier) -> bool:
+        return identifier not in claimed and scope.is_held_elsewhere(identifier, entry.seq)
+
+    persons = evidence.persons
+    if policy_of(observation).contested_value == "holder":
+        persons = tuple(item for item in persons if not is_of_others(item))
+    devices = tuple(item for item in evidence.devices if not is_of_others(item))
+    if (persons, devices) == (evidence.persons, evidence.devices):
+        return evidence
+    return msgspec.structs.replace(evidence, persons=persons, devices=devices)

@@ -1,0 +1,153 @@
+"""What an erasure takes: the log entries that the fragments of a profile hold in the view that is named.
+
+Invariants: read-only. Only the view `all` takes what is merely believed to be the person's.
+
+Source: docs/concepts/trust.md, "Erasure".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.fold.log_entry import EntryKey
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.joins import View
+from oneself.service.log.refold import find_part
+from oneself.store.tables.fragment import FragmentRow
+from oneself.store.transaction import Tables, Transaction
+
+
+class ErasureTarget(msgspec.Struct, frozen=True, kw_only=True):
+    """What a request asks to erase: a profile in a view, or a user.
+
+    With both, the profile has to be the user's: the id of an absorbed one means its own data alone.
+    """
+
+    view: View = "all"
+    profile_id: UUID | None = None
+    #: Everything that this user owns, and browsers that only a report joined to them.
+    user_id: str | None = None
+    #: The whole profile, also by the id of an absorbed one.
+    as_person: bool = False
+
+
+class ErasureSelection(msgspec.Struct, frozen=True):
+    """What an erasure takes."""
+
+    fragments: tuple[FragmentRow, ...]
+    entries: frozenset[EntryKey]
+    #: The profiles that the target has in its view.
+    profile_ids: tuple[UUID, ...]
+
+    @property
+    def fragment_ids(self) -> frozenset[UUID]:
+        """The fragments that it takes."""
+        return frozenset(row.fragment.fragment_id for row in self.fragments)
+
+    @property
+    def devices(self) -> frozenset[Identifier]:
+        """The browsers whose words it takes."""
+        return frozenset(row.fragment.browser for row in self.fragments if row.fragment.browser is not None)
+
+    @property
+    def verified(self) -> frozenset[Identifier]:
+        """The identifiers that somebody verified of its users."""
+        return frozenset(
+            claim.tenure.identifier
+            for row in self.fragments
+            for claim in row.fragment.claims
+            if claim.level == EvidenceLevel.VERIFIED
+        )
+
+    @property
+    def identifiers(self) -> frozenset[Identifier]:
+        """Everything that its fragments ever claimed."""
+        return frozenset(claim.tenure.identifier for row in self.fragments for claim in row.fragment.claims)
+
+    @property
+    def exact(self) -> frozenset[frozenset[Identifier]]:
+        """What servers named when they began its fragments, together."""
+        begun = (row.fragment.began_with for row in self.fragments if row.fragment.began_with)
+        return frozenset(frozenset(tenure.identifier for tenure in tenures) for tenures in begun)
+
+
+async def select(transaction: Transaction, target: ErasureTarget) -> ErasureSelection | None:
+    """What an erasure of a target takes, with the names of its part locked; None: the target is unknown.
+
+    Raises Contended if the part grows meanwhile.
+    """
+    if target.user_id is not None and not await is_absorbed(transaction, target):
+        return await _select_user(transaction, target.user_id)
+    assert target.profile_id is not None
+    if target.view == "all":
+        return await _select_believed(transaction, target.profile_id, as_person=target.as_person)
+    return await _select_viewed(transaction, target.view, target.profile_id, as_person=target.as_person)
+
+
+async def is_absorbed(tables: Tables, target: ErasureTarget) -> bool:
+    """Whether the target is a profile that another one absorbed, in what a user owns."""
+    if target.profile_id is None:
+        return False
+    found = await tables.view_profiles.find_of_fragment("own", target.profile_id)
+    absorbed = () if found is None or found.unified is None else found.unified.absorbed
+    return any(part.head == target.profile_id for part in absorbed)
+
+
+async def _select_user(transaction: Transaction, user_id: str) -> ErasureSelection | None:
+    part = await find_part(transaction, await transaction.fragments.find_of_users([user_id]))
+    rows = [row for row in part.rows.values() if row.fragment.user_id == user_id]
+    if not rows:
+        return None
+    heads = dict.fromkeys(row.own_id for row in sorted(rows, key=_age))
+    return await _selection(transaction, rows, tuple(heads))
+
+
+async def _select_viewed(
+    transaction: Transaction, view: View, profile_id: UUID, *, as_person: bool
+) -> ErasureSelection | None:
+    found = await transaction.view_profiles.find_of_fragment(view, profile_id)
+    if found is None:
+        return None
+    absorbed = () if found.unified is None else tuple(part.head for part in found.unified.absorbed)
+    part = await find_part(transaction, {profile_id})
+    if profile_id in absorbed and not as_person:
+        return await _selection(transaction, [part.rows[profile_id]], (profile_id,))
+    head = found.head.fragment.fragment_id
+    rows = [row for row in part.rows.values() if (view, head) in row.view_keys]
+    return await _selection(transaction, rows, (head, *absorbed))
+
+
+async def _select_believed(
+    transaction: Transaction, profile_id: UUID, *, as_person: bool
+) -> ErasureSelection | None:
+    profiles = await transaction.profiles.find_unified(profile_id)
+    profile = next((item for item in profiles if item.profile_id == profile_id), None)
+    if profile is None:
+        return None
+    fragments = transaction.fragments
+    if profile.is_absorbed and not as_person:
+        own = {row.fragment.fragment_id for row in await fragments.find({profile_id})}
+        part = await find_part(transaction, own or await fragments.find_believed({profile_id}))
+        rows = [row for key, row in part.rows.items() if profile_id in (key, row.believed_id)]
+        chosen = [row for row in rows if row.fragment.fragment_id == profile_id] or rows
+        return await _selection(transaction, chosen, (profile_id,))
+    ids = tuple(item.profile_id for item in profiles)
+    rows = await fragments.find(await fragments.find_of_log(ids))
+    entries = await transaction.log.find_keys_of_profiles(ids)
+    return ErasureSelection(tuple(sorted(rows, key=_age)), frozenset(entries), ids)
+
+
+async def _selection(
+    transaction: Transaction, rows: Iterable[FragmentRow], profile_ids: tuple[UUID, ...]
+) -> ErasureSelection:
+    chosen = tuple(sorted(rows, key=_age))
+    entries = await transaction.fragments.find_entries(row.fragment.fragment_id for row in chosen)
+    return ErasureSelection(chosen, frozenset(entries), profile_ids)
+
+
+def _age(row: FragmentRow) -> tuple[int, UUID]:
+    return row.fragment.began_at, row.fragment.fragment_id
