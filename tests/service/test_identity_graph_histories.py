@@ -6,9 +6,10 @@ import asyncio
 from itertools import count
 
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, example, given, note, settings
 
 from oneself.service.log.verify import verify
+from oneself.services import Services
 from oneself.store.database import Database
 from scenarios.histories import History, histories
 from scenarios.on_service import Service
@@ -17,6 +18,9 @@ from scenarios.rendering import render_history
 from scenarios.translate import observation
 from support import databases
 from support.stored_views import ReadProfiles, folded_profiles, stored_profiles
+from support.view_histories import PlayedHistory
+from unit.core.identity_graph import histories as view_histories
+from unit.core.identity_graph.steps import GiveUp, Settings, Verify
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -82,6 +86,26 @@ async def test_the_tables_equal_the_fold(database: Database, history: History) -
 async def test_the_tables_equal_the_fold_in_batches(database: Database, history: History) -> None:
     await databases.empty(database)
     await assert_equals_the_fold(database, await play_together(database, history))
+
+
+#: A verified claim that ends is part of no later report.
+GIVEN_UP = view_histories.History(
+    Settings(),
+    (Verify(user="ann", namespace="mail", value="a@"), GiveUp(user="ann", namespace="mail")),
+)
+
+
+@QUICK
+@example(history=GIVEN_UP)
+@given(history=view_histories.histories(is_edited=False))
+async def test_the_tables_equal_the_fold_of_sign_ins_and_trackers(
+    services: Services, history: view_histories.History
+) -> None:
+    note(history)
+    await databases.empty(services.database)
+    played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
+    await played.play(history.numbered)
+    await assert_equals_the_fold(services.database, played.dataset_id)
 
 
 @pytest.mark.soak

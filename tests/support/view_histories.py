@@ -66,6 +66,7 @@ class PlayedHistory:
     """A new dataset, in which steps are taken."""
 
     def __init__(self, services: Services, dataset_id: int) -> None:
+        self.dataset_id = dataset_id
         self._services = services
         self._ref = DatasetRef(dataset_id, f"history-{dataset_id}", dataset_id)
         self._created: dict[str, UUID] = {}
@@ -78,7 +79,7 @@ class PlayedHistory:
 
     async def begin(self, settings: Settings) -> PlayedHistory:
         """Configure the dataset."""
-        await self._services.configurations.change(self._ref.dataset_id, lambda _: _configuration(settings))
+        await self._services.configurations.change(self.dataset_id, lambda _: _configuration(settings))
         draft = UnificationRule("", "by card", ATTRIBUTES[BY_RULE], 1, BY_RULE in settings.active)
         self._rule_id = (await self._services.rules.rules.create(self._ref, draft)).rule_id
         await self._note(-1)
@@ -97,15 +98,15 @@ class PlayedHistory:
     async def fragments(self) -> list[FragmentRow]:
         """All fragments."""
         found = await self._services.database.fetch(
-            "SELECT fragment_id FROM fragment WHERE dataset_id = $1", self._ref.dataset_id
+            "SELECT fragment_id FROM fragment WHERE dataset_id = $1", self.dataset_id
         )
         return await self._tables.fragments.find(row["fragment_id"] for row in found)
 
     async def profiles(self) -> ReadProfiles:
         """View and fragment → the profile that shows the fragment."""
-        config = await self._services.configurations.current(self._ref.dataset_id)
+        config = await self._services.configurations.current(self.dataset_id)
         rules = graph_rules(config).fold.values
-        return await stored_profiles(self._services.database, self._ref.dataset_id, rules)
+        return await stored_profiles(self._services.database, self.dataset_id, rules)
 
     async def by_tracker(self, tracker: str) -> Any:
         """What whoever brings a tracker reads; None: it leads nowhere."""
@@ -117,11 +118,11 @@ class PlayedHistory:
 
     @property
     def _tables(self) -> Tables:
-        return Tables(self._services.database, self._ref.dataset_id)
+        return Tables(self._services.database, self.dataset_id)
 
     async def _note(self, number: int) -> None:
         latest = "SELECT max(seq) AS seq FROM log WHERE dataset_id = $1"
-        (row,) = await self._services.database.fetch(latest, self._ref.dataset_id)
+        (row,) = await self._services.database.fetch(latest, self.dataset_id)
         self._numbers.append(number)
         self._seqs.append(row["seq"])
 
@@ -143,7 +144,7 @@ class PlayedHistory:
     @_take.register
     async def _(self, step: Server) -> None:
         if step.user is not None:
-            await self._create(step, tracker=str(uuid.uuid4()))
+            await self._create(step, tracker=None)
         elif step.profile is not None:
             await self._patch(self._created.get(step.profile), step, APPLICATION)
         else:
@@ -151,8 +152,7 @@ class PlayedHistory:
 
     @_take.register
     async def _(self, step: Create) -> None:
-        tracker = step.tracker or str(uuid.uuid4())
-        self._created[step.name] = await self._create(step, tracker)
+        self._created[step.name] = await self._create(step, step.tracker)
 
     @_take.register
     async def _(self, step: SignIn) -> None:
@@ -228,9 +228,9 @@ class PlayedHistory:
             new_anonymous_id=None if step.anonymous_id or step.tracker else uuid.uuid4().hex[:16],
             name="View",
         )
-        await self._services.ingest.submit(self._ref.dataset_id, Submission(observation))
+        await self._services.ingest.submit(self.dataset_id, Submission(observation))
 
-    async def _create(self, step: Create | Server, tracker: str) -> UUID:
+    async def _create(self, step: Create | Server, tracker: str | None) -> UUID:
         made = await self._profiles.create(
             self._ref, APPLICATION, _written(step), tracker=tracker, user_id=step.user
         )
@@ -261,7 +261,11 @@ def _configuration(settings: Settings) -> Several:
         )
         for name in ATTRIBUTES.values()
     ]
-    dataset = msgspec.structs.replace(NEW_DEFAULT_DATASET, identity_trust=settings.identity_trust)
+    dataset = msgspec.structs.replace(
+        NEW_DEFAULT_DATASET,
+        identity_trust=settings.identity_trust,
+        report_joins=settings.report_joins,
+    )
     return Several(
         (
             PutAttributes(tuple(attributes)),

@@ -13,7 +13,7 @@ A story is a text. A line is an act, or a question with its answer:
     signs-out ann T1               in the browser of `registers` or `signs-in`
     verifies ann                   an administrator verifies the address of the account
     report ann T1 mail=a@          an identity server: user added; `mail!=a@`: a verified address
-    claims ann mail!=n@            an identity server: claims set; `mail=-`: removed
+    claims ann mail!=n@            an identity server: claims set; `-`: emptied; `mail!=?`: its flag alone
     confirms ann T1                GET /profiles/Me with ann's token and the cookie
     link ann P1 T1                 POST /profiles/link of a profile, the browser of a tracker, or both
     me ann T1 plan=gold            PATCH /profiles/Me, with the cookie or without
@@ -394,7 +394,8 @@ class Stage:
         claims: dict[str, str] = {}
         for word, value in said.items():
             name = word.removesuffix("!")
-            claims[_CLAIMS[name]] = "" if value == "-" else full_value(value)
+            if value != "?":
+                claims[_CLAIMS[name]] = "" if value == "-" else full_value(value)
             if word.endswith("!"):
                 claims[f"http://wso2.org/claims/identity/{_VERIFIED[name]}"] = "true"
         user_id = self._users.setdefault(user, user)

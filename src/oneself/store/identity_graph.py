@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
+from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.footprint import GraphFootprint
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
 from oneself.core.identity_graph.rules import GraphRules
@@ -28,7 +29,10 @@ async def gather(
     loaded = LoadedGraph(rules, with_records=footprint.has_values)
     graph, fragments = loaded.graph, transaction.fragments
     graph.browsers = await transaction.browsers.find(footprint.devices)
-    named = footprint.persons | footprint.claim_identifiers
+    if footprint.claimed or footprint.reports_claims:
+        graph.verified = await transaction.verified_claims.find(footprint.users, footprint.claimed)
+    verified = {item for claim in graph.verified.values() for item in claim.identifiers}
+    named = footprint.persons | footprint.claim_identifiers | verified
     graph.transfers = await transaction.verified_claims.find_transfers(named)
     if graph.transfers:
         loaded.add(await fragments.find(await fragments.find_claimants(graph.transfers.keys())))
@@ -39,7 +43,9 @@ async def gather(
     loaded.add(await fragments.find(needed, footprint.users, exact))
     if footprint.reindexes:
         loaded.add(await fragments.find(await fragments.find_believed(reindexed_ids)))
-    await _add_users(transaction, loaded, footprint)
+    known = await _add_known_claims(transaction, loaded, footprint)
+    proofs = footprint.claim_identifiers | footprint.proving | known
+    await _add_users(transaction, loaded, footprint, proofs)
     for row in loaded.rows.values():
         if row.exact_key in exact:
             graph.exact[exact[row.exact_key]] = row.fragment.fragment_id
@@ -47,17 +53,36 @@ async def gather(
     return loaded
 
 
-async def _add_users(transaction: Transaction, loaded: LoadedGraph, footprint: GraphFootprint) -> None:
-    """Add verified claims, the users whom they and addressed fragments name, and what these may own."""
+async def _add_known_claims(
+    transaction: Transaction, loaded: LoadedGraph, footprint: GraphFootprint
+) -> set[Identifier]:
+    """Add who else verified the known claims that are verified now; returns their identifiers."""
+    graph, claims = loaded.graph, transaction.verified_claims
+    own = [item for user in footprint.verified_as_known if (item := graph.own_fragment(user)) is not None]
+    values = {
+        (write.path, str(write.value)) for item in own for write in item.writes if write.value is not None
+    }
+    identifiers = {claim.tenure.identifier for item in own for claim in item.claims}
+    if values:
+        graph.verified |= await claims.find((), values)
+        graph.transfers |= await claims.find_transfers(identifiers - graph.transfers.keys())
+    return identifiers
+
+
+async def _add_users(
+    transaction: Transaction,
+    loaded: LoadedGraph,
+    footprint: GraphFootprint,
+    proofs: Collection[Identifier],
+) -> None:
+    """Add the users whom verified claims and addressed fragments name, and what these may own."""
     fragments, graph = transaction.fragments, loaded.graph
-    if footprint.claimed:
-        graph.verified = await transaction.verified_claims.find(footprint.users, footprint.claimed)
     addressed = (graph.fragments.get(item) for item in footprint.fragment_ids)
     users = {item.user_id for item in addressed if item is not None and item.user_id is not None}
     users |= {user for user, _ in graph.verified}
     if missing := users - graph.own.keys():
         loaded.add(await fragments.find((), missing))
-    if proofs := footprint.claim_identifiers | footprint.proving:
+    if proofs:
         loaded.add(await fragments.find(await fragments.find_proven_claimants(proofs)))
 
 

@@ -242,6 +242,27 @@ STORIES: dict[str, str] = {
         Me olga = ? olga mail=ann@ mood=between plan=olgas
         Me ann = C ann mail=new@ plan=hers
     """,
+    "she gives up her number": """
+        report ann phone!=7
+        server phone=7 plan=hers
+        Me ann = ? ann phone=7 plan=hers
+        claims ann phone=-
+        server phone=7 plan=later
+        Me ann = ? ann phone= plan=hers
+        list plan=later = ?
+    """,
+    "a number is verified by its flag alone, and changes hands twice": """
+        report ann phone!=7
+        report olga phone=7
+        claims olga phone!=?
+        server phone=7 plan=olgas
+        Me olga = ? olga phone=7 plan=olgas
+        Me ann = ? ann phone=7
+        claims ann phone!=7
+        server phone=7 plan=anns
+        Me ann = ? ann phone=7 plan=anns
+        Me olga = ? olga phone=7 plan=olgas
+    """,
     "an import after the registration": """
         post F1 T1
         registers ann T1

@@ -18,6 +18,7 @@ from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.record import Path
 
 
@@ -53,6 +54,10 @@ class GraphFootprint(msgspec.Struct, frozen=True, kw_only=True):
     claim_identifiers: frozenset[Identifier]
     #: The identifiers that servers name and by which users prove what servers began.
     proving: frozenset[Identifier]
+    #: Whether providers report claims of users, so that what these had verified before may end.
+    reports_claims: bool
+    #: Users of whose claims it says only that they are verified, with the value that they have.
+    verified_as_known: frozenset[str]
     #: Whether values are read or written.
     has_values: bool
     #: Whether stored values are read that a rule or binding now matches.
@@ -106,8 +111,19 @@ def graph_footprint(
             for item in persons
             if item.namespace in rules.owners.proving
         ),
+        reports_claims=bool(effects & {"sign_in", "report", "claims"}),
+        verified_as_known=frozenset(
+            evidence.user_id
+            for observation, evidence in batch
+            if evidence.user_id is not None and _verifies_known_values(observation, config)
+        ),
         has_values=bool(every_person)
         or any(observation.values for observation, _ in batch)
         or bool(effects & {"sign_in", "report", "claims", "reindex"}),
         reindexes="reindex" in effects,
     )
+
+
+def _verifies_known_values(observation: Observation, config: Config) -> bool:
+    reported = {path for path, _, _ in claim_identifiers(observation, config)}
+    return any((IDENTITY_ATTRIBUTES, *name.split(".")) not in reported for name in observation.verified)
