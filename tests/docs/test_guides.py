@@ -83,7 +83,7 @@ def test_the_readme_makes_one_person_of_one_address(start_service: StartService,
     assert me["identity_attributes"]["emailaddress"] == "ann@acme.example"
     first, again = json.loads(told[told.rindex('{"id"') :]), json.loads(run(event, service, tmp_path))
     assert again["resolvedUserId"] == first["resolvedUserId"]
-    export = f".venv/bin/oneself person export {again['resolvedUserId']} --org acme"
+    export = f".venv/bin/oneself person export {again['resolvedUserId']} --org acme --view all"
     assert me["user_id"] in run(export, service, tmp_path)
 
 

@@ -44,6 +44,8 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("fragment", "find_own_members", (ID,), "fragment_by_own", "own_id"),
     ("fragment", "find_proven_members", (ID,), "fragment_by_proven", "proven_id"),
     ("fragment", "find_between", (ID, ID), "fragment_key", "fragment_id"),
+    ("fragment", "find_heads", ("own", [1], [ID]), "fragment_entry_by_seq", "seq"),
+    ("fragment", "find_heads", ("own", [1], [ID]), "fragment_key", "fragment_id"),
     ("event", "find_of_fragments", ([ID], 9, ID, 0, None, 0, 9, 9, 9), "fragment_entry_key", "fragment_id"),
     ("event", "find_scan_end_of_fragments", ([ID], 9, 0, 9), "fragment_entry_key", "fragment_id"),
     ("fragment", "lock", ([ID],), "fragment_key", "fragment_id"),

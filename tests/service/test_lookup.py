@@ -288,13 +288,13 @@ IDS_OF_ANN = (LIKE_A_UUID, Y, "emailAddress:ann@acme.example", f"anonymous_id:{Y
 @pytest.mark.parametrize("text", IDS_OF_ANN)
 async def test_a_person_is_exported_and_erased_by_any_id(harness: InteractionsHarness, text: str) -> None:
     survivor, absorbed = await _joined(harness)
-    export = await harness.services.privacy.persons.export(harness.dataset_ref, text)
+    export = await harness.services.privacy.persons.export(harness.dataset_ref, text, "all")
     assert export is not None
     assert (export.profile_id, export.document["profile"]["profile_id"]) == (survivor, survivor)
     receipt = await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text, "all")
     assert receipt is not None
     assert set(receipt.profile_ids) == {survivor, absorbed}
-    assert await harness.services.privacy.persons.export(harness.dataset_ref, text) is None
+    assert await harness.services.privacy.persons.export(harness.dataset_ref, text, "all") is None
     assert await harness.services.privacy.persons.erase(harness.dataset_ref, ACTOR, text, "all") is None
 
 

@@ -216,6 +216,8 @@ async def test_an_event_stays_after_the_profile_it_was_refused_with_is_erased(
     assert None in names(
         (await harness.services.history.event_stream.page(harness.dataset_ref, EventFilter(), size=50)).events
     )
-    export = await harness.services.privacy.exports.export(harness.dataset_ref, survivor)
+    persons = harness.services.privacy.persons
+    export = await persons.export(harness.dataset_ref, str(survivor), "all")
     assert export is not None
-    assert [entry["redacted"] for entry in export["observations"]] == [False] * len(export["observations"])
+    observations = export.document["observations"]
+    assert [entry["redacted"] for entry in observations] == [False] * len(observations)

@@ -12,7 +12,19 @@ import typer
 
 from oneself.cli.context import run
 from oneself.cli.files import write_bytes
-from oneself.cli.output import AsJson, Dataset, Org, Yes, confirm, dataset_of, show, show_list, timestamp
+from oneself.cli.output import (
+    AsJson,
+    Dataset,
+    Org,
+    ViewName,
+    Yes,
+    confirm,
+    dataset_of,
+    show,
+    show_list,
+    timestamp,
+    view_of,
+)
 from oneself.core.units import SEQ_MAX
 from oneself.errors import NotFound
 
@@ -48,14 +60,20 @@ def export(
     person_id: PersonId,
     org: Org = None,
     dataset: Dataset = "default",
+    view: ViewName = None,
     file: Annotated[
         Path | None, typer.Option("--file", "-f", help="The file to write. Default: standard output.")
     ] = None,
 ) -> None:
-    """Write all stored data about a person as one JSON document."""
+    """Write all stored data about a person in a view as one JSON document.
+
+    --view all also writes what is only believed to be theirs.
+    """
 
     async def act(services: Services) -> dict[str, Any]:
-        export = await services.privacy.persons.export(await dataset_of(services, org, dataset), person_id)
+        dataset_ref = await dataset_of(services, org, dataset)
+        seen = await view_of(services, dataset_ref, view)
+        export = await services.privacy.persons.export(dataset_ref, person_id, seen)
         if export is None:
             raise _unknown(person_id, dataset)
         return export.document

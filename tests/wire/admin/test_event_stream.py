@@ -47,7 +47,7 @@ def stream(
     web: WebDataset, last_event_id: str | None = None, **params: Any
 ) -> Iterator[Iterator[tuple[str, Any]]]:
     """An open stream: pairs of event id and event; the event of a heartbeat is None."""
-    headers = {**STREAM, "Authorization": f"Bearer {web.org.token('profile_view')}"}
+    headers = {**STREAM, "Authorization": f"Bearer {web.org.token('profile_view', 'profile_view_all')}"}
     if last_event_id is not None:
         headers["Last-Event-ID"] = last_event_id
     path = web.org.path(web.path("events"), "/api/v1")

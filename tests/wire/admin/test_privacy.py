@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import json
 from collections.abc import Callable
 from typing import Any
@@ -69,7 +70,9 @@ def test_an_export_holds_everything_about_one_person(org: Cds) -> None:
         identifiers = {
             (identifier["namespace"], identifier["value"]) for identifier in document["identifiers"]
         }
-        assert {("user_id", user), ("tracker", tracker), (f"traits.{key}", "a1")} <= identifiers
+        digest = f"sha256:{hashlib.sha256(tracker.encode()).hexdigest()[:32]}"
+        assert {("user_id", user), ("tracker", digest), (f"traits.{key}", "a1")} <= identifiers
+        assert tracker not in json.dumps(document)
         assert [merge["absorbed_id"] for merge in document["merges"]] == [absorbed["profile_id"]]
         assert {refusal["code"] for refusal in document["refusals"]} == {"different_user"}
         assert {"write", "consent"} <= {observation["kind"] for observation in document["observations"]}

@@ -240,3 +240,23 @@ async def test_reading_beliefs_about_people_on_the_event_wire_takes_the_permissi
     assert (refused.status_code, "internal_cds_profile_view_all" in refused.text) == (403, True)
     allowed = await stage.cds.http.get(url, auth=(SYSTEM, SECRET))
     assert allowed.status_code == 200
+
+
+async def test_the_events_of_a_dataset_name_profiles_as_the_view_does(
+    stage: Stage, reader: Reader, plain: Reader
+) -> None:
+    await stage.play(ATTACKED)
+
+    async def newest(caller: Reader, **params: str) -> dict[str, Any]:
+        answer = await caller("GET", "/datasets/default/events", params=params)
+        assert answer.status_code == 200, answer.text
+        return dict(answer.json()["events"][0])
+
+    his = await newest(plain)
+    named = stage.profile_id("P").replace("-", "")[:16]
+    assert (his["primary_id"], "decision" in his) == (named, False)
+    believed = await newest(reader, view="all")
+    assert believed["primary_id"] != his["primary_id"]
+    assert "decision" in believed
+    refused = await plain("GET", "/datasets/default/events", params={"view": "all"})
+    assert refused.status_code == 403

@@ -24,7 +24,7 @@ from litestar.response import Stream
 from msgspec import Struct, field
 
 from oneself.api.admin.person_events import Instant, Name, event_filter
-from oneself.api.admin.profiles import dataset_of
+from oneself.api.admin.profiles import dataset_of, view_of
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import (
     CursorWord,
@@ -40,13 +40,14 @@ from oneself.api.documents.person import disclosed_body
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import TEXT, Described, error_responses
-from oneself.api.http.query import query_flag
+from oneself.api.http.query import ViewParameter, query_flag
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
+from oneself.core.identity_graph.joins import View
 from oneself.errors import Contended, ServiceError
 from oneself.service.context import DatasetRef
-from oneself.service.history.event_stream import EventBatch, StreamedEvent
+from oneself.service.history.event_stream import Decision, EventBatch, StreamedEvent
 from oneself.store.tables.event import NOW, EventFilter, EventPosition
 
 VIEW = requires("profile_view")
@@ -70,9 +71,10 @@ class DecisionDocument(Struct, frozen=True):
 class StreamedEventDocument(Struct, frozen=True, omit_defaults=True):
     """An event of a dataset.
 
-    `primary_id`: of the profile now, null if it was erased. `identity_types`: types of the identifiers in
-    the event. `body`: only on request: the event as received, without tokens; applications that are not
-    system applications see only the browser's fields of `user`.
+    `primary_id`: of the profile now, in the view; null if it was erased. `identity_types`: types of the
+    identifiers in the event. `decision`: what it did in the view `all`, and only there. `body`: only on
+    request: the event as received, without tokens; applications that are not system applications see only
+    the browser's fields of `user`.
     """
 
     event_id: str
@@ -83,7 +85,7 @@ class StreamedEventDocument(Struct, frozen=True, omit_defaults=True):
     trust: Literal["server", "browser"]
     primary_id: str | None
     identity_types: list[str]
-    decision: DecisionDocument
+    decision: DecisionDocument | None = None
     body: Any = None
 
 
@@ -111,6 +113,7 @@ class _Asked(Struct, frozen=True):
     filters: EventFilter
     with_body: bool
     reader: Reader
+    view: View
 
 
 @get(
@@ -133,6 +136,7 @@ async def list_dataset_events(
             name="body", description="`true` returns the event as received, which may be personal data."
         ),
     ] = None,
+    view: ViewParameter = None,
     last_event_id: Annotated[
         str | None,
         HeaderParameter(name="Last-Event-ID", description="Of a stream: resume after this `id`."),
@@ -145,7 +149,7 @@ async def list_dataset_events(
     after = decode_cursor(last_event_id, EventPosition) if last_event_id and is_stream else None
     at = await dataset_of(call, dataset)
     reader = call.reader(with_application_data=False, applications=None)
-    asked = _Asked(at, filters, query_flag(with_body), reader)
+    asked = _Asked(at, filters, query_flag(with_body), reader, await view_of(call, at, view))
     if is_stream:
         return await _stream(call, asked, after)
     return await _list(call, asked, before, limit)
@@ -156,10 +160,10 @@ ROUTES = [list_dataset_events]
 
 async def _list(call: RequestContext, asked: _Asked, before: EventPosition, limit: int) -> Response[Any]:
     page = await call.services.history.event_stream.page(
-        asked.at, asked.filters, before=before, size=limit, with_body=asked.with_body
+        asked.at, asked.filters, before=before, size=limit, with_body=asked.with_body, view=asked.view
     )
     config = await call.services.configurations.current(asked.at.dataset_id)
-    events = [_render(event, asked.reader, config) for event in page.events]
+    events = [_render(event, asked, config) for event in page.events]
     document = StreamedEventList(events, paginate(events, limit, page.next_position))
     return Response(msgspec.json.encode(document), media_type=MediaType.JSON)
 
@@ -179,7 +183,7 @@ async def _chunks(call: RequestContext, asked: _Asked, start: EventPosition) -> 
     yield _resume_point(start)
     opened_s = written_s = time.monotonic()
     follow = call.services.history.event_stream.follow(
-        asked.at, asked.filters, after=start, with_body=asked.with_body
+        asked.at, asked.filters, after=start, with_body=asked.with_body, view=asked.view
     )
     try:
         async with aclosing(follow) as following:
@@ -198,7 +202,7 @@ async def _chunk(call: RequestContext, asked: _Asked, batch: EventBatch) -> byte
     if not batch.events:
         return b": nothing new\n" + _resume_point(batch.position)
     config = await call.services.configurations.current(asked.at.dataset_id)
-    return b"".join(_line(event, _render(event, asked.reader, config)) for event in batch.events)
+    return b"".join(_line(event, _render(event, asked, config)) for event in batch.events)
 
 
 def _line(event: StreamedEvent, document: StreamedEventDocument) -> bytes:
@@ -210,8 +214,8 @@ def _resume_point(position: EventPosition) -> bytes:
     return b"id: %b\n\n" % encode_cursor(position).encode()
 
 
-def _render(event: StreamedEvent, reader: Reader, config: Config) -> StreamedEventDocument:
-    decision = event.decision
+def _render(event: StreamedEvent, asked: _Asked, config: Config) -> StreamedEventDocument:
+    decision = _render_decision(event.decision) if asked.view == "all" else None
     return StreamedEventDocument(
         event.event_id,
         event.name,
@@ -221,6 +225,10 @@ def _render(event: StreamedEvent, reader: Reader, config: Config) -> StreamedEve
         event.trust,
         event.primary_id,
         list(event.identity_types),
-        DecisionDocument(decision.effect, decision.merged, list(decision.refusals)),
-        disclosed_body(event.body, reader, config),
+        decision,
+        disclosed_body(event.body, asked.reader, config),
     )
+
+
+def _render_decision(decision: Decision) -> DecisionDocument:
+    return DecisionDocument(decision.effect, decision.merged, list(decision.refusals))

@@ -26,7 +26,7 @@ from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, described, error_responses
-from oneself.api.http.query import VIEW_PARAMETER, query_flag
+from oneself.api.http.query import ViewParameter, query_flag
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.units import SEQ_MAX
@@ -83,10 +83,13 @@ class _After(Struct, frozen=True):
     operation_class=Described,
     responses=error_responses(400, 401, 403, 404),
 )
-async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Response[dict[str, Any]]:
-    """Export everything stored about a person, named by any id that they ever had."""
+async def export_person(
+    request: AnyRequest, profile_id: FromPath[str], view: ViewParameter = None
+) -> Response[dict[str, Any]]:
+    """Export everything stored about a person in a view, named by any id that they ever had."""
     call = context_of(request)
-    export = await call.services.privacy.persons.export(call.dataset_ref, profile_id)
+    seen = call.requested_view(view)
+    export = await call.services.privacy.persons.export(call.dataset_ref, profile_id, seen)
     if export is None:
         raise profile_unknown()
     headers = {"Content-Disposition": f'attachment; filename="person-{export.profile_id}.json"'}
@@ -104,7 +107,7 @@ async def export_person(request: AnyRequest, profile_id: FromPath[str]) -> Respo
 async def erase_person(
     request: AnyRequest,
     profile_id: FromPath[str],
-    view: Annotated[str | None, QueryParameter(description=VIEW_PARAMETER)] = None,
+    view: ViewParameter = None,
     dry_run: Annotated[str | None, QueryParameter(description=DRY_RUN)] = None,
 ) -> ReceiptDocument | ErasurePreviewDocument:
     """Erase what a person, named by any id, has in a view, and return the receipt.

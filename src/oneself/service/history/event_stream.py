@@ -26,6 +26,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.identity_graph.joins import View
 from oneself.core.resolution.observation import SenderTrust
 from oneself.core.resolution.plan import Plan
 from oneself.service.context import DatasetRef
@@ -35,9 +36,10 @@ from oneself.service.history.person_events import (
     PAGE_SIZE_MAX,
     SCANNED_MAX,
 )
+from oneself.service.profiles.view_lookup import find_names
 from oneself.store.database import Database
 from oneself.store.tables.event import NOW, EventFilter, EventPosition, EventTable, ScannedEntry
-from oneself.store.transaction import Tables
+from oneself.store.transaction import Tables, snapshot
 
 POLL_S = 0.5
 #: Entries of one statement; a few milliseconds.
@@ -68,10 +70,11 @@ class StreamedEvent(msgspec.Struct, frozen=True):
     received_at: int
     interface: str
     trust: SenderTrust
-    #: Of the profile now; None if it was erased.
+    #: Of the profile now, in the view; None if it was erased.
     primary_id: str | None
     #: The namespaces of the person identifiers in the event.
     identity_types: tuple[str, ...]
+    #: In the view `all`.
     decision: Decision
     #: What was sent, without tokens; None unless it was requested.
     body: Any = None
@@ -136,6 +139,7 @@ class EventStream:
         before: EventPosition = NOW,
         size: int,
         with_body: bool = False,
+        view: View = "all",
     ) -> StreamPage:
         """Up to `size` events before a position, at most PAGE_SIZE_MAX.
 
@@ -149,7 +153,7 @@ class EventStream:
             scanned = await events.scan(
                 "backwards", before, earliest, event_filter, with_body=with_body, limit=at_once
             )
-            found += _streamed_events(scanned)
+            found += await self._streamed(dataset_ref, scanned, view)
             if len(found) > limit:
                 return StreamPage(tuple(found[:limit]), found[limit - 1].position)
             if len(scanned) < at_once:
@@ -164,6 +168,7 @@ class EventStream:
         *,
         after: EventPosition,
         with_body: bool = False,
+        view: View = "all",
     ) -> EventBatch:
         """The events between a position and the watermark, as many as one statement reads."""
         watermark = await self.watermark(dataset_ref)
@@ -175,7 +180,7 @@ class EventStream:
         )
         more = len(scanned) == limit
         position = scanned[-1].position if more else watermark
-        return EventBatch(tuple(_streamed_events(scanned)), position, more)
+        return EventBatch(tuple(await self._streamed(dataset_ref, scanned, view)), position, more)
 
     async def follow(
         self,
@@ -184,6 +189,7 @@ class EventStream:
         *,
         after: EventPosition,
         with_body: bool = False,
+        view: View = "all",
     ) -> AsyncGenerator[EventBatch, None]:
         """The batches after a position, every POLL_S until `close`.
 
@@ -193,13 +199,33 @@ class EventStream:
         self._followers += 1
         try:
             while not self._closed.is_set():
-                batch = await self.next_batch(dataset_ref, event_filter, after=after, with_body=with_body)
+                batch = await self.next_batch(
+                    dataset_ref, event_filter, after=after, with_body=with_body, view=view
+                )
                 after = batch.position
                 yield batch
                 if not batch.more:
                     await self._pause()
         finally:
             self._followers -= 1
+
+    async def _streamed(
+        self, dataset_ref: DatasetRef, scanned: list[ScannedEntry], view: View
+    ) -> list[StreamedEvent]:
+        """The events among scanned entries, with the names that their profiles have in a view."""
+        events = _streamed_events(scanned)
+        if view == "all" or not events:
+            return events
+        keys = [(event.position.seq, event.position.observation_id) for event in events]
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            heads = await tables.fragments.find_heads(view, keys)
+            names = await find_names(tables, sorted(set(heads.values())), view)
+        called = {item.profile_id: item.primary_id for item in names}
+        found = [called.get(heads[key]) if key in heads else None for key in keys]
+        return [
+            msgspec.structs.replace(event, primary_id=primary_id)
+            for event, primary_id in zip(events, found, strict=True)
+        ]
 
     def _events(self, dataset_ref: DatasetRef) -> EventTable:
         return Tables(self._database, dataset_ref.dataset_id).events

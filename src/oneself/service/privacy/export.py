@@ -1,22 +1,28 @@
 """Export: everything that is stored about one person, as one document.
 
 Invariants: one instant, nothing left out, whatever the attributes' mutability or a consent filter hides from
-applications: the document is for the person. Source: docs/concepts/trust.md.
+applications: the document is for the person. A tracker is named by its digest, because whoever has it reads
+by it. Source: docs/concepts/trust.md.
 """
 
 from typing import Any
-from uuid import UUID
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import LogEntry
+from oneself.core.identity.identifier import TRACKER, Identifier, tracker_digest, visible_value
+from oneself.core.identity_graph.joins import View
 from oneself.core.profiles.profile import Profile
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
+from oneself.service.privacy.person_data import PersonData, RecordedIdentifier, read_believed, read_parts
+from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database
-from oneself.store.tables.claim import RecordedClaim
-from oneself.store.transaction import Tables, snapshot
+from oneself.store.transaction import snapshot
 
 FORMAT = "oneself-person-1"
+#: What an observation names trackers in, beside its identifiers and the body of an event.
+_TRACKER_FIELDS = ("new_tracker", "fresh_tracker")
+_BODY_FIELD = "anonymousProfileTracker"
 
 
 class Exports:
@@ -26,34 +32,35 @@ class Exports:
         self._database = database
         self._configurations = configurations
 
-    async def export(self, dataset_ref: DatasetRef, profile_id: UUID) -> dict[str, Any] | None:
-        """The document, instants in µs since 1970; None if the profile is unknown or erased."""
+    async def export(self, dataset_ref: DatasetRef, found: ProfileView) -> dict[str, Any] | None:
+        """The document of a profile in its view, instants in µs since 1970; None if it was erased since."""
+        view, profile_id = found.view, found.profile.profile_id
         config = await self._configurations.current(dataset_ref.dataset_id)
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-            return await _export(tables, dataset_ref, profile_id, config)
+            if view == "all":
+                data = await read_believed(tables, profile_id)
+            else:
+                data = await read_parts(tables, view, profile_id, config)
+        return None if data is None else _document(dataset_ref, view, data, config)
 
 
-async def _export(
-    tables: Tables, dataset_ref: DatasetRef, profile_id: UUID, config: Config
-) -> dict[str, Any] | None:
-    profiles = {profile.profile_id: profile for profile in await tables.profiles.find_unified(profile_id)}
-    if profile_id not in profiles:
-        return None
-    survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)
-    ids = sorted(profiles)
-    entries = await tables.log.find_of_profiles(ids)
+def _document(dataset_ref: DatasetRef, view: View, data: PersonData, config: Config) -> dict[str, Any]:
+    survivor = data.survivor
     return {
         "format": FORMAT,
         "organisation": dataset_ref.handle,
+        "view": view,
         "profile": _profile(survivor),
-        "absorbed_profiles": [_absorbed(p) for p in profiles.values() if p.is_absorbed],
+        "absorbed_profiles": [
+            {**_profile(absorbed), "reason": absorbed.reason} for absorbed in data.absorbed
+        ],
         "values": survivor.record.values,
         "provenance": survivor.record.provenance,
         "consents": [_consent(config, category, choice) for category, choice in survivor.consents.items()],
-        "identifiers": [_claim(claim) for claim in await tables.claims.find_of_profiles(ids)],
-        "merges": await tables.merges.find_of_profiles(ids),
-        "refusals": await tables.refusals.find_of_profiles(ids),
-        "observations": [_observation(entry) for entry in entries],
+        "identifiers": [_identifier(recorded) for recorded in data.identifiers],
+        "merges": data.merges,
+        "refusals": data.refusals,
+        "observations": [_observation(entry) for entry in data.entries],
     }
 
 
@@ -83,15 +90,14 @@ def _consent(config: Config, category: str, choice: Any) -> dict[str, Any]:
     }
 
 
-def _claim(recorded: RecordedClaim) -> dict[str, Any]:
-    claim = recorded.claim
+def _identifier(recorded: RecordedIdentifier) -> dict[str, Any]:
     return {
-        "namespace": claim.identifier.namespace,
-        "value": claim.identifier.value,
-        "profile_id": claim.profile_id,
-        "seq": claim.seq,
-        "trust": claim.trust,
-        "at": claim.at,
+        "namespace": recorded.identifier.namespace,
+        "value": visible_value(recorded.identifier),
+        "profile_id": recorded.profile_id,
+        "seq": recorded.seq,
+        "trust": recorded.trust,
+        "at": recorded.at,
         "until_seq": recorded.until_seq,
     }
 
@@ -101,5 +107,25 @@ def _observation(entry: LogEntry) -> dict[str, Any]:
         "recorded_at": entry.seq,
         "profile_id": entry.profile_id,
         "redacted": entry.content_redacted,
-        **entry.content,
+        **_without_trackers(entry.content),
     }
+
+
+def _without_trackers(content: dict[str, Any]) -> dict[str, Any]:
+    """The content of an observation with the digests of trackers in their places."""
+    digests: dict[str, Any] = {
+        name: tracker_digest(content[name]) for name in _TRACKER_FIELDS if content.get(name)
+    }
+    if named := content.get("identifiers"):
+        digests["identifiers"] = [_without_tracker(identifier) for identifier in named]
+    body = content.get("body")
+    if isinstance(body, dict) and isinstance(user := body.get("user"), dict) and user.get(_BODY_FIELD):
+        digest = tracker_digest(str(user[_BODY_FIELD]))
+        digests["body"] = {**body, "user": {**user, _BODY_FIELD: digest}}
+    return {**content, **digests}
+
+
+def _without_tracker(identifier: dict[str, Any]) -> dict[str, Any]:
+    if identifier["namespace"] != TRACKER:
+        return identifier
+    return {**identifier, "value": visible_value(Identifier(TRACKER, identifier["value"]))}

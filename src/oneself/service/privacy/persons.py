@@ -20,7 +20,7 @@ from oneself.service.profiles.lookup import Lookup
 
 
 class Export(msgspec.Struct, frozen=True):
-    """Everything that is kept about a person. `profile_id`: of the profile that was asked for."""
+    """Everything that is kept about a person in a view. `profile_id`: of the profile that was asked for."""
 
     profile_id: UUID
     document: dict[str, Any]
@@ -34,14 +34,13 @@ class Persons:
         self._exports = exports
         self._erasure = erasure
 
-    async def export(self, dataset_ref: DatasetRef, text: str) -> Export | None:
-        """The export of the person that an id means; None if no profile has it."""
-        view = await self._lookup.find(dataset_ref, text)
-        if view is None:
+    async def export(self, dataset_ref: DatasetRef, text: str, view: View) -> Export | None:
+        """The export of the person that an id means in a view; None if no profile has it."""
+        found = await self._lookup.find(dataset_ref, text, view)
+        document = None if found is None else await self._exports.export(dataset_ref, found)
+        if found is None or document is None:
             return None
-        profile_id = view.profile.profile_id
-        document = await self._exports.export(dataset_ref, profile_id)
-        return None if document is None else Export(profile_id, document)
+        return Export(found.profile.profile_id, document)
 
     async def erase(self, dataset_ref: DatasetRef, actor: Actor, text: str, view: View) -> Receipt | None:
         """Erase what the person that an id means has in a view, or the part that an absorbed profile brought.
@@ -57,7 +56,7 @@ class Persons:
         return None if target is None else await self._erasure.preview(dataset_ref, target)
 
     async def _target(self, dataset_ref: DatasetRef, text: str, view: View) -> ErasureTarget | None:
-        found = await self._lookup.find(dataset_ref, text)
+        found = await self._lookup.find(dataset_ref, text, view)
         if found is None:
             return None
         profile = found.profile

@@ -88,7 +88,7 @@ class ViewLookup:
             found = [holder for item in identifiers for holder in await _holders(tables, item, view)]
             heads = {holder.row.head_in(view) for holder in found if holder.is_present}
             ranked = sorted([await _rank(tables, head, view) for head in heads])
-            names = await _names(tables, [head for *_, head in ranked], view)
+            names = await find_names(tables, [head for *_, head in ranked], view)
         if not names:
             return None
         matched = tuple(item.primary_id for item in names)
@@ -98,7 +98,7 @@ class ViewLookup:
         """The survivor of a view with its names there."""
         assert view.view != "all"
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-            names = await _names(tables, view.profile_ids, view.view)
+            names = await find_names(tables, view.profile_ids, view.view)
         merged_at = {item.profile_id: item.seq for item in view.absorbed}
         former = [alias for item in names for alias in _aliases(item, merged_at.get(item.profile_id))]
         called = next((item.primary_id for item in names if item.profile_id not in merged_at), "")
@@ -195,13 +195,13 @@ async def _every_name(tables: Tables, row: FragmentRow, view: StoredView) -> set
     An id that the service made names its profile, whatever it was made for. A named id of a legacy dataset is
     an identity, which a server must have said.
     """
-    (names,) = await _names(tables, [row.fragment.fragment_id], view)
+    (names,) = await find_names(tables, [row.fragment.fragment_id], view)
     believed = next(iter(await tables.profiles.find([row.fragment.fragment_id])), None)
     former = {claim.tenure.identifier.value for claim in row.fragment.claims if is_former_id(claim)}
     return set(names.every) | (set(_believed_names(believed)) - former)
 
 
-async def _names(tables: Tables, profile_ids: Sequence[UUID], view: StoredView) -> list[ProfileNames]:
+async def find_names(tables: Tables, profile_ids: Sequence[UUID], view: StoredView) -> list[ProfileNames]:
     """The names of profiles in a view, in this order."""
     fragments = {row.fragment.fragment_id: row.fragment for row in await tables.fragments.find(profile_ids)}
     believed = {item.profile_id: item for item in await tables.profiles.find(profile_ids)}

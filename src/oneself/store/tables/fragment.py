@@ -129,6 +129,12 @@ class FragmentTable(Table):
         found = await self._executor.fetch(_sql.find_entries, self._dataset_id, sorted(fragment_ids))
         return {(row["seq"], row["observation_id"]): row["fragment_id"] for row in found}
 
+    async def find_heads(self, view: StoredView, entries: Iterable[EntryKey]) -> dict[EntryKey, UUID]:
+        """The fragments that head the profiles of log entries in a view; erased ones are missing."""
+        columns = rows.columns(2, sorted(entries))
+        found = await self._executor.fetch(_sql.find_heads, self._dataset_id, view, *columns)
+        return {(row["seq"], row["observation_id"]): row["head_id"] for row in found}
+
     async def put(self, changed: Sequence[FragmentRow]) -> bool:
         """Insert or replace fragments; False if another transaction changed one since it was read."""
         ordered = sorted(changed, key=lambda row: row.fragment.fragment_id)

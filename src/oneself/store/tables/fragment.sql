@@ -214,6 +214,22 @@ JOIN fragment_entry AS entry
   ON entry.dataset_id = $1 AND entry.seq = log.seq AND entry.observation_id = log.observation_id
 WHERE log.dataset_id = $1 AND log.profile_id = ANY ($2::uuid[]);
 
+-- name: find_heads
+-- The fragments that head the profiles of log entries in a view.
+-- $2: view
+-- $3: seqs of the entries
+-- $4: their observations
+-- OFFSET 0 keeps it one look-up by an index for each entry.
+SELECT entry.seq, entry.observation_id,
+       CASE $2::text WHEN 'own' THEN fragment.own_id ELSE fragment.proven_id END AS head_id
+FROM unnest($3::bigint[], $4::uuid[]) AS entry (seq, observation_id)
+CROSS JOIN LATERAL (
+    SELECT fragment_id FROM fragment_entry
+    WHERE dataset_id = $1 AND seq = entry.seq AND observation_id = entry.observation_id
+    OFFSET 0
+) AS recorded
+JOIN fragment ON fragment.dataset_id = $1 AND fragment.fragment_id = recorded.fragment_id;
+
 -- name: find_entries
 -- The log entries of fragments.
 -- $2: fragment ids

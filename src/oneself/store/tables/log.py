@@ -24,7 +24,8 @@ _REPORTS_OF_PROFILES, _REPORTS_OF_FRAGMENTS = (
     _sql.find_claim_reports.replace("/* entries by $2 */", entries)
     for entries in (
         "profile_id = ANY ($2::uuid[])",
-        "seq IN (SELECT seq FROM fragment_entry WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]))",
+        "(seq, observation_id) IN (SELECT seq, observation_id FROM fragment_entry "
+        "WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]))",
     )
 )
 _plans = msgspec.json.Decoder(Plan)
