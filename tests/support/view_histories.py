@@ -32,6 +32,7 @@ from oneself.core.resolution.observation import PageEvent
 from oneself.core.values.attribute import Attribute
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.submission import ObservationRejected, Submission
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.services import Services
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables
@@ -94,6 +95,10 @@ class PlayedHistory:
                 self.rejected[number] = error.rejection.code
             await self._note(number)
         return self
+
+    async def erase(self, user: str) -> None:
+        """Erase what a user owns."""
+        await self._services.privacy.erasure.erase(self._ref, PROVIDER, ErasureTarget(user_id=user))
 
     async def fragments(self) -> list[FragmentRow]:
         """All fragments."""

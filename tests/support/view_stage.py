@@ -14,9 +14,13 @@ A story is a text. A line is an act, or a question with its answer:
     verifies ann                   an administrator verifies the address of the account
     report ann T1 mail=a@          an identity server: user added; `mail!=a@`: a verified address
     claims ann mail!=n@            an identity server: claims set; `-`: emptied; `mail!=?`: its flag alone
+    deletes ann                    an identity server: user deleted
     confirms ann T1                GET /profiles/Me with ann's token and the cookie
     link ann P1 T1                 POST /profiles/link of a profile, the browser of a tracker, or both
     me ann T1 plan=gold            PATCH /profiles/Me, with the cookie or without
+    erases ann                     DELETE /profiles/{id} of their own, with their token
+    closes ann                     an administrator deletes the account
+    delete P1 own                  DELETE /profiles/{id} by an application, in a view
     config detach_on_sign_out      switches a setting of the organisation on
     dataset report_joins=confirmed changes a setting of the dataset
     name C P1                      C is the id that the answer to the question P1 has
@@ -64,7 +68,7 @@ from support.story_words import (
 )
 from support.visitor import CALLBACK, Application, Visitor, arrived, claims_of
 
-SCOPE = "openid internal_cds_profile_view internal_cds_profile_update"
+SCOPE = "openid internal_cds_profile_view internal_cds_profile_update internal_cds_profile_delete"
 _BINDINGS = [
     {"name": type_id, "identity_type": type_id, "attribute": attribute}
     for type_id, attribute in IDENTITIES.values()
@@ -378,6 +382,20 @@ class Stage:
     def _signed_in(self, user: str, tokens: dict[str, Any]) -> None:
         self._tokens[user] = tokens
         self._users[user] = str(claims_of(tokens["access_token"])["sub"])
+
+    async def _do_erases(self, user: str) -> None:
+        token = self.token(user)
+        me = (await self.cds("GET", "/profiles/Me", token=token)).json()
+        erased = await self.cds("DELETE", f"/profiles/{me['profile_id']}", token=token)
+        assert erased.status_code == 204, erased.text
+
+    async def _do_closes(self, user: str) -> None:
+        await self.admin("DELETE", f"/users/{self._users[user]}")
+
+    async def _do_delete(self, name: str, view: str | None = None) -> None:
+        params = {} if view is None else {"view": view}
+        erased = await self.cds("DELETE", f"/profiles/{self._profiles[name]}", params=params)
+        assert erased.status_code == 204, erased.text
 
     # -- acts of an external identity server -----------------------------------------------------------
 

@@ -570,6 +570,102 @@ ROWS: dict[str, Row] = {
         Me vera = W < V vera interests=chess mail=vera@ mood=hers plan=secret
         """,
     ),
+    "he erases what is his, after a page of his named her address": Row(
+        f"""{VERA}
+        post P TM
+        page TM mail=vera@ interests=his
+        registers mal TM
+        erases mal
+        P = 404
+        {UNMOVED}
+        server mail=vera@ phone=7
+        server mail=vera@ interests=import at=1000000000000
+        Me vera = W < V vera interests=import mail=vera@ mood=hers phone=7 plan=secret
+        """,
+        f"""{VERA}
+        post P TM
+        page TM mail=vera@ interests=his
+        erases vera
+        V = 404
+        W = 404
+        Me vera = 404
+        P = P interests=his
+        TM = P interests=his mail=vera@
+        """,
+    ),
+    "he erases what is his, after the first event of his browser named her address": Row(
+        f"""{VERA}
+        page TM mail=vera@ interests=his
+        name P TM
+        registers mal TM
+        erases mal
+        P = 404
+        Me mal = 404
+        {UNMOVED}
+        """,
+        f"""{VERA}
+        page TM mail=vera@ interests=click
+        name P TM
+        signs-in vera TM
+        erases vera
+        P = 404
+        V = 404
+        list mail=vera@ =
+        """,
+    ),
+    "he erases what is his, after the back end wrote her address and card for him": Row(
+        f"""{VERA}
+        server mail=vera@ card=L
+        keep Me vera
+        post P TM
+        patch P mail=vera@ card=L
+        registers mal TM
+        erases mal
+        P = 404
+        same Me vera
+        server mail=vera@ phone=7
+        server card=L interests=till
+        W = W < V vera card=L interests=till mail=vera@ mood=hers phone=7 plan=secret
+        """,
+        f"""{VERA}
+        server mail=vera@ card=L
+        erases vera
+        Me vera = 404
+        list card=L =
+        """,
+    ),
+    "his account is closed, after she followed a link with his tracker": Row(
+        f"""{VERA}
+        post P TM
+        registers mal TM
+        report vera TM
+        closes mal
+        P = 404
+        same Me vera
+        same TV
+        V = V > W vera mail=vera@ mood=hers plan=secret
+        """,
+        f"""{VERA}
+        closes vera
+        V = 404
+        W = 404
+        Me vera = 401
+        """,
+    ),
+    "the shop deletes the visit that named her address": Row(
+        f"""{VERA}
+        post P TM
+        page TM mail=vera@ interests=his
+        delete P
+        P = 404
+        {UNMOVED}
+        """,
+        f"""{VERA}
+        delete V
+        V = 404
+        W = W vera mail=vera@ mood=hers
+        """,
+    ),
     "his visit opts out, naming her address": Row(
         f"""{VERA}
         page TM mail=vera@ consent=out

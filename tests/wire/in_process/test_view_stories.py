@@ -121,6 +121,17 @@ STORIES: dict[str, str] = {
         Me ann = ? ann plan=gold
         T1 = P1 interests=chess
     """,
+    "external: a user who is deleted at the server": """
+        post P1 T1 interests=chess
+        post P2 T2 interests=go
+        report ann T1 mail=ann@
+        report ann T2
+        confirms ann T1
+        deletes ann
+        Me ann = 404
+        P1 = 404
+        P2 = 404
+    """,
     "a click in a newsletter, and later the registration and the verified address": """
         server mail=vera@ plan=crm
         find C mail=vera@

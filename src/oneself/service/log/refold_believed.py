@@ -42,6 +42,9 @@ class Erasing(msgspec.Struct, frozen=True, kw_only=True):
 
     #: The profiles of everybody whom it touches, in the view `all`.
     profile_ids: frozenset[UUID]
+    #: The profiles that go in the view of the erasure. One that began as somebody else's browser has no
+    #: profile of its own in the view `all`.
+    erased_ids: tuple[UUID, ...]
     #: The log entries that go.
     entries: Collection[EntryKey]
     #: Identifiers that nobody is left to hold.
@@ -72,7 +75,7 @@ async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[U
     state = again.state
     _end_as_others_took(state, claims, others)
     bridges = _bridge(again, erasing)
-    gone = tuple(sorted(erasing.profile_ids - state.profiles.keys()))
+    gone = tuple(sorted({*erasing.profile_ids, *erasing.erased_ids} - state.profiles.keys()))
     erase(state, gone, erasing.seq, erasing.detached)
     await _delete_state(transaction, erasing)
     await working_set.save(transaction, state, bridges)

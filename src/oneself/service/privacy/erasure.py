@@ -224,6 +224,7 @@ class Erasure:
         leaving = await _find_leaving(transaction, selection, reach.part)
         erasing = Erasing(
             profile_ids=reach.profile_ids,
+            erased_ids=selection.profile_ids,
             entries=selection.entries,
             identifiers=leaving.browsers | leaving.users,
             detached=leaving.detached,
