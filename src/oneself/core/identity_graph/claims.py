@@ -22,13 +22,13 @@ ENDED_CLAIMS_MAX = 100
 def hold(
     graph: IdentityGraph,
     fragment: Fragment,
-    identifiers: Iterable[Identifier],
+    identifiers: Collection[Identifier],
     level: EvidenceLevel,
     seq: int,
     at: int,
     *,
     newest_wins: bool,
-    rewritten: Iterable[str] = (),
+    rewritten: Collection[str] = (),
 ) -> Fragment:
     """The fragment with claims on these identifiers.
 
@@ -37,6 +37,8 @@ def hold(
     `at`: when it was named, in µs since 1970.
     `newest_wins`: whether an asserted identifier replaces a proven one.
     """
+    if not identifiers and not rewritten:
+        return fragment
     names = frozenset(rewritten)
     held = {claim.tenure.identifier.namespace for claim in fragment.present_claims}
     named: dict[str, set[Tenure]] = {name: set() for name in sorted(held) if _is_rewritten(name, names)}

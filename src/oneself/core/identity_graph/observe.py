@@ -272,8 +272,8 @@ def _word(graph: IdentityGraph, observed: Observed) -> Word:
         profile_id=observation.profile_id,
         identifiers=persons_of(evidence),
         changes=_changes(observed),
-        source=observation.source(observed.seq),
-        rewritten=_rewritten(observation.values, config),
+        source=observation.source(observed.seq) if observation.values or config.bindings else None,
+        rewritten=_rewritten(observation.values, config) if observation.values else frozenset(),
     )
 
 

@@ -59,7 +59,8 @@ def in_browser(
     fragment = _divided(browser, present, identifiers)
     if fragment is None:
         return _begin_in_browser(graph, device, word)
-    graph.browsers[device] = msgspec.structs.replace(browser, current=fragment.fragment_id)
+    if browser.current != fragment.fragment_id:
+        graph.browsers[device] = msgspec.structs.replace(browser, current=fragment.fragment_id)
     return fragment
 
 
