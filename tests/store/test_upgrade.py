@@ -139,6 +139,7 @@ def test_every_answer_is_the_same_as_before(upgraded: Upgraded, number: int) -> 
         # The setting is new; what it says is what earlier versions did.
         assert dataset.pop("channel_identity_conflict") == "replace"
         assert dataset.pop("default_view") == "proven"
+        assert dataset.pop("asserted_merges") == "unrestricted"
         assert dataset.pop("report_joins") == "at_once"
     for identity_type in body.get("identity_types", ()) if isinstance(body, dict) else ():
         assert identity_type.pop("proves_identity") is False

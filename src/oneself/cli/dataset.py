@@ -74,6 +74,16 @@ DefaultView = Annotated[
         "proven (default in the dataset `default`), or all that is believed (default of other new datasets).",
     ),
 ]
+AssertedMerges = Annotated[
+    str | None,
+    typer.Option(
+        "--asserted-merges",
+        metavar="unprotected|all|unrestricted",
+        help="What an identity may merge that only a page names, if servers or sign-ins said who both are. "
+        "unprotected (default in the dataset default): nothing. all (default elsewhere): people without an "
+        "account. unrestricted: anybody, as in version 0.1.",
+    ),
+]
 ReportJoins = Annotated[
     str | None,
     typer.Option(
@@ -148,6 +158,7 @@ def create(
     merged_anonymous: Merged = None,
     channel_identity_conflict: ChannelConflict = None,
     default_view: DefaultView = None,
+    asserted_merges: AssertedMerges = None,
     report_joins: ReportJoins = None,
     visit_timeout_millis: Visit = None,
     remember_me: Remember = None,
@@ -165,7 +176,8 @@ def create(
     async def act(services: Services) -> dict[str, Any]:
         settings = _settings(
             label, identity_trust, merged_anonymous, channel_identity_conflict, default_view,
-            report_joins, visit_timeout_millis, remember_me, remember_me_millis, allowed_origin,
+            asserted_merges, report_joins, visit_timeout_millis, remember_me, remember_me_millis,
+            allowed_origin,
         )  # fmt: skip
         settings |= {"pipeline_identity_resolution": False} if legacy else {}
         dataset_ref = await dataset_ref_of(services, org)
@@ -194,6 +206,7 @@ def change(
     merged_anonymous: Merged = None,
     channel_identity_conflict: ChannelConflict = None,
     default_view: DefaultView = None,
+    asserted_merges: AssertedMerges = None,
     report_joins: ReportJoins = None,
     visit_timeout_millis: Visit = None,
     remember_me: Remember = None,
@@ -219,7 +232,8 @@ def change(
     async def act(services: Services) -> dict[str, Any]:
         settings = _settings(
             label, identity_trust, merged_anonymous, channel_identity_conflict, default_view,
-            report_joins, visit_timeout_millis, remember_me, remember_me_millis, allowed_origin,
+            asserted_merges, report_joins, visit_timeout_millis, remember_me, remember_me_millis,
+            allowed_origin,
         )  # fmt: skip
         attributes = _attributes(user_attribute, drop_user_attribute)
         dataset_ref = await dataset_ref_of(services, org)
@@ -357,6 +371,7 @@ def _settings(
     merged_anonymous: str | None,
     channel_identity_conflict: str | None,
     default_view: str | None,
+    asserted_merges: str | None,
     report_joins: str | None,
     visit_timeout_millis: int | None,
     remember_me: bool | None,
@@ -370,6 +385,7 @@ def _settings(
         "merged_anonymous": merged_anonymous,
         "channel_identity_conflict": channel_identity_conflict,
         "default_view": default_view,
+        "asserted_merges": asserted_merges,
         "report_joins": report_joins,
         "visit_timeout_millis": visit_timeout_millis,
         "enable_remember_me_user_ids": remember_me,

@@ -55,7 +55,12 @@ def test_stored_settings_of_earlier_versions_mean_what_they_meant() -> None:
 
 def test_the_settings_of_a_new_dataset_are_stored() -> None:
     stored = msgspec.to_builtins(NEW_DATASET)
-    assert stored == {"channel_identity_conflict": "keep_apart", "default_view": "all", "comparison": 2}
+    assert stored == {
+        "channel_identity_conflict": "keep_apart",
+        "default_view": "all",
+        "asserted_merges": "all",
+        "comparison": 2,
+    }
     assert msgspec.convert(stored, DatasetSettings) == NEW_DATASET
 
 

@@ -185,6 +185,7 @@ def test_create_change_and_delete_a_dataset(org: Cds) -> None:
         "merged_anonymous": "follow",
         "channel_identity_conflict": "keep_apart",
         "default_view": "all",
+        "asserted_merges": "all",
         "report_joins": "at_once",
         "visit_timeout_millis": 1_800_000,
         "enable_remember_me_user_ids": False,

@@ -22,6 +22,7 @@ from oneself.service.schema.user_attributes import UserAttribute, read_changes
 Trust = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["identity_trust"])})]
 Merged = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["merged_anonymous"])})]
 Conflict = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["channel_identity_conflict"])})]
+AssertedMerges = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["asserted_merges"])})]
 ReportJoins = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["report_joins"])})]
 DefaultView = Annotated[str, Meta(extra_json_schema={"enum": list(CHOICES["default_view"])})]
 
@@ -39,6 +40,7 @@ class DatasetPatch(Struct, frozen=True, forbid_unknown_fields=True):
     merged_anonymous: Merged | None = None
     channel_identity_conflict: Conflict | None = None
     default_view: DefaultView | None = None
+    asserted_merges: AssertedMerges | None = None
     report_joins: ReportJoins | None = None
     visit_timeout_millis: int | None = None
     enable_remember_me_user_ids: bool | None = None
@@ -71,6 +73,7 @@ class DatasetDocument(Struct, frozen=True):
     merged_anonymous: Merged
     channel_identity_conflict: Conflict
     default_view: DefaultView
+    asserted_merges: AssertedMerges
     report_joins: ReportJoins
     visit_timeout_millis: int
     enable_remember_me_user_ids: bool

@@ -30,6 +30,9 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     channel_identity_conflict: Literal["keep_apart", "replace"] = "replace"
     #: What an application that names no view reads (docs/concepts/trust.md, "Views").
     default_view: Literal["own", "proven", "all"] = "proven"
+    #: Which two profiles of whom a server or a sign-in said who they are an identity joins that a page only
+    #: asserts: none, those without a user, or any.
+    asserted_merges: Literal["unprotected", "all", "unrestricted"] = "unrestricted"
     #: When a report of an identity server joins browser and user: at once, or when the user confirms it.
     report_joins: Literal["at_once", "confirmed"] = "at_once"
     #: The longest pause within a visit, in ms.
@@ -59,7 +62,12 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NEW_DATASET = DatasetSettings(
-    channel_identity_conflict="keep_apart", default_view="all", comparison=COMPARISON_SINCE_PLACEHOLDERS
+    channel_identity_conflict="keep_apart",
+    default_view="all",
+    asserted_merges="all",
+    comparison=COMPARISON_SINCE_PLACEHOLDERS,
 )
 #: The settings of an organisation's dataset `default`, in which persons read their own profiles.
-NEW_DEFAULT_DATASET = msgspec.structs.replace(NEW_DATASET, default_view="proven")
+NEW_DEFAULT_DATASET = msgspec.structs.replace(
+    NEW_DATASET, default_view="proven", asserted_merges="unprotected"
+)

@@ -5,7 +5,7 @@ Invariants: an asserted identifier never ends a proven claim, unless the dataset
 Source: docs/concepts/trust.md, "Evidence" and "Proof goes first".
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
 import msgspec
 

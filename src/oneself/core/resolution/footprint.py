@@ -34,6 +34,8 @@ class ObservationFootprint(msgspec.Struct, frozen=True):
     occurred_at: int | None = None
     #: The namespaces where it may change identities of the profiles that it leads to.
     namespaces: frozenset[str] = frozenset()
+    #: Whether it only asserts who it is about, so that who said that of the profiles decides.
+    is_asserted: bool = False
 
     @property
     def names(self) -> tuple[Hashable, ...]:
@@ -156,4 +158,5 @@ def _part(
     primary_id = observation.token.primary_id if observation.token is not None else None
     is_as_of_then = policy_of(observation).state_as_of == "occurred_at"
     occurred_at = observation.occurred_at if is_as_of_then else None
-    return ObservationFootprint(identifiers, primary_id, occurred_at, namespaces)
+    is_asserted = observation.trust == "browser"
+    return ObservationFootprint(identifiers, primary_id, occurred_at, namespaces, is_asserted)

@@ -8,6 +8,7 @@ Invariants: pure; it decides on candidates alone and reads no other profile.
 Source: docs/concepts/resolution.md (refusals).
 """
 
+from collections.abc import Collection
 from uuid import UUID
 
 import msgspec
@@ -34,10 +35,12 @@ def screen_candidates(
     evidence: Evidence,
     token_evidence: TokenEvidence | None,
     config: Config,
+    protected: Collection[UUID] = (),
 ) -> Screening:
     """Decide which candidates are one person (docs/concepts/resolution.md, rule 6).
 
     `candidates`: by profile id. `token_evidence`: the evidence of the token, if it identifies a profile.
+    `protected`: if an observation only asserts who it is about, the profiles that it must not merge.
     """
     ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
     user_id = _whose(ordered, evidence)
@@ -46,7 +49,10 @@ def screen_candidates(
     known = () if token_evidence is None else token_evidence.identities
     identities = _own_identities((*evidence.persons, *known))
     for candidate in ordered:
-        code = None if candidate.required else _refusal(candidate, user_id, accepted, identities, config)
+        code = None
+        if not candidate.required:
+            code = _refusal(candidate, user_id, accepted, identities, config)
+            code = code or _unprovable(candidate, accepted, config, protected)
         if code is not None:
             refused.append((candidate, code))
             continue
@@ -90,6 +96,24 @@ def _refusal(
             return Refusal("conflicting_identity", profile.profile_id, name)
         if accepted and len(held.union(values)) > namespace.values_max:
             return Refusal("limit_exceeded", profile.profile_id, name)
+    return None
+
+
+def _unprovable(
+    candidate: Candidate, accepted: list[Candidate], config: Config, protected: Collection[UUID]
+) -> Refusal | None:
+    """The refusal of a merge of two protected profiles by what is only asserted; None if it may be.
+
+    Source: docs/concepts/trust.md, "Joins".
+    """
+    rule, profile = config.dataset.asserted_merges, candidate.profile
+    if rule == "unrestricted" or profile.profile_id not in protected:
+        return None
+    others = [item.profile for item in accepted if item.profile.profile_id in protected]
+    has_user = any(item.is_identified for item in (profile, *others))
+    if others and (rule == "unprotected" or has_user):
+        namespace = None if candidate.via is None else candidate.via.namespace
+        return Refusal("untrusted_evidence", profile.profile_id, namespace)
     return None
 
 

@@ -52,7 +52,7 @@ def find_own_identifiers(
     """The identifiers of survivors whose claims must be loaded.
 
     These are the identifiers in namespaces that the batch writes. For survivors that may be merged, those in
-    namespaces with a single value are needed too.
+    namespaces with a single value are needed too, and all of them if the merge is only asserted.
     """
     by_id = {profile.profile_id: profile for profile in survivors}
     written: dict[UUID, set[str]] = {profile_id: set(footprint.namespaces) for profile_id in by_id}
@@ -61,6 +61,8 @@ def find_own_identifiers(
             written[profile_id] |= observed.namespaces
             if len(profile_ids) > 1:
                 written[profile_id] |= footprint.single_namespaces
+            if observed.is_asserted and (len(profile_ids) > 1 or footprint.profile_ids):
+                written[profile_id] |= by_id[profile_id].identities.keys()
     return {held for profile_id in by_id for held in identifiers_in(by_id[profile_id], written[profile_id])}
 
 

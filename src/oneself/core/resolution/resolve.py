@@ -62,7 +62,8 @@ def resolve(
     if policy.reads_stored_values and addressed is not None:
         evidence = _still_stored(evidence, addressed, config)
     candidates = find_candidates(state, observation, evidence, addressed, token_evidence, config)
-    screening = screen_candidates(candidates, evidence, token_evidence, config)
+    protected = _protected(state, observation, candidates)
+    screening = screen_candidates(candidates, evidence, token_evidence, config, protected)
     if policy.opt_out == "respected":
         profiles = [candidate.profile for candidate in screening.accepted]
         if has_opted_out(profiles, observation, TRACKING):
@@ -72,6 +73,27 @@ def resolve(
     if policy.opt_out == "choice_only":
         return _choice_only(state, observation, evidence, screening, config)
     return _plan(state, observation, evidence, screening, config)
+
+
+def _protected(
+    state: WorkingSet, observation: Observation, candidates: dict[UUID, Candidate]
+) -> frozenset[UUID]:
+    """The candidates of whom a server or a sign-in said who they are, if the observation only asserts it."""
+    if observation.trust != "browser" or len(candidates) < 2:
+        return frozenset()
+    return frozenset(key for key, item in candidates.items() if is_protected(state, item.profile))
+
+
+def is_protected(state: WorkingSet, profile: Profile) -> bool:
+    """Whether a server or a sign-in said who a profile is: it has a user, or an identifier from a server."""
+    if profile.is_identified:
+        return True
+    held = (Identifier(name, value) for name, values in profile.identities.items() for value in values)
+    return any(
+        claim.trust == "server" and holder.profile_id == profile.profile_id
+        for identifier in held
+        for claim, holder in state.claims_of(identifier)
+    )
 
 
 def _token_evidence(

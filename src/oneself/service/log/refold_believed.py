@@ -26,6 +26,7 @@ from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.guards import screen_candidates
 from oneself.core.resolution.observation import Reindex
 from oneself.core.resolution.plan import Merge, Plan
+from oneself.core.resolution.resolve import is_protected
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.store import working_set
 from oneself.store.tables.claim import RecordedClaim
@@ -139,7 +140,7 @@ def _bridge(again: ResolvedAgain, erasing: Erasing) -> list[NewEntry]:
     )
     entries: list[NewEntry] = []
     for other in others:
-        both_protected = _is_protected(state, survivor) and _is_protected(state, other)
+        both_protected = is_protected(state, survivor) and is_protected(state, other)
         if both_protected and proven.get(survivor.profile_id, set()).isdisjoint(
             proven.get(other.profile_id, ())
         ):
@@ -174,18 +175,6 @@ def _proven_ids(again: ResolvedAgain, erasing: Erasing) -> dict[UUID, set[UUID]]
         if survivor is not None and row is not None:
             found.setdefault(survivor.profile_id, set()).add(row.proven_id)
     return found
-
-
-def _is_protected(state: WorkingSet, profile: Profile) -> bool:
-    """Whether a server or a sign-in said who the person is."""
-    if profile.user_id is not None:
-        return True
-    live = (claim for claims in state.claims.values() for claim in claims)
-    return any(
-        claim.trust == "server" and not claim.identifier.is_device
-        for claim in live
-        if (holder := state.survivor(claim.profile_id)) is not None and holder is profile
-    )
 
 
 async def _delete_state(transaction: Transaction, erasing: Erasing) -> None:

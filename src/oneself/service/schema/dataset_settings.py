@@ -22,6 +22,7 @@ FIELDS = (
     "merged_anonymous",
     "channel_identity_conflict",
     "default_view",
+    "asserted_merges",
     "report_joins",
     "visit_timeout_millis",
     "enable_remember_me_user_ids",
@@ -48,6 +49,7 @@ CHOICES = {
         "merged_anonymous",
         "channel_identity_conflict",
         "default_view",
+        "asserted_merges",
         "report_joins",
     )
 }

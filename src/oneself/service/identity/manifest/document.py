@@ -44,6 +44,7 @@ class DatasetEntry(Struct, frozen=True, forbid_unknown_fields=True):
     merged_anonymous: Literal["follow", "fresh"] | UnsetType = UNSET
     channel_identity_conflict: Literal["keep_apart", "replace"] | UnsetType = UNSET
     default_view: Literal["own", "proven", "all"] | UnsetType = UNSET
+    asserted_merges: Literal["unprotected", "all", "unrestricted"] | UnsetType = UNSET
     report_joins: Literal["at_once", "confirmed"] | UnsetType = UNSET
     visit_timeout_millis: int | UnsetType = UNSET
     enable_remember_me_user_ids: bool | UnsetType = UNSET
