@@ -6,6 +6,7 @@ import pytest
 
 from oneself.core.config.changes import OrganisationSettings
 from oneself.core.config.configuration import Config
+from oneself.core.identity.dataset_settings import NEW_DATASET, NEW_DEFAULT_DATASET, DatasetSettings
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import IdentityBinding, IdentityType
 from oneself.core.values.attribute import Attribute
@@ -25,9 +26,16 @@ def rule(attribute: str, *, is_active: bool = True) -> UnificationRule:
     return UnificationRule("r1", "by value", attribute, 1, is_active)
 
 
-def configured(*, enabled: bool = True, rules: tuple[UnificationRule, ...] = (), **bound: str) -> Config:
+def configured(
+    *,
+    enabled: bool = True,
+    rules: tuple[UnificationRule, ...] = (),
+    dataset: DatasetSettings = NEW_DEFAULT_DATASET,
+    **bound: str,
+) -> Config:
     """`bound`: type → attribute."""
     return Config(
+        dataset=dataset,
         settings=OrganisationSettings(cds_enabled=enabled),
         rules={each.rule_id: each for each in rules},
         identity_types={
@@ -56,6 +64,11 @@ def test_a_browser_application_needs_no_more_than_its_person() -> None:
         (configured(rules=(rule(CARD),)), []),
         (configured(card=CARD), []),
         (configured(rules=(rule(CARD),), till=CARD), []),
+        (configured(dataset=DatasetSettings()), ["(asserted_merges: unrestricted)"]),
+        (
+            configured(dataset=NEW_DATASET),
+            ["(asserted_merges: all)", "the business only believes"],
+        ),
         (configured(rules=(rule(MAIL),)), ["the rule 'by value' matches"]),
         (configured(till=MAIL), ["the identity attribute till matches"]),
         (configured(rules=(rule(CARD),), card=CARD), ["an event without credentials that names card"]),

@@ -49,6 +49,7 @@ def check_sign_in_dataset(org: str, config: Config) -> Iterator[ConfigurationWar
     if not config.settings.cds_enabled:
         return
     rules = [rule for rule in config.rules.values() if rule.is_active]
+    yield from _asserted_merges(org, config)
     yield from _unverified(org, config)
     matched = {*UNVERIFIED_CLAIMS, *(rule.property_name for rule in rules)}
     for binding in config.identity_attributes.values():
@@ -60,6 +61,21 @@ def check_sign_in_dataset(org: str, config: Config) -> Iterator[ConfigurationWar
                 f"Accept it from servers only: oneself identity-type change {binding.type_id} --trusted-only "
                 f"--org {org}; or send events of pages to another dataset.",
             )
+
+
+def _asserted_merges(org: str, config: Config) -> Iterator[ConfigurationWarning]:
+    if config.dataset.asserted_merges != "unprotected":
+        yield ConfigurationWarning(
+            f"{org}: in the dataset default, people sign in, and an event without credentials that names two "
+            f"people merges them in the view all (asserted_merges: {config.dataset.asserted_merges}).",
+            f"Change it: oneself dataset change default --asserted-merges unprotected --org {org}.",
+        )
+    if config.dataset.default_view == "all":
+        yield ConfigurationWarning(
+            f"{org}: in the dataset default, people sign in, and applications that name no view read what "
+            "the business only believes (default_view: all).",
+            f"Change it: oneself dataset change default --default-view proven --org {org}.",
+        )
 
 
 def check_names(org: str, dataset: str, config: Config) -> Iterator[ConfigurationWarning]:
