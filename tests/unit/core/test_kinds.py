@@ -21,7 +21,6 @@ from oneself.core.resolution.observation import (
     Observation,
     PageEvent,
     consent_of,
-    without_content,
 )
 from oneself.core.resolution.working_set import WorkingSet
 
@@ -169,23 +168,3 @@ def test_a_consent_of_an_event_is_an_observation_without_its_content() -> None:
     assert (choice.choices, choice.identifiers, choice.name) == (event.choices, identifiers, None)
     assert (choice.values, choice.objects, choice.body, choice.token) == ({}, {}, None, event.token)
     assert policy_of(choice).opt_out == "choice_only"
-
-
-@pytest.mark.parametrize("kind", STORED)
-def test_an_erasure_leaves_nothing_about_the_person(kind: str) -> None:
-    stored = {"observation_id": str(UUID(int=1)), "new_profile_id": str(UUID(int=2)), **STORED[kind]}
-    redacted = msgspec.to_builtins(without_content(msgspec.convert(stored, Observation)))
-    personal_fields = {
-        "identifiers",
-        "values",
-        "consents",
-        "choices",
-        "remembered",
-        "fresh_tracker",
-        "objects",
-        "body",
-        "name",
-        "event_id",
-    }
-    assert redacted["kind"] == kind
-    assert not personal_fields & set(redacted)

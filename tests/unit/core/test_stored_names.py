@@ -12,7 +12,7 @@ from oneself.core.config.changes import PutDatasetSettings
 from oneself.core.config.stored import ConfigDocument, from_document, to_document
 from oneself.core.fold.log_entry import Erased, Reconfigured
 from oneself.core.identity.dataset_settings import NEW_DATASET, DatasetSettings
-from oneself.core.resolution.observation import ClaimsReport, Observation, SignIn, without_content
+from oneself.core.resolution.observation import ClaimsReport, Observation, SignIn
 from oneself.core.values.record import ValueSource
 
 SETTINGS = {
@@ -87,6 +87,3 @@ def test_a_report_without_verified_claims_is_stored_as_before(kind: str, verifie
     assert isinstance(observation, ClaimsReport | SignIn)
     assert observation.verified == tuple(verified.get("verified", ()))
     assert msgspec.json.decode(msgspec.json.encode(observation)) == stored
-    bare = without_content(observation)
-    assert isinstance(bare, ClaimsReport | SignIn)
-    assert (bare.values, bare.verified) == ({}, ())

@@ -240,12 +240,6 @@ Observation = (
 )
 
 
-def without_content(observation: Observation) -> Observation:
-    """The observation without any data about the person; its ids and times stay."""
-    cleared = {name: empty for name, empty in _EMPTY.items() if name in observation.__struct_fields__}
-    return msgspec.structs.replace(observation, **cleared)
-
-
 def consent_of(event: PageEvent, observation_id: UUID, identifiers: tuple[Identifier, ...]) -> ConsentChange:
     """The consent of an event as a separate observation."""
     shared = (name for name in ConsentChange.__struct_fields__ if name in PageEvent.__struct_fields__)
@@ -253,19 +247,3 @@ def consent_of(event: PageEvent, observation_id: UUID, identifiers: tuple[Identi
     return ConsentChange(
         **fields | {"observation_id": observation_id, "identifiers": identifiers, "name": None}
     )
-
-
-_EMPTY: dict[str, Any] = {
-    "identifiers": (),
-    "values": {},
-    "verified": (),
-    "consents": None,
-    "choices": {},
-    "token": None,
-    "fresh_tracker": None,
-    "objects": {},
-    "body": None,
-    "name": None,
-    "event_id": None,
-    "application": None,
-}
