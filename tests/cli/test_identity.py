@@ -95,6 +95,9 @@ def test_identity_types(run: RunCommand) -> None:
     )
     changed = _json(run("identity-type", "change", "loyaltyId", "--any-source", "--block", "x", "--json"))
     assert (changed["trusted_only"], changed["blocked_values"]) == (False, ["x"])
+    assert changed["proves_identity"] is False
+    proving = _json(run("identity-type", "change", "loyaltyId", "--proves-identity", "--json"))
+    assert proving["proves_identity"] is True
     assert _json(run("identity-type", "change", "loyaltyId", "--block", "", "--json"))["blocked_values"] == []
     assert "loyaltyId" in run("identity-type", "list").stdout
     run("identity-type", "delete", "loyaltyId", code=1)

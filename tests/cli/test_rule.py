@@ -22,6 +22,8 @@ def test_preview_create_deactivate_and_delete_a_rule(service: RunningService) ->
     assert rule("preview", USERNAME)["profiles_absorbed"] == 0, "a preview works beside an existing rule"
     second = rule("create", USERNAME)
     assert second["priority"] == first["priority"] + 1, "a new rule gets the last priority"
+    assert rule("change", second["rule_id"], "--proves-identity")["proves_identity"] is True
+    assert rule("change", second["rule_id"], "--proves-nothing")["proves_identity"] is False
     assert rule("deactivate", second["rule_id"])["active"] is False
     for created in (first, second):
         remove = ("rule", "delete", created["rule_id"], "--org", service.org)
