@@ -99,7 +99,7 @@ REST_END = """
 #: Descriptions of the endpoints that are not in the OpenAPI description.
 SIGN_IN = {
     "/t/{org}/oauth2/authorize": "send a browser here to sign in; takes `anonymous_profile_tracker`",
-    "/t/{org}/oauth2/token": "client credentials, authorization code with PKCE, refresh token",
+    "/t/{org}/oauth2/token": "client credentials, code with PKCE, refresh token; takes `fresh_tracker`",
     "/t/{org}/oauth2/introspect": "check a token (RFC 7662)",
     "/t/{org}/oauth2/revoke": "revoke a token (RFC 7009)",
     "/t/{org}/oauth2/userinfo": "the claims of the signed-in user",
