@@ -79,6 +79,15 @@ class _Reading:
             found[tracker] = await self._tracked(tracker)
         return found
 
+    async def joined_to_stranger(self) -> set[Any]:
+        """The keys of what a proof joins to the stranger: fragments in each view, and trackers."""
+        rows = [row.fragment for row in await self._played.fragments()]
+        profiles = await self._played.profiles()
+        strange = {profiles["proven", row.fragment_id].profile_id for row in rows if self._is_strange(row)}
+        joined = [row for row in rows if profiles["proven", row.fragment_id].profile_id in strange]
+        keys: set[Any] = {row.browser.value for row in joined if row.browser is not None}
+        return keys | {(view, self._names[row.fragment_id]) for row in joined for view in ("own", "proven")}
+
     def _profile(self, profile: Any) -> Any:
         return (
             self._names[profile.profile_id],
@@ -134,6 +143,37 @@ async def test_identities_of_a_stranger_change_nothing_of_others(
     services: Services, history: History
 ) -> None:
     await assert_not_interfered(services, history, struck)
+
+
+async def assert_erased_alone(services: Services, history: History) -> None:
+    """The erasure of the stranger takes nothing of others."""
+    note(history)
+    await databases.empty(services.database)
+    played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
+    await played.play(history.numbered)
+    reading = _Reading(history, played)
+    before = await reading.read()
+    joined = await reading.joined_to_stranger()
+    await played.erase(STRANGER)
+    after = await reading.read()
+    # A server may have said of a browser who the stranger is; the erasure takes its words.
+    unjoined = before.keys() - joined
+    assert {key: after.get(key) for key in unjoined} == {key: before[key] for key in unjoined}
+
+
+@QUICK
+@given(history=histories(is_edited=False))
+async def test_the_erasure_of_a_stranger_takes_nothing_of_others(
+    services: Services, history: History
+) -> None:
+    await assert_erased_alone(services, history)
+
+
+@pytest.mark.soak
+@settings(QUICK, max_examples=10_000)
+@given(history=histories(is_edited=False, steps_max=36))
+async def test_erasures_in_many_histories(services: Services, history: History) -> None:
+    await assert_erased_alone(services, history)
 
 
 @pytest.mark.soak
