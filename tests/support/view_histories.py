@@ -81,7 +81,8 @@ class PlayedHistory:
     async def begin(self, settings: Settings) -> PlayedHistory:
         """Configure the dataset."""
         await self._services.configurations.change(self.dataset_id, lambda _: _configuration(settings))
-        draft = UnificationRule("", "by card", ATTRIBUTES[BY_RULE], 1, BY_RULE in settings.active)
+        is_active, proves = BY_RULE in settings.active, BY_RULE in settings.proves_identity
+        draft = UnificationRule("", "by card", ATTRIBUTES[BY_RULE], 1, is_active, proves_identity=proves)
         self._rule_id = (await self._services.rules.rules.create(self._ref, draft)).rule_id
         await self._note(-1)
         return self
