@@ -186,15 +186,15 @@ def test_an_opt_out_of_a_known_user_prevents_merges(web: Dataset) -> None:
     assert web.survivor(other) == other
 
 
-def test_an_opt_out_of_the_user_applies_on_other_devices(web: Dataset) -> None:
-    """The user opted out on another device, so the event does not resolve to the user."""
+def test_an_opt_out_of_a_browser_binds_that_browser(web: Dataset) -> None:
+    """Anybody can name the user in a page; only a server's word binds the user."""
     first, second, web_id = web.page(), web.page(), fresh("w")
     user = first.send(id=web_id)
     first.send(event={"consents": [_consent("Personalization", "Opt Out")]})
     second.send()
-    assert second.send(id=web_id) == second.device
-    assert web.survivor(second.device) == second.device
-    assert web.survivor(user) == user
+    assert second.send(id=web_id) == user
+    assert first.send(identities={"emailAddress": _email()}) == user
+    assert web.survivor(first.device) == user
 
 
 def test_tracking_opt_out_stores_the_consent_only(web: Dataset) -> None:

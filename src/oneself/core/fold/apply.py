@@ -18,7 +18,13 @@ from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity.identifier_source import touches
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.claim import Claim
-from oneself.core.profiles.consent import Choice, is_event_category, merge_choices, with_choice
+from oneself.core.profiles.consent import (
+    Choice,
+    choice_of_browser,
+    is_event_category,
+    merge_choices,
+    with_choice,
+)
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
@@ -310,6 +316,16 @@ def _written(application: _Application, profile: Profile, *, again: bool = False
     return msgspec.structs.replace(profile, record=record, updated_at=application.seq)
 
 
+def _bound_choices(observation: Observation) -> dict[str, tuple[bool, int]]:
+    """The choices of an event by whom they bind; what names a person but no browser binds nobody."""
+    if observation.trust == "server":
+        return observation.choices
+    browser = observation.browser
+    if browser is None:
+        return {}
+    return {choice_of_browser(category, browser): choice for category, choice in observation.choices.items()}
+
+
 def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
     """The profile with the consent choices of the observation.
 
@@ -325,7 +341,7 @@ def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
             category: Choice(consented, at, chosen_by, seq)
             for category, (consented, at) in observation.consents.items()
         }
-    for category, (consented, at) in observation.choices.items():
+    for category, (consented, at) in _bound_choices(observation).items():
         choices = with_choice(choices, category, Choice(consented, at, profile.profile_id, seq))
     return msgspec.structs.replace(profile, consents=choices, updated_at=seq)
 

@@ -8,10 +8,13 @@ Invariants: this module does not know who reads a profile (`disclosure`).
 Source: docs/wire/cds.md §6, §10.
 """
 
+import hashlib
 from typing import Literal
 from uuid import UUID
 
 import msgspec
+
+from oneself.core.identity.identifier import Identifier
 
 Purpose = Literal["profiling", "personalization", "destination"]
 
@@ -67,7 +70,11 @@ TRACKING: EventPurpose = "Tracking"
 #: Choices in events are stored with those in categories, under purpose and provider. The slash keeps them
 #: apart from the ids of categories.
 _EVENT = "event/"
-#: Two purposes with more providers than a page has. Bounded, because a profile is one row.
+#: Between the category and the digest of a browser that made the choice.
+_OF_BROWSER = "\x1f"
+_DIGEST_BYTES = 8
+#: Two purposes with more providers than a page has, and choices of so many browsers. Bounded, because a
+#: profile is one row.
 EVENT_CHOICES_MAX = 100
 
 
@@ -81,6 +88,33 @@ def is_event_category(category: str) -> bool:
     return category.startswith(_EVENT)
 
 
+def choice_of_browser(category: str, browser: Identifier) -> str:
+    """The key of a choice that only a browser said: it binds the events of that browser, whoever they go to.
+
+    Source: docs/concepts/trust.md, "Consent".
+    """
+    named = f"{browser.namespace}{_OF_BROWSER}{browser.value}".encode()
+    return f"{category}{_OF_BROWSER}{hashlib.blake2b(named, digest_size=_DIGEST_BYTES).hexdigest()}"
+
+
+def choices_for(choices: Choices, browser: Identifier | None) -> Choices:
+    """The choices in events that bind those of a browser: what servers said, and what the browser said."""
+    by_servers = {
+        category: choice
+        for category, choice in choices.items()
+        if is_event_category(category) and _OF_BROWSER not in category
+    }
+    return by_servers | choices_said_by(choices, browser)
+
+
+def choices_said_by(choices: Choices, browser: Identifier | None) -> Choices:
+    """The choices in events that a browser said."""
+    if browser is None:
+        return {}
+    own = choice_of_browser("", browser)
+    return {category: choice for category, choice in choices.items() if category.endswith(own)}
+
+
 def is_refused(choices: dict[str, bool], purpose: EventPurpose) -> bool:
     """Whether the person refused a purpose to any provider."""
     stem = event_category(purpose, "")
@@ -90,11 +124,16 @@ def is_refused(choices: dict[str, bool], purpose: EventPurpose) -> bool:
 def with_choice(choices: Choices, category: str, choice: Choice) -> Choices:
     """The choices with a choice in an event added. The newer choice wins; at equal times, the refusal.
 
-    A new key beyond `EVENT_CHOICES_MAX` is ignored.
+    A new key of a server beyond `EVENT_CHOICES_MAX` is ignored; a browser's replaces the oldest of a browser.
     """
     present = choices.get(category)
-    if present is None and sum(map(is_event_category, choices)) >= EVENT_CHOICES_MAX:
-        return choices
+    is_of_browser = _OF_BROWSER in category
+    alike = [key for key in choices if is_event_category(key) and (_OF_BROWSER in key) is is_of_browser]
+    if present is None and len(alike) >= EVENT_CHOICES_MAX:
+        if not is_of_browser:
+            return choices
+        oldest = min(alike, key=lambda key: (choices[key].seq, key))
+        choices = {key: item for key, item in choices.items() if key != oldest}
     return choices if present is not None and _holds(present, choice) else {**choices, category: choice}
 
 

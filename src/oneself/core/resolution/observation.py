@@ -13,7 +13,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.values.record import ValueSource
 
 SenderTrust = Literal["server", "browser"]
@@ -80,6 +80,14 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     def addressed_id(self) -> UUID | None:
         """The believed profile that it addresses."""
         return self.believed_id or self.profile_id
+
+    @property
+    def browser(self) -> Identifier | None:
+        """The browser that it names or makes: a tracker, else an anonymous id."""
+        named = {identifier.namespace: identifier for identifier in self.identifiers}
+        if (sent := named.get(TRACKER) or named.get(ANONYMOUS_ID)) is not None:
+            return sent
+        return None if self.new_anonymous_id is None else Identifier(ANONYMOUS_ID, self.new_anonymous_id)
 
     @property
     def creates(self) -> bool:

@@ -66,9 +66,10 @@ def resolve(
     screening = screen_candidates(candidates, evidence, token_evidence, config, protected)
     if policy.opt_out == "respected":
         profiles = [candidate.profile for candidate in screening.accepted]
-        if has_opted_out(profiles, observation, TRACKING):
+        used = _pointed_at(state, evidence)
+        if has_opted_out(profiles, used, observation, TRACKING):
             return Rejection("opted_out", "The person does not want to be tracked.")
-        if evidence.persons and has_opted_out(profiles, observation, PERSONALIZATION):
+        if evidence.persons and has_opted_out(profiles, used, observation, PERSONALIZATION):
             return _unnamed(state, observation, evidence, config)
     if policy.opt_out == "choice_only":
         return _choice_only(state, observation, evidence, screening, config)
@@ -121,14 +122,24 @@ def _unnamed(
 def _choice_only(
     state: WorkingSet, observation: Observation, evidence: Evidence, screening: Screening, config: Config
 ) -> Plan:
-    """Store only the consent, on the best-ranked candidate or a new profile: merge nothing, claim nothing.
+    """Store only the consent: merge nothing, claim nothing.
 
-    The visitor may have opted out of tracking (docs/wire/interactions.md §9.5).
+    It is stored on the best-ranked candidate or a new profile; what a browser says, on the browser's. The
+    visitor may have opted out of tracking (docs/wire/interactions.md §9.5).
     """
-    if screening.accepted:
-        profile_id = screening.accepted[0].profile.profile_id
+    profiles = [candidate.profile for candidate in screening.accepted]
+    if observation.trust == "browser" and evidence.devices:
+        profiles = _pointed_at(state, evidence)
+        screening = Screening((), screening.refused)
+    if profiles:
+        profile_id = profiles[0].profile_id
         return Plan(profile_id=profile_id, survivor_id=profile_id, replays_as_recorded=True)
     return _plan(state, observation, msgspec.structs.replace(evidence, persons=()), screening, config)
+
+
+def _pointed_at(state: WorkingSet, evidence: Evidence) -> list[Profile]:
+    """The profiles that the browser's tracker and anonymous id point at."""
+    return [profile for device in evidence.devices for _, profile in state.claims_of(device)]
 
 
 def _with_live_tracker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Evidence:

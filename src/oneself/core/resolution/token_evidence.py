@@ -20,7 +20,9 @@ from oneself.core.profiles.consent import (
     PERSONALIZATION,
     Choice,
     EventPurpose,
-    is_event_category,
+    choice_of_browser,
+    choices_for,
+    choices_said_by,
     is_refused,
     merge_choices,
 )
@@ -111,7 +113,8 @@ def visit_identities(
             for i in token_evidence.identities
             if token_evidence.is_unchanged or i.value in survivor.identities.get(i.namespace, ())
         }
-    if has_opted_out((survivor,), observation, PERSONALIZATION):
+    pointed = (profile for item in observation.identifiers for _, profile in state.claims_of(item))
+    if has_opted_out((survivor,), pointed, observation, PERSONALIZATION):
         return kept
     for identifier in persons:
         if not state.claims_of(identifier) or state.has_holder(identifier, (survivor.profile_id,)):
@@ -120,23 +123,34 @@ def visit_identities(
     return kept
 
 
-def has_opted_out(profiles: Iterable[Profile], observation: Observation, purpose: EventPurpose) -> bool:
-    """Whether the person opted out of a purpose, by this observation or by stored choices of a profile.
+def has_opted_out(
+    profiles: Iterable[Profile],
+    of_browser: Iterable[Profile],
+    observation: Observation,
+    purpose: EventPurpose,
+) -> bool:
+    """Whether the person or the browser opted out of a purpose, by this observation or before.
 
+    `profiles`: those that the observation is about. `of_browser`: those that the browser points at, of which
+    only counts what the browser itself said.
     Source: docs/wire/interactions.md §9.5.
     """
-    stored = [profile.consents for profile in profiles if profile.consents]
-    if not stored and not observation.choices:
+    browser = observation.browser
+    stored = [choices_for(profile.consents, browser) for profile in profiles if profile.consents]
+    stored += [choices_said_by(profile.consents, browser) for profile in of_browser if profile.consents]
+    if not any(stored) and not observation.choices:
         return False
-    named_keys = {
-        category: Choice(is_consented, at, observation.new_profile_id, 0)
+    is_bound = observation.trust != "server" and browser is not None
+    said = {
+        choice_of_browser(category, browser) if is_bound and browser else category: Choice(
+            is_consented, at, observation.new_profile_id, 0
+        )
         for category, (is_consented, at) in observation.choices.items()
     }
     held: dict[str, bool] = {}
     for choices in ({}, *stored):
-        for category, choice in merge_choices(choices, named_keys).items():
-            if is_event_category(category):
-                held[category] = held.get(category, True) and choice.is_consented
+        for category, choice in merge_choices(choices, said).items():
+            held[category] = held.get(category, True) and choice.is_consented
     return is_refused(held, purpose)
 
 

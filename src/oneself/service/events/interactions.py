@@ -96,9 +96,7 @@ class Interactions:
         """Store only the consent of a visitor who opted out (docs/wire/interactions.md §9.5)."""
         if not event.choices:
             return
-        devices = tuple(
-            identifier for identifier in event.identifiers if identifier.namespace == ANONYMOUS_ID
-        )
+        devices = tuple(identifier for identifier in event.identifiers if identifier.is_device)
         consent = consent_of(event, uuid.uuid4(), devices or event.identifiers)
         await self._ingest.submit(dataset_ref.dataset_id, Submission(consent, decoded_by=version))
 
