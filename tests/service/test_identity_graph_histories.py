@@ -117,11 +117,6 @@ TAKEN_MEANWHILE = (
 )
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=AssertionError,
-    reason="After the erasure the page holds its address again, and the log joins it to whoever took it.",
-)
 async def test_an_identity_that_others_took_stays_theirs_after_an_erasure(services: Services) -> None:
     played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
     await played.play([*enumerate(TAKEN_MEANWHILE)])

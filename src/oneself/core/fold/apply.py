@@ -13,18 +13,13 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
+from oneself.core.fold.consents import with_consents
 from oneself.core.fold.event_values import event_changes
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity.identifier_source import touches
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.claim import Claim
-from oneself.core.profiles.consent import (
-    Choice,
-    choice_of_browser,
-    is_event_category,
-    merge_choices,
-    with_choice,
-)
+from oneself.core.profiles.consent import merge_choices
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
@@ -110,7 +105,7 @@ class _Application(msgspec.Struct, frozen=True):
 def _carry_out(application: _Application, plan: Plan) -> Plan:
     prepare = _create_and_join if plan.creates else _write_and_join
     plan, unified, parts = prepare(application, plan)
-    _commit(application, plan, _consented(unified, application.observation, application.seq), parts)
+    _commit(application, plan, with_consents(unified, application.observation, application.seq), parts)
     return plan
 
 
@@ -314,36 +309,6 @@ def _written(application: _Application, profile: Profile, *, again: bool = False
         return profile
     record = write(profile.record, changes, application.observation.source(application.seq))
     return msgspec.structs.replace(profile, record=record, updated_at=application.seq)
-
-
-def _bound_choices(observation: Observation) -> dict[str, tuple[bool, int]]:
-    """The choices of an event by whom they bind; what names a person but no browser binds nobody."""
-    if observation.trust == "server":
-        return observation.choices
-    browser = observation.browser
-    if browser is None:
-        return {}
-    return {choice_of_browser(category, browser): choice for category, choice in observation.choices.items()}
-
-
-def _consented(profile: Profile, observation: Observation, seq: int) -> Profile:
-    """The profile with the consent choices of the observation.
-
-    `consents` replace all choices in categories (docs/wire/cds.md §6). `choices` of an event are added to
-    them (docs/wire/interactions.md §9.5).
-    """
-    if observation.consents is None and not observation.choices:
-        return profile
-    chosen_by = observation.addressed_id or profile.profile_id
-    choices = profile.consents
-    if observation.consents is not None:
-        choices = {c: choice for c, choice in choices.items() if is_event_category(c)} | {
-            category: Choice(consented, at, chosen_by, seq)
-            for category, (consented, at) in observation.consents.items()
-        }
-    for category, (consented, at) in _bound_choices(observation).items():
-        choices = with_choice(choices, category, Choice(consented, at, profile.profile_id, seq))
-    return msgspec.structs.replace(profile, consents=choices, updated_at=seq)
 
 
 def _check(profile: Profile, observation: Observation, schema: Schema, *, accepted: bool) -> ValueChanges:

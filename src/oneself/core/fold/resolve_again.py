@@ -39,6 +39,8 @@ class ErasureScope(msgspec.Struct, frozen=True):
     profile_ids: frozenset[UUID]
     #: Whether somebody else held an identifier right after a seq.
     is_held_elsewhere: Callable[[Identifier, int], bool]
+    #: Whether these people gave up, after a seq, an identifier that somebody else took later.
+    is_given_up: Callable[[Identifier, int], bool]
 
 
 class ResolvedAgain(msgspec.Struct, frozen=True):
@@ -181,7 +183,7 @@ def _left_to_others(
     def is_of_others(identifier: Identifier) -> bool:
         return identifier not in claimed and scope.is_held_elsewhere(identifier, entry.seq)
 
-    persons = evidence.persons
+    persons = tuple(item for item in evidence.persons if not scope.is_given_up(item, entry.seq))
     if policy_of(observation).contested_value == "holder":
         persons = tuple(item for item in persons if not is_of_others(item))
     devices = tuple(item for item in evidence.devices if not is_of_others(item))

@@ -104,10 +104,10 @@ def choices_for(choices: Choices, browser: Identifier | None) -> Choices:
         for category, choice in choices.items()
         if is_event_category(category) and _OF_BROWSER not in category
     }
-    return by_servers | choices_said_by(choices, browser)
+    return by_servers | choices_made_by(choices, browser)
 
 
-def choices_said_by(choices: Choices, browser: Identifier | None) -> Choices:
+def choices_made_by(choices: Choices, browser: Identifier | None) -> Choices:
     """The choices in events that a browser said."""
     if browser is None:
         return {}

@@ -22,7 +22,7 @@ from oneself.core.profiles.consent import (
     EventPurpose,
     choice_of_browser,
     choices_for,
-    choices_said_by,
+    choices_made_by,
     is_refused,
     merge_choices,
 )
@@ -137,11 +137,11 @@ def has_opted_out(
     """
     browser = observation.browser
     stored = [choices_for(profile.consents, browser) for profile in profiles if profile.consents]
-    stored += [choices_said_by(profile.consents, browser) for profile in of_browser if profile.consents]
+    stored += [choices_made_by(profile.consents, browser) for profile in of_browser if profile.consents]
     if not any(stored) and not observation.choices:
         return False
     is_bound = observation.trust != "server" and browser is not None
-    said = {
+    chosen = {
         choice_of_browser(category, browser) if is_bound and browser else category: Choice(
             is_consented, at, observation.new_profile_id, 0
         )
@@ -149,7 +149,7 @@ def has_opted_out(
     }
     held: dict[str, bool] = {}
     for choices in ({}, *stored):
-        for category, choice in merge_choices(choices, said).items():
+        for category, choice in merge_choices(choices, chosen).items():
             held[category] = held.get(category, True) and choice.is_consented
     return is_refused(held, purpose)
 

@@ -66,8 +66,13 @@ async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[U
     configs = await transaction.log.find_configurations()
     others = await _claims_of_others(transaction, erasing, entries, configs, claims)
     fragments = await transaction.fragments.find_entries(erasing.rows)
+    given_up = _given_up(claims, others)
     scope = ErasureScope(
-        erasing.identifiers, fragments, erasing.profile_ids, lambda *asked: _is_claimed(others, *asked)
+        erasing.identifiers,
+        fragments,
+        erasing.profile_ids,
+        lambda *asked: _is_claimed(others, *asked),
+        lambda identifier, seq: seq < given_up.get(identifier, 0),
     )
     again = resolve_again(entries, configs, scope)
     await transaction.log.redact(again.entries)
@@ -108,6 +113,22 @@ def _is_claimed(others: Mapping[Identifier, list[RecordedClaim]], identifier: Id
         item.claim.seq < seq and (item.until_seq is None or item.until_seq > seq)
         for item in others.get(identifier, ())
     )
+
+
+def _given_up(
+    claims: list[RecordedClaim], others: Mapping[Identifier, list[RecordedClaim]]
+) -> dict[Identifier, int]:
+    """Identifier → the seq at which somebody else took what these had given up before."""
+    found: dict[Identifier, int] = {}
+    for identifier, claimed in others.items():
+        ends = [claim.until_seq for claim in claims if claim.identifier == identifier]
+        known = [end for end in ends if end is not None]
+        if identifier.is_device or len(known) < len(ends) or not known:
+            continue
+        later = [item.claim.seq for item in claimed if item.claim.seq > max(known)]
+        if later:
+            found[identifier] = min(later)
+    return found
 
 
 def _end_as_others_took(
