@@ -238,7 +238,7 @@ def _with_item(
 
 
 class _Reasons:
-    """Why profiles were merged: as it was called when they were."""
+    """Why profiles were merged: as it is called now; what is deleted, as it was called before."""
 
     def __init__(self, names: Mapping[str, str], before: list[ViewRow]) -> None:
         self._names = names
@@ -246,8 +246,10 @@ class _Reasons:
 
     def named(self, part: AbsorbedPart) -> AbsorbedPart:
         """The part with its reason as responses say it."""
-        present = self._names.get(part.reason, part.reason)
-        return msgspec.structs.replace(part, reason=self._known.get((part.head, part.seq), present))
+        reason = self._names.get(part.reason)
+        if reason is None:
+            reason = self._known.get((part.head, part.seq), part.reason)
+        return msgspec.structs.replace(part, reason=reason)
 
 
 def _view_row(profile: ViewedProfile, reasons: _Reasons) -> ViewRow:

@@ -67,6 +67,7 @@ def _rules_of(config: Config) -> GraphRules:
             profiles_per_merge_max=config.limits.profiles_per_merge_max,
             priorities={match.name: match.namespace.priority for match in sources},
         ),
-        reasons={name: item.reason for name in config.matching if (item := config.namespace(name))}
+        reasons={rule.property_name: rule.rule_name for rule in config.rules.values()}
+        | {name: item.reason for name in config.matching if (item := config.namespace(name))}
         | {"user": USER_ID_NAMESPACE.reason},
     )
