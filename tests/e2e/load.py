@@ -23,6 +23,7 @@ PERMISSIONS = tuple(
     f"internal_cds_{name}"
     for name in (
         "profile_create",
+        "profile_view_all",
         "profile_update",
         "profile_view",
         "profile_schema_create",
@@ -161,7 +162,7 @@ async def stored_events(http: httpx.AsyncClient, browsers: int) -> Counter[tuple
     people = {f"{browser + 1:016x}": browser // 2 for browser in range(browsers)}
     found: Counter[tuple[str, str]] = Counter()
     for browser in {person: browser for browser, person in people.items()}.values():
-        query: dict[str, str | int] = {"page_size": PAGE_SIZE}
+        query: dict[str, str | int] = {"page_size": PAGE_SIZE, "view": "all"}
         while True:
             answer = await http.get(f"{ADMIN}/datasets/default/profiles/{browser}/events", params=query)
             assert answer.status_code == 200, answer.text
