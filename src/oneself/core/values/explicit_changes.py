@@ -1,6 +1,6 @@
 """The changes that a patch names, whatever is stored, and those of an event.
 
-A patch that is again against a record changes only what differs (`patch`). What a fragment keeps must not
+A patch that is judged against a record changes only what differs (`patch`). What a fragment keeps must not
 depend on what other fragments have, so here each value of the patch is a change, and each null unsets.
 
 Invariants: the values were accepted before; what does not fit the schema is left out.

@@ -55,7 +55,7 @@ class Submission(msgspec.Struct, frozen=True):
     #: From `request_key`. A repeat with the same key and fingerprint gets the first response.
     idempotency_key: str | None = None
     fingerprint: str = ""
-    #: The view in which the caller is answered, and in which `expected_versions` are again.
+    #: The view in which the caller is answered, and in which `expected_versions` are judged.
     view: View = "all"
     #: Rejects the observation unless the `updated_at` of the unified profile is one of these.
     expected_versions: frozenset[int] | None = None
