@@ -129,8 +129,8 @@ class Erasure:
 
     async def preview(self, dataset_ref: DatasetRef, target: ErasureTarget) -> ErasurePreview | None:
         """What an erasure of a target would take; it changes nothing. None: the target is unknown."""
-        async with begin(self._database, dataset_ref.dataset_id) as transaction:
-            selection = await select(transaction, target)
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            selection = await select(tables, target)
         if selection is None:
             return None
         users = {user for row in selection.fragments for user in users_of(row.fragment)}
@@ -139,9 +139,20 @@ class Erasure:
             selection.profile_ids, tuple(sorted(users)), len(selection.entries), len(identifiers)
         )
 
-    async def erase_user(self, dataset_ref: DatasetRef, actor: Actor, user_id: str) -> tuple[Receipt, ...]:
-        """Erase what a user owns in every dataset of the organisation. Raises Contended."""
-        return await self._erase_user(dataset_ref, actor, user_id)
+    async def erase_user(
+        self, dataset_ref: DatasetRef, actor: Actor, user_id: str, *, besides: int | None = None
+    ) -> tuple[Receipt, ...]:
+        """Erase what a user owns in every dataset of the organisation. Raises Contended.
+
+        `besides`: a dataset that is left out.
+        """
+        datasets = OrganisationTables(self._database, dataset_ref.org_id).datasets
+        found = [
+            await self._attempt(dataset_id, actor, ErasureTarget(user_id=user_id))
+            for dataset_id in await datasets.list_ids()
+            if dataset_id != besides
+        ]
+        return tuple(receipt for receipt in found if receipt is not None)
 
     async def erase_elsewhere(
         self, dataset_ref: DatasetRef, actor: Actor, target: ErasureTarget, expected: Expected
@@ -156,18 +167,7 @@ class Erasure:
             if await _is_stale(tables, target, expected):
                 raise ObservationRejected(STALE)
         if not is_part:
-            await self._erase_user(dataset_ref, actor, target.user_id, besides=dataset_ref.dataset_id)
-
-    async def _erase_user(
-        self, dataset_ref: DatasetRef, actor: Actor, user_id: str, besides: int | None = None
-    ) -> tuple[Receipt, ...]:
-        datasets = OrganisationTables(self._database, dataset_ref.org_id).datasets
-        found = [
-            await self._attempt(dataset_id, actor, ErasureTarget(user_id=user_id))
-            for dataset_id in await datasets.list_ids()
-            if dataset_id != besides
-        ]
-        return tuple(receipt for receipt in found if receipt is not None)
+            await self.erase_user(dataset_ref, actor, target.user_id, besides=dataset_ref.dataset_id)
 
     async def find_receipt(self, dataset_ref: DatasetRef, receipt_id: UUID) -> Receipt | None:
         """The receipt of an erasure."""

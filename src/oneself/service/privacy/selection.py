@@ -16,9 +16,8 @@ from oneself.core.fold.log_entry import EntryKey
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.joins import View
-from oneself.service.log.refold import find_part
-from oneself.store.tables.fragment import FragmentRow
-from oneself.store.transaction import Tables, Transaction
+from oneself.store.tables.fragment import FragmentRow, StoredView
+from oneself.store.transaction import Tables
 
 
 class ErasureTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -75,17 +74,14 @@ class ErasureSelection(msgspec.Struct, frozen=True):
         return frozenset(frozenset(tenure.identifier for tenure in tenures) for tenures in begun)
 
 
-async def select(transaction: Transaction, target: ErasureTarget) -> ErasureSelection | None:
-    """What an erasure of a target takes, with the names of its part locked; None: the target is unknown.
-
-    Raises Contended if the part grows meanwhile.
-    """
-    if target.user_id is not None and not await is_absorbed(transaction, target):
-        return await _select_user(transaction, target.user_id)
+async def select(tables: Tables, target: ErasureTarget) -> ErasureSelection | None:
+    """What an erasure of a target takes; None: the target is unknown."""
+    if target.user_id is not None and not await is_absorbed(tables, target):
+        return await _select_user(tables, target.user_id)
     assert target.profile_id is not None
     if target.view == "all":
-        return await _select_believed(transaction, target.profile_id, as_person=target.as_person)
-    return await _select_viewed(transaction, target.view, target.profile_id, as_person=target.as_person)
+        return await _select_believed(tables, target.profile_id, as_person=target.as_person)
+    return await _select_viewed(tables, target.view, target.profile_id, as_person=target.as_person)
 
 
 async def is_absorbed(tables: Tables, target: ErasureTarget) -> bool:
@@ -97,55 +93,49 @@ async def is_absorbed(tables: Tables, target: ErasureTarget) -> bool:
     return any(part.head == target.profile_id for part in absorbed)
 
 
-async def _select_user(transaction: Transaction, user_id: str) -> ErasureSelection | None:
-    part = await find_part(transaction, await transaction.fragments.find_of_users([user_id]))
-    rows = [row for row in part.rows.values() if row.fragment.user_id == user_id]
+async def _select_user(tables: Tables, user_id: str) -> ErasureSelection | None:
+    found = await tables.fragments.find(await tables.fragments.find_of_users([user_id]))
+    rows = [row for row in found if row.fragment.user_id == user_id]
     if not rows:
         return None
     heads = dict.fromkeys(row.own_id for row in sorted(rows, key=_age))
-    return await _selection(transaction, rows, tuple(heads))
+    return await _selection(tables, rows, tuple(heads))
 
 
 async def _select_viewed(
-    transaction: Transaction, view: View, profile_id: UUID, *, as_person: bool
+    tables: Tables, view: StoredView, profile_id: UUID, *, as_person: bool
 ) -> ErasureSelection | None:
-    found = await transaction.view_profiles.find_of_fragment(view, profile_id)
+    found = await tables.view_profiles.find_of_fragment(view, profile_id)
     if found is None:
         return None
     absorbed = () if found.unified is None else tuple(part.head for part in found.unified.absorbed)
-    part = await find_part(transaction, {profile_id})
     if profile_id in absorbed and not as_person:
-        return await _selection(transaction, [part.rows[profile_id]], (profile_id,))
+        return await _selection(tables, await tables.fragments.find([profile_id]), (profile_id,))
     head = found.head.fragment.fragment_id
-    rows = [row for row in part.rows.values() if (view, head) in row.view_keys]
-    return await _selection(transaction, rows, (head, *absorbed))
+    return await _selection(tables, await tables.fragments.find_members(view, head), (head, *absorbed))
 
 
-async def _select_believed(
-    transaction: Transaction, profile_id: UUID, *, as_person: bool
-) -> ErasureSelection | None:
-    profiles = await transaction.profiles.find_unified(profile_id)
+async def _select_believed(tables: Tables, profile_id: UUID, *, as_person: bool) -> ErasureSelection | None:
+    profiles = await tables.profiles.find_unified(profile_id)
     profile = next((item for item in profiles if item.profile_id == profile_id), None)
     if profile is None:
         return None
-    fragments = transaction.fragments
+    fragments = tables.fragments
     if profile.is_absorbed and not as_person:
-        own = {row.fragment.fragment_id for row in await fragments.find({profile_id})}
-        part = await find_part(transaction, own or await fragments.find_believed({profile_id}))
-        rows = [row for key, row in part.rows.items() if profile_id in (key, row.believed_id)]
-        chosen = [row for row in rows if row.fragment.fragment_id == profile_id] or rows
-        return await _selection(transaction, chosen, (profile_id,))
+        own = await fragments.find([profile_id])
+        rows = own or await fragments.find(await fragments.find_believed([profile_id]))
+        return await _selection(tables, rows, (profile_id,))
     ids = tuple(item.profile_id for item in profiles)
     rows = await fragments.find(await fragments.find_of_log(ids))
-    entries = await transaction.log.find_keys_of_profiles(ids)
+    entries = await tables.log.find_keys_of_profiles(ids)
     return ErasureSelection(tuple(sorted(rows, key=_age)), frozenset(entries), ids)
 
 
 async def _selection(
-    transaction: Transaction, rows: Iterable[FragmentRow], profile_ids: tuple[UUID, ...]
+    tables: Tables, rows: Iterable[FragmentRow], profile_ids: tuple[UUID, ...]
 ) -> ErasureSelection:
     chosen = tuple(sorted(rows, key=_age))
-    entries = await transaction.fragments.find_entries(row.fragment.fragment_id for row in chosen)
+    entries = await tables.fragments.find_entries(row.fragment.fragment_id for row in chosen)
     return ErasureSelection(chosen, frozenset(entries), profile_ids)
 
 
