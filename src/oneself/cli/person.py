@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -47,14 +46,6 @@ PersonId = Annotated[
 RECEIPTS_MAX = 100
 
 
-class ErasedView(StrEnum):
-    """The view whose data an erasure takes."""
-
-    OWN = "own"
-    PROVEN = "proven"
-    ALL = "all"
-
-
 @app.command()
 def export(
     person_id: PersonId,
@@ -91,12 +82,13 @@ def erase(
     org: Org = None,
     dataset: Dataset = "default",
     view: Annotated[
-        ErasedView,
+        str,
         typer.Option(
+            metavar="VIEW",
             help="own: what the user owns; proven: what is proven to be one person; "
-            "all: also what is only believed."
+            "all: also what is only believed.",
         ),
-    ] = ErasedView.PROVEN,
+    ] = "proven",
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Show whose parts would be erased, and erase nothing.")
     ] = False,
@@ -110,11 +102,12 @@ def erase(
 
     async def look(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_of(services, org, dataset)
-        found = await services.privacy.persons.preview_erasure(dataset_ref, person_id, view.value)
+        seen = await view_of(services, dataset_ref, view)
+        found = await services.privacy.persons.preview_erasure(dataset_ref, person_id, seen)
         if found is None:
             raise _unknown(person_id, dataset)
         return {
-            "view": view.value,
+            "view": seen,
             "profiles": len(found.profile_ids),
             "users": list(found.users),
             "log_entries": found.entries,
@@ -125,7 +118,8 @@ def erase(
         from oneself.service.context import Actor
 
         dataset_ref = await dataset_of(services, org, dataset)
-        receipt = await services.privacy.persons.erase(dataset_ref, Actor("cli"), person_id, view.value)
+        seen = await view_of(services, dataset_ref, view)
+        receipt = await services.privacy.persons.erase(dataset_ref, Actor("cli"), person_id, seen)
         if receipt is None:
             raise _unknown(person_id, dataset)
         return _fields(receipt)

@@ -49,6 +49,16 @@ async def user(cds: Cds, user_id: str) -> dict[str, Any] | None:
     return found["profiles"][0] if found["profiles"] else None
 
 
+async def unify_by_mail(cds: Cds) -> None:
+    rule = {
+        "rule_name": "by mail",
+        "property_name": "identity_attributes.emailaddress",
+        "priority": 1,
+        "is_active": True,
+    }
+    assert (await cds("POST", "/unification-rules", json=rule)).status_code == 201
+
+
 async def profile_count(cds: Cds) -> int:
     return len((await cds.listed(page_size=200))["profiles"])
 
@@ -275,13 +285,7 @@ class TestClaims:
         assert "old" not in repr(skipped)
 
     async def test_rules_apply_to_reported_claims_before_the_answer(self, cds: Cds, report: Reporter) -> None:
-        rule = {
-            "rule_name": "by mail",
-            "property_name": "identity_attributes.emailaddress",
-            "priority": 1,
-            "is_active": True,
-        }
-        assert (await cds("POST", "/unification-rules", json=rule)).status_code == 201
+        await unify_by_mail(cds)
         lead = await cds.create(identity_attributes={"emailaddress": "Ann@acme.example"})
         await report(SET_MANY, userId=ANN, claims={EMAIL: "ann@acme.example", EMAIL_VERIFIED: "true"})
         ann = await user(cds, ANN)
@@ -289,13 +293,7 @@ class TestClaims:
         assert ann["profile_id"] == lead["profile_id"]
 
     async def test_an_unverified_claim_joins_only_what_is_believed(self, cds: Cds, report: Reporter) -> None:
-        rule = {
-            "rule_name": "by mail",
-            "property_name": "identity_attributes.emailaddress",
-            "priority": 1,
-            "is_active": True,
-        }
-        assert (await cds("POST", "/unification-rules", json=rule)).status_code == 201
+        await unify_by_mail(cds)
         lead = await cds.create(identity_attributes={"emailaddress": "ann@acme.example"})
         await report(SET_MANY, userId=ANN, claims={EMAIL: "ann@acme.example"})
         believed = await cds.listed(filter=f"user_id eq {ANN}", view="all")

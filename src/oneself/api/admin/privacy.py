@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
 import msgspec
 from litestar import Response, get, post
 from litestar.enums import MediaType
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec import Struct, field
 
 from oneself.api.admin.requirements import requires_enabled
-from oneself.api.documents.erasure import DRY_RUN, ErasurePreviewDocument, render_erasure_preview
+from oneself.api.documents.erasure import DryRun, ErasurePreviewDocument, render_erasure_preview
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
@@ -108,7 +108,7 @@ async def erase_person(
     request: AnyRequest,
     profile_id: FromPath[str],
     view: ViewParameter = None,
-    dry_run: Annotated[str | None, QueryParameter(description=DRY_RUN)] = None,
+    dry_run: DryRun = None,
 ) -> ReceiptDocument | ErasurePreviewDocument:
     """Erase what a person, named by any id, has in a view, and return the receipt.
 

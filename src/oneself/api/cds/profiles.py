@@ -22,7 +22,7 @@ from oneself.api.cds.errors import (
 )
 from oneself.api.cds.person_patch import own_part
 from oneself.api.cds.profile_responses import render_answer, render_rejected, respond
-from oneself.api.documents.erasure import DRY_RUN, ErasurePreviewDocument, render_erasure_preview
+from oneself.api.documents.erasure import DryRun, ErasurePreviewDocument, render_erasure_preview
 from oneself.api.documents.profile import APPLICATION, ProfileDocument, location
 from oneself.api.http.errors import forbidden, line, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
@@ -175,7 +175,7 @@ async def delete_profile(
     request: AnyRequest,
     profile_id: FromPath[str],
     view: ViewParameter = None,
-    dry_run: Annotated[str | None, QueryParameter(description=DRY_RUN)] = None,
+    dry_run: DryRun = None,
 ) -> Response[ErasurePreviewDocument | None]:
     """Erase what a profile has in a view; of an absorbed one, only its own data.
 

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Annotated
 from uuid import UUID
 
+from litestar.params import QueryParameter
 from msgspec import Struct
 
 from oneself.core.identity_graph.joins import View
 from oneself.service.privacy.erasure import ErasurePreview
 
-DRY_RUN = "`true` erases nothing and answers whose parts the erasure would take."
+#: The parameter that only asks.
+DryRun = Annotated[
+    str | None,
+    QueryParameter(
+        name="dry_run", description="`true` erases nothing and answers whose parts the erasure would take."
+    ),
+]
 
 
 class ErasurePreviewDocument(Struct, frozen=True):

@@ -7,19 +7,10 @@ Source: docs/wire/cds.md §6, docs/wire/interactions.md §9.5, docs/concepts/tru
 
 import msgspec
 
-from oneself.core.profiles.consent import Choice, choice_of_browser, is_event_category, with_choice
+from oneself.core.profiles.consent import Choice, is_event_category, with_choice
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.observation import Observation
-
-
-def _bound_choices(observation: Observation) -> dict[str, tuple[bool, int]]:
-    """The choices of an event by whom they bind; what names a person but no browser binds nobody."""
-    if observation.trust == "server":
-        return observation.choices
-    browser = observation.browser
-    if browser is None:
-        return {}
-    return {choice_of_browser(category, browser): choice for category, choice in observation.choices.items()}
+from oneself.core.resolution.token_evidence import bound_choices
 
 
 def with_consents(profile: Profile, observation: Observation, seq: int) -> Profile:
@@ -37,6 +28,6 @@ def with_consents(profile: Profile, observation: Observation, seq: int) -> Profi
             category: Choice(consented, at, chosen_by, seq)
             for category, (consented, at) in observation.consents.items()
         }
-    for category, (consented, at) in _bound_choices(observation).items():
+    for category, (consented, at) in bound_choices(observation).items():
         choices = with_choice(choices, category, Choice(consented, at, profile.profile_id, seq))
     return msgspec.structs.replace(profile, consents=choices, updated_at=seq)

@@ -123,6 +123,16 @@ def visit_identities(
     return kept
 
 
+def bound_choices(observation: Observation) -> dict[str, tuple[bool, int]]:
+    """The choices of an event by whom they bind; what names a person but no browser binds nobody."""
+    if observation.trust == "server" or not observation.choices:
+        return observation.choices
+    browser = observation.browser
+    if browser is None:
+        return {}
+    return {choice_of_browser(category, browser): choice for category, choice in observation.choices.items()}
+
+
 def has_opted_out(
     profiles: Iterable[Profile],
     of_browser: Iterable[Profile],
@@ -135,17 +145,17 @@ def has_opted_out(
     only counts what the browser itself said.
     Source: docs/wire/interactions.md §9.5.
     """
-    browser = observation.browser
-    stored = [choices_for(profile.consents, browser) for profile in profiles if profile.consents]
-    stored += [choices_made_by(profile.consents, browser) for profile in of_browser if profile.consents]
-    if not any(stored) and not observation.choices:
+    theirs = [profile.consents for profile in profiles if profile.consents]
+    of_others = [profile.consents for profile in of_browser if profile.consents]
+    if not (theirs or of_others or observation.choices):
         return False
-    is_bound = observation.trust != "server" and browser is not None
+    browser = observation.browser
+    stored = [choices_for(choices, browser) for choices in theirs]
+    stored += [choices_made_by(choices, browser) for choices in of_others]
+    # Without a browser, a choice binds nothing but the event that says it.
     chosen = {
-        choice_of_browser(category, browser) if is_bound and browser else category: Choice(
-            is_consented, at, observation.new_profile_id, 0
-        )
-        for category, (is_consented, at) in observation.choices.items()
+        category: Choice(is_consented, at, observation.new_profile_id, 0)
+        for category, (is_consented, at) in (bound_choices(observation) or observation.choices).items()
     }
     held: dict[str, bool] = {}
     for choices in ({}, *stored):

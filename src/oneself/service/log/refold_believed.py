@@ -119,11 +119,13 @@ def _given_up(
     claims: list[RecordedClaim], others: Mapping[Identifier, list[RecordedClaim]]
 ) -> dict[Identifier, int]:
     """Identifier → the seq at which somebody else took what these had given up before."""
+    ends: dict[Identifier, list[int | None]] = {}
+    for claim in claims:
+        ends.setdefault(claim.identifier, []).append(claim.until_seq)
     found: dict[Identifier, int] = {}
     for identifier, claimed in others.items():
-        ends = [claim.until_seq for claim in claims if claim.identifier == identifier]
-        known = [end for end in ends if end is not None]
-        if identifier.is_device or len(known) < len(ends) or not known:
+        known = [end for end in ends.get(identifier, ()) if end is not None]
+        if identifier.is_device or not known or len(known) < len(ends[identifier]):
             continue
         later = [item.claim.seq for item in claimed if item.claim.seq > max(known)]
         if later:
