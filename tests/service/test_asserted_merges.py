@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from oneself.core.identity.identifier import USER_ID
@@ -77,4 +79,20 @@ async def test_the_honest_twins_are_merged(services: Services, asserted_merges: 
     server = await harness.event(ANN, customer("c-9"), trust="server")
     assert server.plan is not None
     assert len(server.plan.merges) == 1
+    await assert_verified(harness)
+
+
+async def test_what_else_is_in_the_batch_changes_no_refusal(services: Services) -> None:
+    """A page names one by what only a page said of them, and one who begins in the same batch."""
+    harness = await begin(services, "unprotected")
+    known = await harness.event(("loyaltyId", "l-1"), trust="server")
+    await harness.event(("loyaltyId", "l-1"), ("sfcrmLeadId", "lead-1"), device=X)
+    _, page = await asyncio.gather(
+        harness.event(customer("c-7"), trust="server"),
+        harness.event(("sfcrmLeadId", "lead-1"), customer("c-7")),
+    )
+    assert page.plan is not None
+    assert page.plan.merges == ()
+    assert [refusal.code for refusal in page.plan.refusals] == ["untrusted_evidence"]
+    assert known.profile.profile_id in {page.survivor.profile_id, page.plan.refusals[0].other_id}
     await assert_verified(harness)

@@ -47,7 +47,7 @@ def reachable_profiles(
 
 
 def find_own_identifiers(
-    footprint: Footprint, survivors: Iterable[Profile], reached: Iterable[Reach]
+    footprint: Footprint, survivors: Iterable[Profile], reached: Collection[Reach]
 ) -> set[Identifier]:
     """The identifiers of survivors whose claims must be loaded.
 
@@ -61,8 +61,11 @@ def find_own_identifiers(
             written[profile_id] |= observed.namespaces
             if len(profile_ids) > 1:
                 written[profile_id] |= footprint.single_namespaces
-            if observed.is_asserted and (len(profile_ids) > 1 or footprint.profile_ids):
-                written[profile_id] |= by_id[profile_id].identities.keys()
+    # An addressed profile, or one that the batch creates, may be merged as well.
+    choosing = reached if footprint.profile_ids else _choosing(reached)
+    for observed, profile_ids in choosing:
+        for profile_id in profile_ids if observed.is_asserted else ():
+            written[profile_id] |= by_id[profile_id].identities.keys()
     return {held for profile_id in by_id for held in identifiers_in(by_id[profile_id], written[profile_id])}
 
 
