@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 import uuid
 from typing import Any
@@ -13,12 +14,15 @@ from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.resolution.observation import PageEvent
 from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Submission
 from oneself.service.ingest.trackers import new_tracker
-from oneself.service.privacy.erasure import ErasureOptions, Receipt
-from oneself.service.privacy.selection import ErasureTarget
+from oneself.service.privacy import erasure
+from oneself.service.privacy.erasure import ATTEMPTS_BESIDE_WRITERS, ErasureOptions, Receipt
+from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, select
 from oneself.service.profiles.profiles import RequestOptions
 from oneself.services import Services
+from oneself.store.transaction import Tables
 from support.profiles_harness import ACTOR, ProfilesHarness, unknown
 from support.statements import STATEMENTS, counted_statements
+from support.waiting import is_waited_for, until_async
 
 pytestmark = pytest.mark.postgres
 
@@ -294,6 +298,33 @@ async def test_the_idempotency_record_of_an_erasure_has_no_personal_data(harness
     (stored,) = await harness.database.fetch("SELECT * FROM idempotency_record WHERE key = $1", options.key)
     assert (stored["profile_id"], stored["fingerprint"], stored["response"]) == (ann, "a digest", None)
     assert await _traces(harness, USER, MAIL) == []
+    await harness.verified()
+
+
+async def test_an_erasure_succeeds_beside_a_client_that_never_stops_writing(
+    harness: ProfilesHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whenever the erasure has found the person, another browser of theirs is stored before it locks them."""
+    ann = await harness.person(None, new_tracker(), mail=MAIL)
+    writes: list[asyncio.Task[UUID]] = []
+
+    async def select_beside_writes(tables: Tables, target: ErasureTarget) -> ErasureSelection | None:
+        found = await select(tables, target)
+        if not writes or writes[-1].done():
+            writes.append(asyncio.create_task(harness.person(None, new_tracker(), mail=MAIL)))
+
+            async def ended() -> bool:
+                return writes[-1].done() or await is_waited_for(harness.database)
+
+            await until_async(ended, "The write neither ends nor waits.")
+        return found
+
+    monkeypatch.setattr(erasure, "select", select_beside_writes)
+    receipt = await harness.erase(ann)
+    later = await asyncio.gather(*writes)
+    assert ann in receipt.profile_ids
+    assert len(later) > ATTEMPTS_BESIDE_WRITERS
+    assert await harness.survivors(ann, *later) == [None] * len(later) + [later[-1]]
     await harness.verified()
 
 

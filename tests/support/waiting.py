@@ -7,6 +7,8 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
+from oneself.store.database import Database
+
 DEADLINE_S = 60.0
 POLL_S = 0.02
 
@@ -45,6 +47,12 @@ async def until_async(
         assert time.monotonic() < deadline, _text_of(message)
         await asyncio.sleep(POLL_S)
     return found
+
+
+async def is_waited_for(database: Database) -> bool:
+    """Whether a transaction on this database waits for another one."""
+    waiting = "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    return bool(await database.fetch(waiting))
 
 
 def _text_of(message: FailureMessage) -> object:

@@ -83,7 +83,9 @@ class Issuers:
 
     async def remove(self, dataset_ref: DatasetRef, issuer_id: UUID) -> bool:
         """Remove a trusted issuer; False if there was none of this id."""
-        return await self._directory.of(dataset_ref.org_id).trusted_issuers.delete(issuer_id)
+        async with self._directory.transaction() as transaction:
+            issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
+            return await issuers.delete(issuer_id)
 
     async def _put(self, issuers: TrustedIssuerTable, issuer: TrustedIssuer) -> TrustedIssuer:
         check(issuer, self._known)

@@ -93,7 +93,9 @@ class IdentityServers:
 
     async def delete(self, dataset_ref: DatasetRef) -> bool:
         """Delete the organisation's own settings, so that the deployment's apply; False if it had none."""
-        return await self._directory.of(dataset_ref.org_id).identity_server.delete()
+        async with self._directory.transaction() as transaction:
+            tables = await transaction.lock(dataset_ref.org_id)
+            return await tables.identity_server.delete()
 
     def is_sync_caller(self, name: str, password: str) -> bool:
         """Whether these are the deployment's credentials for reports."""

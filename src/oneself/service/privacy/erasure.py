@@ -88,6 +88,10 @@ class Expected(msgspec.Struct, frozen=True):
     versions: frozenset[int] | None
 
 
+#: An erasure that lost this many races for a person lets nobody else write to the dataset meanwhile.
+ATTEMPTS_BESIDE_WRITERS = 4
+
+
 class Erasure:
     """Erases people."""
 
@@ -122,6 +126,8 @@ class Erasure:
         for attempt in range(ATTEMPTS_MAX):
             try:
                 async with begin(self._database, dataset_id) as transaction:
+                    if attempt >= ATTEMPTS_BESIDE_WRITERS:
+                        await transaction.lock_config()
                     return await self._erase(transaction, actor, target, expected, once)
             except Contended:
                 await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
@@ -197,7 +203,7 @@ class Erasure:
             _check_repeated(once, record)
             return None
         reach = await _find_reach(transaction, target)
-        if reach != before or not reach.profile_ids <= state.known_ids:
+        if reach.locked != before.locked or not reach.profile_ids <= state.known_ids:
             raise Contended("A person was changed while they were being erased.")
         if reach.selection is None:
             return None
@@ -261,6 +267,12 @@ class _Reach(msgspec.Struct, frozen=True):
     part: GraphPart
     #: The browsers that the erased entries claimed for them.
     claimed_browsers: frozenset[Identifier]
+
+    @property
+    def locked(self) -> tuple[object, ...]:
+        """Whom and what an erasure locks before it reads once more what it takes."""
+        fragment_ids = None if self.selection is None else self.selection.fragment_ids
+        return self.profile_ids, self.browsers, frozenset(self.part.rows), self.part.fresh, fragment_ids
 
 
 class _Leaving(msgspec.Struct, frozen=True):

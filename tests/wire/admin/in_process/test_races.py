@@ -9,7 +9,9 @@ import httpx
 import pytest
 
 from oneself.service.directory.issuers import ISSUERS_MAX
+from oneself.store.directory import Directory
 from support.caller import Cds
+from support.waiting import is_waited_for, until_async
 
 REQUESTS = 8
 SERVER = {"url": "https://is.example", "client_id": "oneself", "client_secret": "a secret"}
@@ -76,6 +78,20 @@ class TestIdentityProvider:
         answers = await asyncio.gather(admin(cds, "DELETE", "/identity-provider"), *changes)
         assert {answer.status_code for answer in answers} <= {200, 204, 404}
         assert (await admin(cds, "GET", "/identity-provider")).json()["identity_server"] is None
+
+
+class TestDeletion:
+    async def test_a_deletion_waits_for_a_change_that_began_before_it(self, cds: Cds) -> None:
+        """Otherwise the change stores again what is deleted."""
+        await post_all(cds, "/identity-provider", SERVER)
+        (issuer,) = await post_all(cds, ISSUERS, {"issuer": "https://id.example"})
+        database = cds.services.database
+        for path in ("/identity-provider", f"{ISSUERS}/{issuer.json()['issuer_id']}"):
+            async with Directory(database).transaction() as changing:
+                await changing.lock(cds.dataset_ref.org_id)
+                deletion = asyncio.create_task(admin(cds, "DELETE", path))
+                await until_async(lambda: is_waited_for(database), "The deletion does not wait.", 10)
+            assert (await deletion).status_code == 204
 
 
 class TestTrustedIssuers:
