@@ -13,6 +13,7 @@ from oneself.core.config.changes import BlockList, PutBlocked, PutDatasetSetting
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import IdentityType
+from oneself.core.resolution.observation import SenderTrust
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.events.incoming import EventSource
@@ -28,6 +29,8 @@ from support.statements import STATEMENTS, counted_statements
 X, Y = "0123456789abcdef", "fedcba9876543210"
 ANN = "ann@acme.example"
 MINUTE_MS, DAY_MS = 60_000, 24 * 60 * 60_000
+#: The warning for a choice that names a person but no browser.
+UNBOUND = "consent_without_browser"
 _names = count(1)
 
 
@@ -38,11 +41,13 @@ class DatasetHarness:
         self.services = services
         self.dataset_ref = dataset_ref
 
-    async def send(self, user: dict[str, Any], **event: Any) -> EventResult:
+    async def send(
+        self, user: dict[str, Any], *, trust: SenderTrust = "browser", **event: Any
+    ) -> EventResult:
         config = await self.services.configurations.current(self.dataset_ref.dataset_id)
         incoming = incoming_event(config, user, **event)
         return await self.services.events.interactions.ingest(
-            self.dataset_ref, EventSource(), incoming, config
+            self.dataset_ref, EventSource(trust), incoming, config
         )
 
     async def configure(self, *changes: Any) -> None:
@@ -92,6 +97,15 @@ async def new_dataset(services: Services, **settings: Any) -> DatasetHarness:
     await dataset.bind("webId", "emailAddress", "customerId")
     await services.identity.attributes.put_channels(dataset.dataset_ref, {"Web": "webId"})
     return dataset
+
+
+def consent(purpose: str, status: str) -> dict[str, str]:
+    return {"purpose": purpose, "provider": "cmp", "status": status}
+
+
+async def stored_choices(dataset: DatasetHarness, called: str) -> int:
+    view = await dataset.services.profiles.lookup.find(dataset.dataset_ref, called)
+    return 0 if view is None else len(view.survivor.consents)
 
 
 def now_ms() -> int:
@@ -215,6 +229,72 @@ async def test_a_visitor_who_opted_out_is_not_merged(dataset: DatasetHarness) ->
     assert await dataset.id_of(one.resolved_id or "") == one.resolved_id
     assert await dataset.id_of(other.resolved_id or "") == other.resolved_id
     assert await dataset.folds()
+
+
+@pytest.mark.parametrize("said", [("Personalization", "Opt In"), ("Marketing", "Opt Out")], ids=str)
+async def test_a_choice_that_names_a_person_but_no_browser_is_not_stored(
+    dataset: DatasetHarness, said: tuple[str, str]
+) -> None:
+    result = await dataset.send({"identities": {"emailAddress": ANN}}, consents=[consent(*said)])
+    assert UNBOUND in result.warnings
+    assert result.resolved_id is not None
+    assert await stored_choices(dataset, f"emailAddress:{ANN}") == 0
+
+
+async def test_a_tracking_opt_out_without_a_browser_holds_for_its_event_alone(
+    dataset: DatasetHarness,
+) -> None:
+    await dataset.send({"anonymousId": X, "identities": {"emailAddress": ANN}})
+    opt_out = [consent("Tracking", "Opt Out")]
+    result = await dataset.send({"identities": {"emailAddress": ANN}}, consents=opt_out)
+    assert result.resolved_id is None
+    assert {"opted_out", UNBOUND} <= set(result.warnings)
+    assert await stored_choices(dataset, f"emailAddress:{ANN}") == 0
+    assert (await dataset.send({"identities": {"emailAddress": ANN}})).resolved_id is not None
+
+
+async def test_a_visit_is_no_browser(dataset: DatasetHarness) -> None:
+    """Whoever names the person gets such a token."""
+    known = await dataset.send({"anonymousId": X, "identities": {"emailAddress": ANN}})
+    user = {"encryptedId": known.token, "identities": {"emailAddress": "new@acme.example"}}
+    result = await dataset.send(user, consents=[consent("Personalization", "Opt Out")])
+    assert UNBOUND in result.warnings
+    assert result.resolved_id == known.resolved_id
+    assert await stored_choices(dataset, f"emailAddress:{ANN}") == 0
+    assert await stored_choices(dataset, "emailAddress:new@acme.example") == 0
+
+
+async def test_the_opt_out_of_a_browser_without_an_id_binds_the_id_that_it_gets(
+    dataset: DatasetHarness,
+) -> None:
+    opt_out = [consent("Personalization", "Opt Out")]
+    result = await dataset.send({"identities": {"emailAddress": ANN}}, consents=opt_out)
+    assert UNBOUND not in result.warnings
+    assert result.anonymous_id is not None
+    again = await dataset.send({"anonymousId": result.anonymous_id, "identities": {"emailAddress": ANN}})
+    assert again.resolved_id == result.anonymous_id
+
+
+@pytest.mark.parametrize("purpose", ["Personalization", "Tracking"])
+async def test_a_server_opts_out_the_person_and_not_only_the_browser(
+    dataset: DatasetHarness, purpose: str
+) -> None:
+    ann = {"identities": {"emailAddress": ANN}}
+    known = await dataset.send(ann | {"anonymousId": X})
+    opt_out = [consent(purpose, "Opt Out")]
+    await dataset.send(ann | {"anonymousId": Y}, trust="server", consents=opt_out)
+    assert await stored_choices(dataset, f"emailAddress:{ANN}") == 1
+    assert (await dataset.send(ann)).resolved_id != known.resolved_id
+
+
+async def test_the_choice_of_a_browser_has_no_warning(dataset: DatasetHarness) -> None:
+    opt_in = [consent("Personalization", "Opt In")]
+    user = {"identities": {"emailAddress": ANN}}
+    for browser in ({"anonymousId": X}, {"anonymousId": "not valid"}):
+        result = await dataset.send(user | browser, consents=opt_in)
+        assert UNBOUND not in result.warnings
+    assert await stored_choices(dataset, f"emailAddress:{ANN}") == 2
+    assert UNBOUND not in (await dataset.send(user)).warnings
 
 
 @pytest.mark.parametrize("purpose", [None, "Personalization", "Tracking"])

@@ -272,6 +272,22 @@ def test_an_opt_out_of_another_purpose_does_not_prevent_a_merge(web: Dataset) ->
     assert web.survivor(first.answer["resolvedUserId"]) == survivor
 
 
+def test_a_choice_without_a_browser_is_rejected_with_a_warning(web: Dataset) -> None:
+    user = {"id": fresh("w")}
+    opt_in = {"consents": [_consent("Personalization", "Opt In")]}
+    assert "consent_without_browser" in web.warnings(user, **opt_in)
+    assert web.resolve(webId=user["id"]) is not None
+    assert "consent_without_browser" not in web.warnings(user | {"anonymousId": new_device()}, **opt_in)
+
+
+def test_a_server_says_the_choice_of_a_person(web: Dataset) -> None:
+    named, page = {"emailAddress": _email()}, web.page()
+    web.identify(**named)
+    opt_out = {"consents": [_consent("Personalization", "Opt Out")]}
+    assert "consent_without_browser" not in web.warnings({"identities": named}, channel="Server", **opt_out)
+    assert page.send(identities=named) == page.device
+
+
 def test_a_valid_event_has_no_warnings(new_dataset: NewDataset) -> None:
     web = new_dataset()
     answer = web.send({"user": {"id": fresh("w")}, "explain": True}, endpoint="authevent")

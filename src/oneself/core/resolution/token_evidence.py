@@ -133,6 +133,21 @@ def bound_choices(observation: Observation) -> dict[str, tuple[bool, int]]:
     return {choice_of_browser(category, browser): choice for category, choice in observation.choices.items()}
 
 
+def names_no_browser(observation: Observation, persons: tuple[Identifier, ...]) -> bool:
+    """Whether a page's choices name a person but no browser. Anybody can name a person, so they bind nobody.
+
+    `persons`: the person identifiers of the observation.
+    """
+    is_named = observation.new_tracker is not None or any(item.is_device for item in observation.identifiers)
+    return bool(observation.choices and persons) and observation.trust == "browser" and not is_named
+
+
+def refuses(observation: Observation, purpose: EventPurpose) -> bool:
+    """Whether the observation itself opts out of a purpose."""
+    own = {category: is_consented for category, (is_consented, _) in observation.choices.items()}
+    return is_refused(own, purpose)
+
+
 def has_opted_out(
     profiles: Iterable[Profile],
     of_browser: Iterable[Profile],

@@ -18,8 +18,10 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
-from oneself.core.profiles.consent import event_category
+from oneself.core.profiles.consent import PERSONALIZATION, TRACKING, event_category
+from oneself.core.resolution.evidence import extract_evidence
 from oneself.core.resolution.observation import PageEvent, TokenClaims, consent_of
+from oneself.core.resolution.token_evidence import names_no_browser, refuses
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.service.events.incoming import EventSource, IncomingEvent
@@ -33,6 +35,8 @@ from oneself.service.ingest.trackers import Trackers, new_fresh_tracker, new_tra
 INTERFACE = "interactions"
 ANONYMOUS_ID_BYTES = 8
 EVENT_ID_CHARS = 24
+#: The warning for a choice that is not stored, because it names a person but no browser.
+CONSENT_WITHOUT_BROWSER = "consent_without_browser"
 
 
 class Repeatable(msgspec.Struct, frozen=True):
@@ -71,6 +75,10 @@ class Interactions:
             await self._trackers.note_use(dataset_ref, incoming.tracker)
         token = VisitToken(await self._keys.key_ring(dataset_ref), dataset_ref, incoming)
         observation = self._observation(dataset_ref, source, incoming, token.claims(config))
+        if is_unbound := _is_unbound(observation, config):
+            observation, incoming = _without_choices(observation, incoming)
+        elif _is_refusal_of_person(observation):
+            await self._store_consents(dataset_ref, observation, config.version)
         results: list[EventResult] = []
 
         def resolved(resolution: Resolution) -> EventResult:
@@ -85,7 +93,7 @@ class Interactions:
             resolution = await self._ingest.submit(dataset_ref.dataset_id, submission)
         except ObservationRejected as error:
             code = error.rejection.code
-            if code == "opted_out":
+            if code == "opted_out" and observation.choices and not is_unbound:
                 await self._store_consents(dataset_ref, observation, config.version)
             return _rejected(observation, incoming, "erased" if code == "profile_not_found" else code)
         if resolution.repeated:
@@ -93,11 +101,10 @@ class Interactions:
         return results[0] if repeatable is not None else resolved(resolution)
 
     async def _store_consents(self, dataset_ref: DatasetRef, event: PageEvent, version: int) -> None:
-        """Store only the consent of a visitor who opted out (docs/wire/interactions.md §9.5)."""
-        if not event.choices:
-            return
+        """Store only the choices of an event: a server's for the person, a page's for its browser."""
         devices = tuple(identifier for identifier in event.identifiers if identifier.is_device)
-        consent = consent_of(event, uuid.uuid4(), devices or event.identifiers)
+        named = event.identifiers if event.trust == "server" else devices or event.identifiers
+        consent = msgspec.structs.replace(consent_of(event, uuid.uuid4(), named), new_profile_id=uuid.uuid4())
         await self._ingest.submit(dataset_ref.dataset_id, Submission(consent, decoded_by=version))
 
     def _observation(
@@ -168,6 +175,36 @@ def _repeatable(
 def new_event_id() -> str:
     """An id for an event that is answered and not stored."""
     return uuid.uuid4().hex[:EVENT_ID_CHARS]
+
+
+def _is_unbound(event: PageEvent, config: Config) -> bool:
+    """Whether the choices of an event bind nobody (docs/wire/interactions.md §9.5).
+
+    The identities of an event that opts out of personalization are not used: without a token it is one of a
+    new browser, and its choices are that browser's.
+    """
+    if not event.choices or (event.token is None and refuses(event, PERSONALIZATION)):
+        return False
+    return names_no_browser(event, extract_evidence(event, config).persons)
+
+
+def _is_refusal_of_person(event: PageEvent) -> bool:
+    """Whether a server opts a person out of personalization. The event is not the person's then."""
+    is_named = any(not identifier.is_device for identifier in event.identifiers)
+    if event.trust != "server" or not is_named or refuses(event, TRACKING):
+        return False
+    return refuses(event, PERSONALIZATION)
+
+
+def _without_choices(event: PageEvent, incoming: IncomingEvent) -> tuple[PageEvent, IncomingEvent]:
+    """The event without choices that bind nobody, with a warning. An opt-out still holds for the event:
+    one of tracking rejects it, and one of personalization leaves its identities out.
+    """
+    warned = msgspec.structs.replace(incoming, warnings=(*incoming.warnings, CONSENT_WITHOUT_BROWSER))
+    if refuses(event, TRACKING):
+        return event, warned
+    named = () if refuses(event, PERSONALIZATION) else event.identifiers
+    return msgspec.structs.replace(event, choices={}, identifiers=named), warned
 
 
 def _devices(anonymous_id: str | None, *trackers: str | None) -> list[Identifier]:
