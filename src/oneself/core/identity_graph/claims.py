@@ -37,7 +37,7 @@ def hold(
     `at`: when it was named, in µs since 1970.
     `newest_wins`: whether an asserted identifier replaces a proven one.
     """
-    if not identifiers and not rewritten:
+    if not identifiers and not (rewritten and fragment.claims):
         return fragment
     names = frozenset(rewritten)
     held = {claim.tenure.identifier.namespace for claim in fragment.present_claims}

@@ -152,17 +152,21 @@ def consent(graph: IdentityGraph, word: Word, choices: Mapping[str, tuple[bool, 
 
 def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules) -> Fragment:
     """The fragment with the identifiers, values and activity of a word."""
+    active_at = max(fragment.active_at, word.at)
     changes = word.changes_of(fragment.record)
-    fragment = hold(
-        graph,
-        fragment,
-        word.identifiers,
-        word.level,
-        word.seq,
-        word.at,
-        newest_wins=rules.newest_wins,
-        rewritten=word.rewritten,
-    )
+    if word.identifiers or word.rewritten:
+        fragment = hold(
+            graph,
+            fragment,
+            word.identifiers,
+            word.level,
+            word.seq,
+            word.at,
+            newest_wins=rules.newest_wins,
+            rewritten=word.rewritten,
+        )
+    if not changes:
+        return graph.put(msgspec.structs.replace(fragment, active_at=active_at, seq=word.seq))
     writes, record = fragment.writes, fragment.record
     for change in changes:
         assert word.source is not None
@@ -172,7 +176,6 @@ def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules
         after = put(record, item, rules.values)
         if after is not record or takes_effect_proven(writes, item):
             writes, record = with_write(writes, item), after
-    active_at = max(fragment.active_at, word.at)
     return graph.put(
         msgspec.structs.replace(fragment, writes=writes, record=record, active_at=active_at, seq=word.seq)
     )

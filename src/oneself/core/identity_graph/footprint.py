@@ -13,7 +13,7 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
-from oneself.core.identity_graph.observe import claim_identifiers, devices_of, persons_of
+from oneself.core.identity_graph.observe import claim_identifiers, made_devices, persons_of
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
@@ -74,54 +74,83 @@ def graph_footprint(
 
     `detached`: browsers that an erasure lets begin anew.
     """
-    effects = {policy_of(observation).graph_effect for observation, _ in batch}
-    claims = [
-        (path, str(value), identifiers)
-        for observation, _ in batch
-        for path, value, identifiers in claim_identifiers(observation, config)
-    ]
-    named = [(observation, persons_of(evidence)) for observation, evidence in batch]
-    every_person = frozenset(item for _, persons in named for item in persons)
-    by_servers = {
-        (rules.owners.claim_paths[item.namespace], item.value)
-        for observation, persons in named
-        if observation.trust == "server"
-        for item in persons
-        if item.namespace in rules.owners.claim_paths
-    }
+    found = _Found(config, rules)
+    for observation, evidence in batch:
+        found.add(observation, evidence)
+    effects = found.effects
     return GraphFootprint(
-        devices=frozenset(item for pair in batch for item in devices_of(*pair)).union(detached),
-        users=frozenset(evidence.user_id for _, evidence in batch if evidence.user_id is not None),
-        fragment_ids=frozenset(
-            observation.profile_id for observation, _ in batch if observation.profile_id is not None
-        ),
-        persons=every_person,
-        exact=tuple(
-            ExactWord(observation.trust == "server", persons, observation.occurred_at)
-            for observation, persons in named
-            if observation.profile_id is None and persons
-        ),
+        devices=frozenset(found.devices).union(detached),
+        users=frozenset(found.users),
+        fragment_ids=frozenset(found.fragment_ids),
+        persons=frozenset(found.persons),
+        exact=tuple(found.exact),
         moves_trackers=bool(effects & {"sign_in", "report"}),
-        claimed=frozenset({(path, value) for path, value, _ in claims} | by_servers),
-        claim_identifiers=frozenset(item for _, _, identifiers in claims for item in identifiers),
-        proving=frozenset(
-            item
-            for observation, persons in named
-            if observation.trust == "server"
-            for item in persons
-            if item.namespace in rules.owners.proving
-        ),
+        claimed=frozenset(found.claimed),
+        claim_identifiers=frozenset(found.claim_identifiers),
+        proving=frozenset(found.proving),
         reports_claims=bool(effects & {"sign_in", "report", "claims"}),
-        verified_as_known=frozenset(
-            evidence.user_id
-            for observation, evidence in batch
-            if evidence.user_id is not None and _verifies_known_values(observation, config)
-        ),
-        has_values=bool(every_person)
-        or any(observation.values for observation, _ in batch)
-        or bool(effects & {"sign_in", "report", "claims", "reindex"}),
+        verified_as_known=frozenset(found.verified_as_known),
+        has_values=found.has_values or bool(effects & {"sign_in", "report", "claims", "reindex"}),
         reindexes="reindex" in effects,
     )
+
+
+class _Found:
+    """What the observations of a batch name, gathered in one pass."""
+
+    def __init__(self, config: Config, rules: GraphRules) -> None:
+        self._config = config
+        self._owners = rules.owners
+        self.effects: set[str] = set()
+        self.devices: set[Identifier] = set()
+        self.users: set[str] = set()
+        self.fragment_ids: set[UUID] = set()
+        self.persons: set[Identifier] = set()
+        self.exact: list[ExactWord] = []
+        self.claimed: set[tuple[Path, str]] = set()
+        self.claim_identifiers: set[Identifier] = set()
+        self.proving: set[Identifier] = set()
+        self.verified_as_known: set[str] = set()
+        self.has_values = False
+
+    def add(self, observation: Observation, evidence: Evidence) -> None:
+        policy = policy_of(observation)
+        self.effects.add(policy.graph_effect)
+        self.devices.update(evidence.devices)
+        self.devices.update(made_devices(observation))
+        if observation.values:
+            self.has_values = True
+        if observation.profile_id is not None:
+            self.fragment_ids.add(observation.profile_id)
+        if evidence.persons:
+            self._add_persons(observation, evidence)
+        if policy.values_policy == "identity_provider":
+            self._add_claims(observation, evidence)
+
+    def _add_persons(self, observation: Observation, evidence: Evidence) -> None:
+        persons, user = persons_of(evidence), evidence.user_id
+        if user is not None:
+            self.users.add(user)
+        if not persons:
+            return
+        self.has_values = True
+        self.persons.update(persons)
+        is_server = observation.trust == "server"
+        if observation.profile_id is None:
+            self.exact.append(ExactWord(is_server, persons, observation.occurred_at))
+        if is_server:
+            paths, proving = self._owners.claim_paths, self._owners.proving
+            self.claimed.update((paths[i.namespace], i.value) for i in persons if i.namespace in paths)
+            self.proving.update(item for item in persons if item.namespace in proving)
+
+    def _add_claims(self, observation: Observation, evidence: Evidence) -> None:
+        """Add the provider claims that an observation reports."""
+        for path, value, identifiers in claim_identifiers(observation, self._config):
+            self.claimed.add((path, str(value)))
+            self.claim_identifiers.update(identifiers)
+        user = evidence.user_id
+        if user is not None and _verifies_known_values(observation, self._config):
+            self.verified_as_known.add(user)
 
 
 def _verifies_known_values(observation: Observation, config: Config) -> bool:

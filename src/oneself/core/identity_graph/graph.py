@@ -68,6 +68,9 @@ class DeviceTie(msgspec.Struct, frozen=True):
     until: int | None = None
 
 
+_UNKNOWN_BROWSER = BrowserFragments()
+
+
 class IdentityGraph:
     """Fragments, browsers, and who holds which identifier."""
 
@@ -85,21 +88,35 @@ class IdentityGraph:
         self.person_joins: list[PersonJoin] = []
         self.separations: list[Separation] = []
         self.device_ties: list[DeviceTie] = []
+        self._waiting: dict[UUID, None] = {}
 
     def put(self, fragment: Fragment) -> Fragment:
         """Add a fragment, or replace it by a later state; returns it."""
-        self.fragments[fragment.fragment_id] = fragment
-        for claim in fragment.claims:
-            self.claimants.setdefault(claim.tenure, set()).add(fragment.fragment_id)
+        fragment_id = fragment.fragment_id
+        known = self.fragments.get(fragment_id)
+        self.fragments[fragment_id] = fragment
+        if fragment.claims and (known is None or known.claims is not fragment.claims):
+            for claim in fragment.claims:
+                self.claimants.setdefault(claim.tenure, set()).add(fragment_id)
+        if fragment.began_with:
+            self._note_waiting(fragment)
         return fragment
+
+    @property
+    def waiting(self) -> list[Fragment]:
+        """The fragments without an owner of what servers began: a user may prove what they began with."""
+        return [self.fragments[item] for item in self._waiting if item in self.fragments]
 
     def browser(self, device: Identifier) -> BrowserFragments:
         """The browser with this tracker or anonymous id; of its present fragments, without the erased ones.
 
         Its former fragments may be erased, or not loaded.
         """
-        browser = self.browsers.get(device, BrowserFragments())
-        if all(item in self.fragments for item in browser.present):
+        browser = self.browsers.get(device, _UNKNOWN_BROWSER)
+        for item in browser.present:
+            if item not in self.fragments:
+                break
+        else:
             return browser
         present = tuple(item for item in browser.present if item in self.fragments)
         current = browser.current if browser.current in present else None
@@ -146,6 +163,12 @@ class IdentityGraph:
     def transfer(self, identifier: Identifier, seq: int) -> None:
         """Begin a new tenure: the identifier was given up, or proved by another user."""
         self.transfers[identifier] = (*self.transfers.get(identifier, ()), seq)
+
+    def _note_waiting(self, fragment: Fragment) -> None:
+        if fragment.owner is None:
+            self._waiting[fragment.fragment_id] = None
+        else:
+            self._waiting.pop(fragment.fragment_id, None)
 
     def _is_claimed(self, tenure: Tenure, level: EvidenceLevel) -> bool:
         proven = min(level, EvidenceLevel.PROVEN)

@@ -33,7 +33,7 @@ from oneself.core.identity_graph.placing import fragment_for
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.identity_graph.word import Speaker, Word
 from oneself.core.resolution.evidence import Evidence, admit, first_recorded
-from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.kinds import KindPolicy, policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.explicit_changes import explicit_changes, explicit_claims, fitting_changes
@@ -41,6 +41,7 @@ from oneself.core.values.record import Change, Path, Record, ValueChanges, leave
 
 #: Claim → the value, whether it is verified, and the identifiers that it is.
 _Reported = Mapping[Path, tuple[str | None, bool, tuple[Identifier, ...]]]
+_UNCHANGED = ValueChanges()
 
 
 class Observed(msgspec.Struct, frozen=True):
@@ -76,15 +77,41 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
     """
     if observed.is_redacted and not observed.evidence.identifiers:
         return None
+    policy = policy_of(observed.observation)
+    if (active := _browser_that_only_acts(graph, observed, policy)) is not None:
+        at = max(active.active_at, observed.at)
+        graph.put(msgspec.structs.replace(active, active_at=at, seq=observed.seq))
+        return active.fragment_id
     known = len(graph.fragments)
-    effect = policy_of(observed.observation).graph_effect
+    effect = policy.graph_effect
     if effect in _ABOUT_USERS and observed.evidence.user_id is None:
         effect = "word"
     fragment = _EFFECTS[effect](graph, observed)
     if _may_prove(observed, effect, fragment, has_begun=len(graph.fragments) > known):
-        waiting = [item for item in graph.fragments.values() if item.began_with and item.owner is None]
-        assign_owners(graph, waiting, observed.rules.owners, observed.seq)
+        assign_owners(graph, graph.waiting, observed.rules.owners, observed.seq)
     return None if fragment is None else fragment.fragment_id
+
+
+def _browser_that_only_acts(graph: IdentityGraph, observed: Observed, policy: KindPolicy) -> Fragment | None:
+    """The one present fragment of the browser of an event that names and writes nothing.
+
+    None: it says more, or where it belongs is not that simple. This is a short cut for most events; `_say`
+    comes to the same.
+    """
+    observation, devices = observed.observation, observed.evidence.devices
+    if policy.values_policy != "event" or policy.graph_effect != "word" or len(devices) != 1:
+        return None
+    if observed.evidence.persons or observation.values or observation.choices or observed.config.bindings:
+        return None
+    if observation.fresh_tracker or observation.profile_id:
+        return None
+    if observation.new_tracker and devices[0].namespace != TRACKER:
+        return None
+    browser = graph.browsers.get(devices[0])
+    if browser is None or len(browser.present) != 1 or browser.current != browser.present[0]:
+        return None
+    fragment = graph.fragments.get(browser.present[0])
+    return None if fragment is None or fragment.origin == "user" else fragment
 
 
 def _may_prove(observed: Observed, effect: str, fragment: Fragment | None, *, has_begun: bool) -> bool:
@@ -97,18 +124,14 @@ def _may_prove(observed: Observed, effect: str, fragment: Fragment | None, *, ha
     return (has_begun and bool(fragment.began_with)) or (fragment.origin == "user" and is_marked)
 
 
-def devices_of(observation: Observation, evidence: Evidence) -> tuple[Identifier, ...]:
-    """Every tracker and anonymous id that an observation may speak for."""
-    made = (
-        Identifier(namespace, value)
-        for namespace, value in (
-            (TRACKER, observation.new_tracker),
-            (ANONYMOUS_ID, observation.new_anonymous_id),
-            (ANONYMOUS_ID, observation.token.primary_id if observation.token else None),
-        )
-        if value is not None
-    )
-    return tuple(dict.fromkeys((*evidence.devices, *made)))
+def made_devices(observation: Observation) -> Iterator[Identifier]:
+    """The trackers and anonymous ids that an observation may speak for beside those that it names."""
+    if observation.new_tracker is not None:
+        yield Identifier(TRACKER, observation.new_tracker)
+    if observation.new_anonymous_id is not None:
+        yield Identifier(ANONYMOUS_ID, observation.new_anonymous_id)
+    if observation.token is not None:
+        yield Identifier(ANONYMOUS_ID, observation.token.primary_id)
 
 
 def persons_of(evidence: Evidence) -> tuple[Identifier, ...]:
@@ -258,10 +281,11 @@ _EFFECTS: dict[str, Callable[[IdentityGraph, Observed], Fragment | None]] = {
 def _word(graph: IdentityGraph, observed: Observed) -> Word:
     """The word of a page, a server, or a person about themselves."""
     observation, evidence, config = observed.observation, observed.evidence, observed.config
-    tracker, anonymous_id = _browser(graph, observed)
+    policy, values = policy_of(observation), observation.values
     fresh = _fresh_tracker(observed)
+    tracker, anonymous_id = _browser(graph, observed, policy, fresh)
     return Word(
-        speaker=_speaker(observation),
+        speaker=_speaker(observation, policy),
         seq=observed.seq,
         at=observed.at,
         new_fragment_id=observation.new_profile_id,
@@ -270,33 +294,38 @@ def _word(graph: IdentityGraph, observed: Observed) -> Word:
         anonymous_id=anonymous_id,
         user_id=evidence.user_id if observation.creates else None,
         profile_id=observation.profile_id,
-        identifiers=persons_of(evidence),
-        changes=_changes(observed),
-        source=observation.source(observed.seq) if observation.values or config.bindings else None,
-        rewritten=_rewritten(observation.values, config) if observation.values else frozenset(),
+        identifiers=persons_of(evidence) if evidence.persons else (),
+        changes=_changes(observed, policy) if values or config.bindings else _UNCHANGED,
+        source=observation.source(observed.seq) if values or config.bindings else None,
+        rewritten=_rewritten(values, config) if values else frozenset(),
     )
 
 
-def _speaker(observation: Observation) -> Speaker:
-    if policy_of(observation).values_policy == "identity_provider":
+def _speaker(observation: Observation, policy: KindPolicy) -> Speaker:
+    if policy.values_policy == "identity_provider":
         return "provider"
     if observation.trust == "server":
         return "server"
     return "browser" if observation.profile_id is None else "person"
 
 
-def _browser(graph: IdentityGraph, observed: Observed) -> tuple[Identifier | None, Identifier | None]:
+def _browser(
+    graph: IdentityGraph, observed: Observed, policy: KindPolicy, fresh: Identifier | None
+) -> tuple[Identifier | None, Identifier | None]:
     """The tracker and the anonymous id of the browser that speaks.
 
     A tracker that leads nowhere gives way to the one that was made for the browser. A browser that sends
     nothing but its token is recognised by the id in it, and one that sends nothing at all by its new id.
+    `fresh`: a tracker that may take the place of the one that was sent.
     """
     observation, evidence = observed.observation, observed.evidence
-    devices = {device.namespace: device for device in evidence.devices}
-    tracker, anonymous_id = _sent_tracker(observed), devices.get(ANONYMOUS_ID)
-    if policy_of(observation).replaces_ended_tracker and (
-        tracker is None or not graph.browser(tracker).present
-    ):
+    tracker = anonymous_id = None
+    for device in evidence.devices:
+        if device.namespace == ANONYMOUS_ID:
+            anonymous_id = device
+        elif tracker is None and device != fresh:
+            tracker = device
+    if policy.replaces_ended_tracker and (tracker is None or not graph.browser(tracker).present):
         made = observation.new_tracker
         tracker = None if made is None else Identifier(TRACKER, made)
     if tracker is None and anonymous_id is None and not evidence.persons:
@@ -315,7 +344,9 @@ def _sent_tracker(observed: Observed) -> Identifier | None:
 
 def _fresh_tracker(observed: Observed) -> Identifier | None:
     value = observed.observation.fresh_tracker
-    found = None if value is None else Identifier(TRACKER, value)
+    if value is None:
+        return None
+    found = Identifier(TRACKER, value)
     return found if found in observed.evidence.devices else None
 
 
@@ -343,12 +374,9 @@ def _rewritten(values: dict[str, Any], config: Config) -> frozenset[str]:
     return names.union(bound)
 
 
-def _changes(observed: Observed) -> ValueChanges | Callable[[Record], ValueChanges]:
-    observation, config = observed.observation, observed.config
-    if policy_of(observation).values_policy != "event":
-        return explicit_changes(config.schema, observation.values)
-    if not observation.values and not config.bindings:
-        return ValueChanges()
+def _changes(observed: Observed, policy: KindPolicy) -> ValueChanges | Callable[[Record], ValueChanges]:
+    if policy.values_policy != "event":
+        return explicit_changes(observed.config.schema, observed.observation.values)
     return lambda record: _event_changes(observed, record)
 
 

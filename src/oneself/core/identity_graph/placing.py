@@ -110,6 +110,8 @@ def _divided(
     """
     if not present:
         return None
+    if len(present) == 1 and not identifiers:
+        return present[0]
     current = next((item for item in present if item.fragment_id == browser.current), present[-1])
     users = [item for item in present if item.owner] or [item for item in present if item.reported]
     if users:
