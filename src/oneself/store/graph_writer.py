@@ -30,6 +30,7 @@ from oneself.core.identity_graph.replay import (
     with_value,
 )
 from oneself.core.identity_graph.views import ViewedProfile, Views
+from oneself.core.values.record import Values
 from oneself.errors import Contended
 from oneself.store.loaded_graph import LoadedGraph, exact_digest, proven_identifiers_of, users_of
 from oneself.store.tables.fragment import FragmentRow
@@ -52,6 +53,10 @@ class GraphWriter:
         self._changed = {item.fragment_id: item for item in changed}
         self._values = loaded.rules.fold.values
         self._rows: dict[UUID, FragmentRow] = {}
+        #: New fragment of exactly some identifiers → the digest of these.
+        self._exact_keys = {
+            known: exact_digest(key) for key, known in loaded.graph.exact.items() if known not in loaded.rows
+        }
         #: Changed fragment → the visible writes and choices that it had not before.
         self._new_items = {
             item.fragment_id: _new_items(loaded.before(item.fragment_id), item) for item in changed
@@ -80,23 +85,25 @@ class GraphWriter:
         fragment_id, before = fragment.fragment_id, self._loaded.rows.get(fragment.fragment_id)
         if before is not None and not self._new_items[fragment_id]:
             return msgspec.structs.replace(before, fragment=fragment)
-        alone = replay((fragment,), (), "proven", self._values, _never_active)
+        values, version = self._alone(fragment)
         return FragmentRow(
             fragment=fragment,
             believed_id=self._loaded.believed[fragment_id],
             own_id=fragment_id if before is None else before.own_id,
             proven_id=fragment_id if before is None else before.proven_id,
-            values=alone.record.values,
-            updated_at=alone.version,
+            values=values,
+            updated_at=version,
             created_at=fragment.began_at if before is None else before.created_at,
-            exact_key=self._exact_key(fragment_id) if before is None else before.exact_key,
+            exact_key=self._exact_keys.get(fragment_id) if before is None else before.exact_key,
             read_version=None if before is None else before.read_version,
         )
 
-    def _exact_key(self, fragment_id: UUID) -> bytes | None:
-        found = (key for key, known in self._loaded.graph.exact.items() if known == fragment_id)
-        key = next(found, None)
-        return None if key is None else exact_digest(key)
+    def _alone(self, fragment: Fragment) -> tuple[Values, int]:
+        """What a fragment amounts to alone in the views `own` and `proven`, and since when."""
+        if not fragment.writes and not fragment.choices:
+            return {}, fragment.began_at
+        part = replay((fragment,), (), "proven", self._values, _never_active)
+        return part.record.values, part.version
 
     async def _put_claims(self) -> None:
         """Write the claims that are new or have better evidence, and forget those that were dropped."""
@@ -284,9 +291,15 @@ def _levels(fragment: Fragment) -> dict[Tenure, int]:
 def _new_items(before: Fragment | None, after: Fragment) -> list[Write | ChoiceWrite]:
     """The visible writes and choices that a fragment had not before."""
     writes = [item for item in after.writes if not item.is_asserted_identity]
-    known = () if before is None else (*before.writes, *before.choices)
     found: list[Write | ChoiceWrite] = [*writes, *after.choices]
-    return [item for item in found if item not in known]
+    if before is None:
+        return found
+    same = {*map(id, before.writes), *map(id, before.choices)}
+    return [
+        item
+        for item in found
+        if id(item) not in same and item not in before.writes and item not in before.choices
+    ]
 
 
 def _never_active(fragment_id: UUID, seq: int) -> int:

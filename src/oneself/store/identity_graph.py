@@ -28,7 +28,10 @@ async def gather(
     """What a batch may touch of the identity graph. `reindexed_ids`: profiles that a job may reindex."""
     loaded = LoadedGraph(rules, with_records=footprint.has_values)
     graph, fragments = loaded.graph, transaction.fragments
-    graph.browsers = await transaction.browsers.find(footprint.devices)
+    graph.browsers, spoken = await transaction.browsers.find_with_fragments(
+        footprint.devices, former=footprint.moves_trackers
+    )
+    loaded.add(spoken)
     if footprint.claimed or footprint.reports_claims:
         graph.verified = await transaction.verified_claims.find(footprint.users, footprint.claimed)
     verified = {item for claim in graph.verified.values() for item in claim.identifiers}
@@ -36,17 +39,16 @@ async def gather(
     graph.transfers = await transaction.verified_claims.find_transfers(named)
     if graph.transfers:
         loaded.add(await fragments.find(await fragments.find_claimants(graph.transfers.keys())))
-    needed = {*footprint.fragment_ids}
-    for browser in graph.browsers.values():
-        needed.update(browser.every if footprint.moves_trackers else browser.present)
-    exact = dict(_exact_keys(graph, footprint))
-    loaded.add(await fragments.find(needed, footprint.users, exact))
+    exact = dict(_exact_keys(graph, footprint)) if footprint.exact else {}
+    needed = footprint.fragment_ids - loaded.rows.keys()
+    if needed or footprint.users or exact:
+        loaded.add(await fragments.find(needed, footprint.users, exact))
     if footprint.reindexes:
         loaded.add(await fragments.find(await fragments.find_believed(reindexed_ids)))
     known = await _add_known_claims(transaction, loaded, footprint)
     proofs = footprint.claim_identifiers | footprint.proving | known
     await _add_users(transaction, loaded, footprint, proofs)
-    for row in loaded.rows.values():
+    for row in loaded.rows.values() if exact else ():
         if row.exact_key in exact:
             graph.exact[exact[row.exact_key]] = row.fragment.fragment_id
     loaded.begin()

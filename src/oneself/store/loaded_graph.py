@@ -49,10 +49,11 @@ class LoadedGraph:
             fragment = row.fragment
             if fragment.fragment_id in self.rows:
                 continue
-            if self._with_records:
+            if self._with_records and fragment.writes:
                 record = record_of(fragment.writes, self.rules.fold.values)
                 fragment = msgspec.structs.replace(fragment, record=record)
-            self.rows[fragment.fragment_id] = msgspec.structs.replace(row, fragment=fragment)
+                row = msgspec.structs.replace(row, fragment=fragment)
+            self.rows[fragment.fragment_id] = row
             self.believed[fragment.fragment_id] = row.believed_id
             self.graph.put(fragment)
             if fragment.origin == "user" and fragment.owner is not None:

@@ -9,6 +9,7 @@ from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.browser import BrowserFragments
 from oneself.store import rows
 from oneself.store.queries import Queries
+from oneself.store.tables.fragment import FragmentRow, read_fragment
 from oneself.store.tables.table import Table
 
 _sql = Queries("browser")
@@ -26,6 +27,17 @@ class BrowserTable(Table):
         columns = rows.columns(2, sorted((item.namespace, item.value) for item in devices))
         found = await self._executor.fetch(_sql.find, self._dataset_id, *columns)
         return {Identifier(row["namespace"], row["value"]): _read(row) for row in found}
+
+    async def find_with_fragments(
+        self, devices: Collection[Identifier], *, former: bool
+    ) -> tuple[dict[Identifier, BrowserFragments], list[FragmentRow]]:
+        """Browsers by tracker or anonymous id, and their fragments. `former`: also those of the past."""
+        if not devices:
+            return {}, []
+        names, values = [item.namespace for item in devices], [item.value for item in devices]
+        found = await self._executor.fetch(_sql.find_with_fragments, self._dataset_id, names, values, former)
+        browsers = {Identifier(row["namespace"], row["value"]): _read(row) for row in found}
+        return browsers, [read_fragment(row) for row in found if row["fragment_id"] is not None]
 
     async def find_replaced(self, tracker: str) -> str | None:
         """The tracker that a fresh one replaces, as long as it leads to the same fragments."""

@@ -13,6 +13,27 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS browser;
 
+-- name: find_with_fragments
+-- Browsers by tracker or anonymous id, each with its fragments: one row for each fragment.
+-- $2: namespaces
+-- $3: values
+-- $4: whether former fragments are read as well
+-- One statement sees one instant. OFFSET 0 keeps it index look-ups, whatever the statistics say.
+SELECT browser.*, fragment.*
+FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+CROSS JOIN LATERAL (
+    SELECT namespace, value, present, current, every, reported_user, replaces FROM browser
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
+    OFFSET 0
+) AS browser
+LEFT JOIN LATERAL (
+    SELECT {fragment_columns}
+    FROM fragment
+    WHERE dataset_id = $1
+      AND fragment_id = ANY (CASE WHEN $4::boolean THEN browser.every ELSE browser.present END)
+    OFFSET 0
+) AS fragment ON true;
+
 -- name: find_replaced
 -- The tracker that a fresh one replaces, as long as both lead to a common fragment.
 -- $2: the fresh tracker
