@@ -74,28 +74,28 @@ def graph_footprint(
 
     `detached`: browsers that an erasure lets begin anew.
     """
-    found = _Found(config, rules)
+    gathered = _Gathered(config, rules)
     for observation, evidence in batch:
-        found.add(observation, evidence)
-    effects = found.effects
+        gathered.add(observation, evidence)
+    effects = gathered.effects
     return GraphFootprint(
-        devices=frozenset(found.devices).union(detached),
-        users=frozenset(found.users),
-        fragment_ids=frozenset(found.fragment_ids),
-        persons=frozenset(found.persons),
-        exact=tuple(found.exact),
+        devices=frozenset(gathered.devices).union(detached),
+        users=frozenset(gathered.users),
+        fragment_ids=frozenset(gathered.fragment_ids),
+        persons=frozenset(gathered.persons),
+        exact=tuple(gathered.exact),
         moves_trackers=bool(effects & {"sign_in", "report"}),
-        claimed=frozenset(found.claimed),
-        claim_identifiers=frozenset(found.claim_identifiers),
-        proving=frozenset(found.proving),
+        claimed=frozenset(gathered.claimed),
+        claim_identifiers=frozenset(gathered.claim_identifiers),
+        proving=frozenset(gathered.proving),
         reports_claims=bool(effects & {"sign_in", "report", "claims"}),
-        verified_as_known=frozenset(found.verified_as_known),
-        has_values=found.has_values or bool(effects & {"sign_in", "report", "claims", "reindex"}),
+        verified_as_known=frozenset(gathered.verified_as_known),
+        has_values=gathered.has_values or bool(effects & {"sign_in", "report", "claims", "reindex"}),
         reindexes="reindex" in effects,
     )
 
 
-class _Found:
+class _Gathered:
     """What the observations of a batch name, gathered in one pass."""
 
     def __init__(self, config: Config, rules: GraphRules) -> None:
