@@ -257,7 +257,7 @@ async def _read_final_state(pair: Pair) -> FinalState:
     marks = [mark(person) for person in range(len(PEOPLE))]
     attributes = ",".join(f"traits.{name}" for name in (*ATTRIBUTES, *marks))
     profiles = await _list(one, "/profiles", "profiles", attributes=attributes)
-    return FinalState(profiles, await _list(other, f"{_admin(pair)}/refusals", "refusals"))
+    return FinalState(profiles, await _list(other, f"{_admin(pair)}/refusals", "refusals", view="all"))
 
 
 async def _list(http: httpx.AsyncClient, url: str, name: str, **query: str) -> list[dict[str, Any]]:

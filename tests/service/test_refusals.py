@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import pytest
 
 from oneself.core.resolution.footprint import Footprint
+from oneself.service.context import Actor
 from oneself.service.ingest.batcher import BatchLimits
 from oneself.services import Services
 from oneself.store import working_set
-from oneself.store.tables.refusal import FIRST, ListedRefusal
+from oneself.store.tables.profile_listing import ListView
+from oneself.store.tables.refusal import FIRST, ListedRefusal, RefusalPosition
 from support.profiles_harness import ProfilesHarness
 from support.tunables import tuned
 
@@ -25,15 +28,17 @@ async def harness(services: Services) -> ProfilesHarness:
     return harness
 
 
-async def _list_all(harness: ProfilesHarness, size: int, code: str | None = None) -> list[ListedRefusal]:
+async def _list_all(
+    harness: ProfilesHarness, size: int, code: str | None = None, view: ListView = "all"
+) -> list[ListedRefusal]:
     """Every refusal, read page by page."""
     found: list[ListedRefusal] = []
-    before = FIRST
-    while page := await harness.services.profiles.refusals.list_refusals(
-        harness.dataset_ref, size, before=before, code=code
-    ):
-        found += page
-        before = page[-1].position
+    refusals = harness.services.profiles.refusals
+    following: RefusalPosition | None = FIRST
+    while following is not None:
+        page = await refusals.page(harness.dataset_ref, size, before=following, code=code, view=view)
+        found += page.refusals
+        following = page.next_position
     return found
 
 
@@ -169,3 +174,63 @@ async def test_a_profile_holds_no_more_values_than_the_limit(harness: ProfilesHa
     )
     assert (await harness.services.profiles.refusals.count(harness.dataset_ref))["limit_exceeded"] >= 1
     await harness.verified()
+
+
+# -- the view `proven` --------------------------------------------------------------------------------------
+
+PERSON = Actor("test", "shop", trust="browser")
+
+
+async def _assert_mail(harness: ProfilesHarness, profile_id: UUID, mail: str) -> None:
+    """The signed-in person says an address of themselves."""
+    values = {"traits": {"mail": mail}}
+    await harness.services.profiles.profiles.patch(harness.dataset_ref, PERSON, profile_id, values)
+
+
+async def test_profiles_that_servers_say_one_value_of_are_refused_as_proven(harness: ProfilesHarness) -> None:
+    one, two = [await harness.person(user, mail="a1") for user in ("u1", "u2")]
+    (refused,) = await _list_all(harness, 10, view="proven")
+    heads = [await _head(harness, profile_id) for profile_id in (two, one)]
+    assert (refused.code, [refused.profile_id, refused.other_id]) == ("different_user", heads)
+    assert (refused.times, refused.namespace) == (1, "")
+    assert refused.first_seq == refused.last_seq
+    assert await _list_all(harness, 10, "limit_exceeded", view="proven") == []
+
+
+async def test_what_was_only_asserted_neither_adds_nor_hides_a_proven_refusal(
+    harness: ProfilesHarness,
+) -> None:
+    ann, ben, eve = [await harness.person(user, plan="x") for user in ("u1", "u2", "u3")]
+    await harness.write(ann, mail="a1")
+    await _assert_mail(harness, ben, "a1")
+    await _assert_mail(harness, eve, "a1")
+    assert await _list_all(harness, 10)
+    assert await _list_all(harness, 10, view="proven") == []
+    await harness.write(ben, mail="a1")
+    shown = await _list_all(harness, 10, view="proven")
+    assert [refused.code for refused in shown] == ["different_user"]
+    await _assert_mail(harness, eve, "a2")
+    await _assert_mail(harness, eve, "a1")
+    assert await _list_all(harness, 10, view="proven") == shown
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 50])
+@pytest.mark.parametrize("profiles_per_page", [2, 3, 100])
+async def test_pages_of_the_view_proven_contain_every_refusal(
+    harness: ProfilesHarness, size: int, profiles_per_page: int
+) -> None:
+    for number in range(4):
+        for user in ("a", "b", "c"):
+            await harness.person(f"{user}{number}", mail=f"m{number}")
+            await harness.person(mail=f"alone {user}{number}")
+    harness.examine(profiles_per_page)
+    found = await _list_all(harness, size, view="proven")
+    pairs = {frozenset((refused.profile_id, refused.other_id)) for refused in found}
+    assert len(found) == len(pairs) == 12
+
+
+async def _head(harness: ProfilesHarness, profile_id: UUID) -> UUID:
+    """The profile that an id means in the view `proven`."""
+    found = await harness.services.profiles.lookup.find(harness.dataset_ref, str(profile_id), "proven")
+    assert found is not None
+    return found.survivor.profile_id

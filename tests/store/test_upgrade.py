@@ -93,8 +93,9 @@ def _ask(running: Upgraded, entry: dict[str, Any]) -> tuple[int, Any]:
     if path.startswith(VENDOR):
         answer = running.http.get(path, auth=_credentials(client_id))
     else:
-        # Earlier versions had one view of a person.
+        # Earlier versions had one view of a person, and of what was refused.
         params = {"view": "all"} if path.startswith(PEOPLE) and "/profiles/" in path else None
+        path += "&view=all" if "/refusals?" in path else ""
         headers = running.bearer(client_id) if client_id else {}
         answer = running.http.get(path, headers=headers, params=params)
     return answer.status_code, answer.json() if answer.status_code == 200 else None

@@ -17,6 +17,7 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.trackers import new_tracker
 from oneself.service.log.verify import verify
 from oneself.service.privacy.selection import ErasureTarget
+from oneself.service.profiles.refusals import Refusals
 from oneself.service.rules.rules import Reindexer
 from oneself.services import Services
 
@@ -72,6 +73,13 @@ class ProfilesHarness:
         reindexer = Reindexer(services.database, services.configurations, services.ingest, **limits)
         rules = msgspec.structs.replace(services.rules, reindexer=reindexer)
         self.services = msgspec.structs.replace(services, rules=rules)
+
+    def examine(self, profiles_per_page: int) -> None:
+        """Examine so many profiles for each page of refusals."""
+        services = self.services
+        refusals = Refusals(services.database, services.configurations, profiles_per_page=profiles_per_page)
+        profiles = msgspec.structs.replace(services.profiles, refusals=refusals)
+        self.services = msgspec.structs.replace(services, profiles=profiles)
 
     async def index(self) -> None:
         """Run all waiting reindex jobs."""

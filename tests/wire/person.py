@@ -33,7 +33,7 @@ def refusals_of(org: Cds, *profiles: dict[str, Any]) -> set[str]:
     ids = {profile["profile_id"] for profile in profiles}
     found, cursor = set(), ""
     while True:
-        params = {"page_size": "200", **({"cursor": cursor} if cursor else {})}
+        params = {"page_size": "200", "view": "all", **({"cursor": cursor} if cursor else {})}
         page = org.admin("GET", "/refusals", params=params).json()
         found |= {entry["code"] for entry in page["refusals"] if set(entry["profiles"]) == ids}
         cursor = page["pagination"].get("next_cursor", "")

@@ -17,7 +17,7 @@ import msgspec
 
 from oneself.demo.browser import Browser, Page
 from oneself.demo.client import Client, Reply
-from oneself.demo.events import Events
+from oneself.demo.events import READER_PERMISSIONS, Events
 from oneself.demo.narrator import ExpectationFailed, Narrator
 from oneself.demo.stage import BACKEND, ORG, SHOP_NAME, WEB, WEB_PERMISSIONS, Stage, run_command
 
@@ -254,8 +254,15 @@ class Story:
         self._narrator.expect(refused.status == 400, "A user_id is set once and never changed.")
 
     def _refusal(self, visit: Visit, other_id: str) -> None:
-        self._narrator.say("\n  The service records why it did not merge the profiles:")
-        found = self._back_end.call("GET", "/refusals", base=f"/t/{ORG}/api/v1")
+        self._narrator.say(
+            "\n  The service records why it did not merge the profiles. It decides that on what the business "
+            "believes,\n  and reading that takes a permission of its own:"
+        )
+        shop_token = self._back_end.token
+        self._back_end.token = self._back_end.fetch_token(READER_PERMISSIONS)
+        query, base = {"view": "all"}, f"/t/{ORG}/api/v1"
+        found = self._back_end.call("GET", "/refusals", query=query, base=base)
+        self._back_end.token = shop_token
         for refusal in found.body["refusals"]:
             profiles = " and ".join(profile_id[:8] + "…" for profile_id in refusal["profiles"])
             self._narrator.fact(refusal["code"], profiles, f"times: {refusal['times']}")

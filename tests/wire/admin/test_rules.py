@@ -10,6 +10,8 @@ import pytest
 from wire.client import TIMESTAMP, UNKNOWN_ID, Cds, assert_error, fresh
 from wire.person import is_one_person, progress_of, wait_until_applied
 
+#: What the business believes: the decisions that the write path made.
+BELIEVED = {"view": "all"}
 NOTHING = {"profiles": 0, "absorbed": 0, "groups": 0, "values_changed": 0, "refusals": 0, "separated": 0}
 
 
@@ -61,14 +63,16 @@ def test_activation_does_what_the_preview_shows(org: Cds) -> None:
     assert not is_one_person(org, first, other)
 
 
-def test_two_users_are_refused_in_the_preview_and_in_the_list(org: Cds) -> None:
+@pytest.mark.parametrize("view", ["proven", "all"])
+def test_two_users_are_refused_in_the_preview_and_in_the_list(org: Cds, view: str) -> None:
     key = org.trait()
     pair = [_create(org, fresh("u"), **{key: "a1"}) for _ in range(2)]
     (refusal,) = _preview(org, **_new(key))["refusals"]
     assert refusal["code"] == "different_user"
     assert set(refusal["profiles"]) == {profile["profile_id"] for profile in pair}
     wait_until_applied(org, org.rule(f"traits.{key}"))
-    listed = org.admin("GET", "/refusals", params={"code": "different_user"}).json()["refusals"]
+    params = {"code": "different_user", "view": view}
+    listed = org.admin("GET", "/refusals", params=params).json()["refusals"]
     assert any(set(entry["profiles"]) == set(refusal["profiles"]) for entry in listed)
     assert not is_one_person(org, *pair)
 
@@ -167,7 +171,7 @@ def test_refusals_are_listed_newest_first_in_pages(new_org: Callable[[], Cds]) -
     org = new_org()
     key = org.trait_with_rule()
     pairs = [{_create(org, fresh("u"), **{key: f"v{n}"})["profile_id"] for _ in range(2)} for n in range(5)]
-    listed = org.admin("GET", "/refusals").json()
+    listed = org.admin("GET", "/refusals", params=BELIEVED).json()
     assert [set(entry["profiles"]) for entry in listed["refusals"]] == pairs[::-1]
     assert listed["counts"] == {"different_user": 5}
     assert listed["pagination"] == {"count": 5, "page_size": 50}
@@ -175,7 +179,7 @@ def test_refusals_are_listed_newest_first_in_pages(new_org: Callable[[], Cds]) -
         assert (entry["code"], entry["times"]) == ("different_user", 1)
         assert TIMESTAMP.match(entry["first_at"])
         assert entry["first_at"] <= entry["last_at"]
-    found, params = [], {"page_size": "2"}
+    found, params = [], {"page_size": "2", **BELIEVED}
     while True:
         page = org.admin("GET", "/refusals", params=params).json()
         found += page["refusals"]
@@ -184,7 +188,7 @@ def test_refusals_are_listed_newest_first_in_pages(new_org: Callable[[], Cds]) -
             break
         params["cursor"] = page["pagination"]["next_cursor"]
     assert found == listed["refusals"]
-    filtered = org.admin("GET", "/refusals", params={"code": "limit_exceeded"}).json()
+    filtered = org.admin("GET", "/refusals", params={"code": "limit_exceeded", **BELIEVED}).json()
     assert (filtered["refusals"], filtered["counts"]) == ([], {"different_user": 5})
 
 
@@ -246,7 +250,7 @@ def test_blocked_values_and_patterns_merge_nothing(new_org: Callable[[], Cds]) -
     assert org.admin("PATCH", "/protection", body).status_code == 200
     for value in ("shop@acme.example", " SHOP@acme.EXAMPLE", "a@test.example", "A@TEST.example"):
         assert "merged_to" not in _create(org, **{key: value})
-    assert org.admin("GET", "/refusals").json()["counts"] == {"blocked_value": 4}
+    assert org.admin("GET", "/refusals", params=BELIEVED).json()["counts"] == {"blocked_value": 4}
     org.admin("PATCH", "/protection", {"blocked_values": []})
     assert is_one_person(org, *(_create(org, **{key: "shop@acme.example"}) for _ in range(2)))
 
@@ -260,7 +264,7 @@ def test_a_merge_is_limited_to_the_configured_number_of_profiles(new_org: Callab
     bridge = _create(org, **{key: [f"v{number}" for number in range(4)]})
     survivor = org.read(bridge.get("merged_to", bridge)["profile_id"])
     assert len(survivor["merged_from"]) == 2
-    assert org.admin("GET", "/refusals").json()["counts"]["limit_exceeded"] == 2
+    assert org.admin("GET", "/refusals", params=BELIEVED).json()["counts"]["limit_exceeded"] == 2
 
 
 @pytest.mark.parametrize(

@@ -31,7 +31,9 @@ def test_two_users_with_different_keys_of_a_guarded_type_are_not_merged(web: Dat
 
 def test_a_refusal_is_listed_for_its_dataset_only(web: Dataset) -> None:
     def listed(**query: str) -> dict[str, int]:
-        counts: dict[str, int] = web.org.admin("GET", "/refusals", params=query).json()["counts"]
+        counts: dict[str, int] = web.org.admin("GET", "/refusals", params={"view": "all", **query}).json()[
+            "counts"
+        ]
         return counts
 
     email, of_default_before = _email(), listed()

@@ -185,7 +185,8 @@ def test_two_user_ids_are_never_merged(default: Dataset, shop: Cds) -> None:
     assert [default.survivor(user) for user in users] == users
     assert default.resolve(webId=web_id) == users[0]
     assert default.resolve(emailAddress=email) == users[1]
-    listed = shop.admin("GET", "/refusals", params={"code": "different_user"}).json()["refusals"]
+    params = {"code": "different_user", "view": "all"}
+    listed = shop.admin("GET", "/refusals", params=params).json()["refusals"]
     assert any(set(entry["profiles"]) == set(profiles) for entry in listed)
     assert "different_user" in str(answer["eventDetails"])
 

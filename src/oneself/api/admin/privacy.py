@@ -171,11 +171,13 @@ async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> Receip
     operation_class=Described,
     responses=error_responses(400, 401, 403),
 )
-async def list_invalid_values(request: AnyRequest, cursor: CursorWord = None) -> InvalidValuesList:
+async def list_invalid_values(
+    request: AnyRequest, cursor: CursorWord = None, view: ViewParameter = None
+) -> InvalidValuesList:
     """List stored values that their attribute does not allow any more. They are hidden, not deleted."""
     call = context_of(request)
     after = requested_position(cursor, _After(START)).profile_id
-    page = await call.services.profiles.invalid_values.page(call.dataset_ref, after)
+    page = await call.services.profiles.invalid_values.page(call.dataset_ref, after, call.listed_view(view))
     following = _After(page.last) if page.last is not None else None
     pagination = paginate(page.found, PROFILES_PER_PAGE, following)
     return InvalidValuesList([_render_invalid(values) for values in page.found], page.seen, pagination)

@@ -32,6 +32,7 @@ from oneself.core.identity_graph.joins import View
 from oneself.errors import InvalidInput
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.profiles import ProfileView
+from oneself.store.tables.profile_listing import ListView
 
 VIEW = requires("profile_view")
 PROFILE = "/datasets/{dataset:str}/profiles/{profile_id:str}"
@@ -127,6 +128,11 @@ async def dataset_of(call: RequestContext, name: str) -> DatasetRef:
 async def view_of(call: RequestContext, at: DatasetRef, text: str | None) -> View:
     """The view of a dataset that a request asks for; raises WireError 400, 403."""
     return call.requested_view(text, await call.services.configurations.current(at.dataset_id))
+
+
+async def listed_view_of(call: RequestContext, at: DatasetRef, text: str | None) -> ListView:
+    """The view of a list of a dataset that a request asks for; raises WireError 400, 403."""
+    return call.listed_view(text, await call.services.configurations.current(at.dataset_id))
 
 
 async def resolve_profile(

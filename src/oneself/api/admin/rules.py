@@ -10,14 +10,14 @@ from litestar import get, patch, post
 from litestar.params import QueryParameter
 from msgspec import Struct
 
-from oneself.api.admin.profiles import dataset_of
+from oneself.api.admin.profiles import dataset_of, listed_view_of
 from oneself.api.admin.requirements import requires_enabled
 from oneself.api.documents.paging import (
     CursorWord,
     PageSize,
     Pagination,
-    cut_page,
     page_size,
+    paginate,
     requested_position,
 )
 from oneself.api.documents.rejections import INVALID_RULE_UPDATE, RULE_NOT_FOUND, rule_error
@@ -25,6 +25,7 @@ from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
+from oneself.api.http.query import ViewParameter
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
@@ -142,7 +143,11 @@ class RefusalDocument(Struct, frozen=True):
 
 
 class RefusalList(Struct, frozen=True):
-    """One page, the latest first. `counts`: code → refusals in the organisation."""
+    """One page, the latest first. `counts`: code → how often it occurred in the dataset.
+
+    In the view `proven` the newest profiles come first, `times` counts the shared identifiers, `counts` is
+    empty, and a page may be short or empty and still have a next one.
+    """
 
     refusals: list[RefusalDocument]
     counts: dict[str, int]
@@ -236,17 +241,21 @@ async def list_refusals(
     size: PageSize = None,
     cursor: CursorWord = None,
     code: Annotated[str | None, QueryParameter(schema_extra={"enum": list(CODES)})] = None,
+    view: ViewParameter = None,
 ) -> RefusalList:
-    """List refused merges and claims."""
+    """List refused merges and claims: in the view `proven`, the profiles that are kept apart although servers
+    said the same identifier of both.
+    """
     call = context_of(request)
     if code is not None and code not in CODES:
         raise wire_error(INVALID_REQUEST, f"code must be one of: {', '.join(CODES)}.")
     limit, before = page_size(size), requested_position(cursor, FIRST)
     at = await dataset_of(call, dataset or call.dataset_ref.dataset)
-    found = await call.services.profiles.refusals.list_refusals(at, limit + 1, before=before, code=code)
-    page, pagination = cut_page(found, limit, lambda last: last.position)
-    counts = await call.services.profiles.refusals.count(at)
-    return RefusalList([_render_refusal(refusal) for refusal in page], counts, pagination)
+    refusals, seen = call.services.profiles.refusals, await listed_view_of(call, at, view)
+    page = await refusals.page(at, limit, before=before, code=code, view=seen)
+    counts = await refusals.count(at) if seen == "all" else {}
+    rendered = [_render_refusal(refusal) for refusal in page.refusals]
+    return RefusalList(rendered, counts, paginate(rendered, limit, page.next_position))
 
 
 @get(

@@ -22,7 +22,7 @@ from oneself.api.documents.profile import (
     ProfileDocument,
     profile_meta,
 )
-from oneself.api.http.errors import INVALID_REQUEST, wire_error
+from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
@@ -71,9 +71,7 @@ async def list_profiles(
 ) -> ProfileList:
     """List the profiles that are not absorbed, newest first, filtered by consent."""
     call = context_of(request)
-    listed = call.requested_view(view)
-    if listed == "own":
-        raise wire_error(INVALID_REQUEST, "A list has the view proven or all.")
+    listed = call.listed_view(view)
     size, edge = _page_size(page_size), _edge(cursor)
     conditions = _conditions(filters or [])
     selection = decode_attributes(request.query_params.getall("attributes", []))

@@ -37,6 +37,7 @@ from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.profiles.profiles import ProfileView
 from oneself.settings import Settings
+from oneself.store.tables.profile_listing import ListView
 
 if TYPE_CHECKING:
     from oneself.services import Services
@@ -90,6 +91,13 @@ class RequestContext(msgspec.Struct, frozen=True):
             raise forbidden(f"view=all needs the permission {PROFILE_VIEW_ALL}.")
         view = named or (config or self.config).dataset.default_view
         return "proven" if view == "all" and not may_read_all else view
+
+    def listed_view(self, text: str | None, config: Config | None = None) -> ListView:
+        """The view of a list that a request asks for, as `requested_view`. There is no list of `own`."""
+        view = self.requested_view(text, config)
+        if view == "own":
+            raise wire_error(INVALID_REQUEST, "A list has the view proven or all.")
+        return view
 
     async def find_profile(self, profile_id: UUID | None, view: View) -> ProfileView | None:
         """The profile with this id in a view, if the caller reaches it; any other is unknown to them."""

@@ -12,6 +12,7 @@ from oneself.core.values.visibility import invalid_values
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.store.database import Database
+from oneself.store.tables.profile_listing import ListView
 from oneself.store.transaction import Tables
 
 START = UUID(int=0)
@@ -46,11 +47,14 @@ class InvalidValues:
         self._database = database
         self._configurations = configurations
 
-    async def page(self, dataset_ref: DatasetRef, after: UUID) -> InvalidValuesPage:
-        """The invalid values of the next profiles after an id."""
+    async def page(self, dataset_ref: DatasetRef, after: UUID, view: ListView = "all") -> InvalidValuesPage:
+        """The invalid values of the next profiles of a view after an id."""
         config = await self._configurations.current(dataset_ref.dataset_id)
-        profiles = Tables(self._database, dataset_ref.dataset_id).profiles
-        read = await profiles.list_values(after, PROFILES_PER_PAGE)
+        tables = Tables(self._database, dataset_ref.dataset_id)
+        list_values = tables.profiles.list_values
+        if view == "proven":
+            list_values = tables.view_profiles.list_proven_values
+        read = await list_values(after, PROFILES_PER_PAGE)
         found: dict[tuple[str, str], list[UUID]] = {}
         for profile_id, values in read:
             for path_and_problem in invalid_values(config.schema, values):

@@ -9,9 +9,14 @@ from oneself.core.config.changes import BlockList, ConfigChange, Limits, PutBloc
 from oneself.core.config.configuration import Config
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
+from oneself.service.profiles.proven_refusals import find_proven_refusals
 from oneself.store.database import Database
+from oneself.store.tables.profile_listing import ListView
 from oneself.store.tables.refusal import FIRST, ListedRefusal, RefusalPosition
-from oneself.store.transaction import Tables
+from oneself.store.transaction import Tables, snapshot
+
+#: How many profiles a page of the view `proven` examines.
+PROFILES_PER_PAGE = 1_000
 
 
 class Protection(msgspec.Struct, frozen=True):
@@ -23,21 +28,54 @@ class Protection(msgspec.Struct, frozen=True):
     values_per_namespace_max: int
 
 
+class RefusalPage(msgspec.Struct, frozen=True):
+    """A page of refusals."""
+
+    refusals: tuple[ListedRefusal, ...]
+    #: Where the next page begins; None on the last page.
+    next_position: RefusalPosition | None
+
+
 class Refusals:
     """The use-cases of refusals and protection."""
 
-    def __init__(self, database: Database, configurations: Configurations) -> None:
+    def __init__(
+        self,
+        database: Database,
+        configurations: Configurations,
+        *,
+        profiles_per_page: int = PROFILES_PER_PAGE,
+    ) -> None:
         self._database = database
         self._configurations = configurations
+        self._profiles_per_page = profiles_per_page
 
-    async def list_refusals(
-        self, dataset_ref: DatasetRef, limit: int, *, before: RefusalPosition = FIRST, code: str | None = None
-    ) -> list[ListedRefusal]:
-        """The refusals before a position, the latest first; of one code if given."""
-        return await Tables(self._database, dataset_ref.dataset_id).refusals.list(before, limit, code)
+    async def page(
+        self,
+        dataset_ref: DatasetRef,
+        limit: int,
+        *,
+        before: RefusalPosition = FIRST,
+        code: str | None = None,
+        view: ListView = "all",
+    ) -> RefusalPage:
+        """The refusals before a position, the latest first; of one code if given.
+
+        In the view `proven`: those of the newest profiles first.
+        """
+        if view == "proven":
+            config = await self._configurations.current(dataset_ref.dataset_id)
+            async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+                found, following = await find_proven_refusals(
+                    tables, config, limit, before, code, profiles_per_page=self._profiles_per_page
+                )
+            return RefusalPage(tuple(found), following)
+        found = await Tables(self._database, dataset_ref.dataset_id).refusals.list(before, limit + 1, code)
+        following = found[limit - 1].position if len(found) > limit else None
+        return RefusalPage(tuple(found[:limit]), following)
 
     async def count(self, dataset_ref: DatasetRef) -> dict[str, int]:
-        """Code → how often it occurred."""
+        """Code → how often it occurred in the view `all`."""
         return await Tables(self._database, dataset_ref.dataset_id).refusals.count()
 
     async def protection(self, dataset_ref: DatasetRef) -> Protection:

@@ -17,7 +17,7 @@ from oneself.store import rows
 from oneself.store.database import Database
 from oneself.store.fragments import FRAGMENT_COLUMNS
 from oneself.store.queries import Queries
-from oneself.store.tables.table import Table
+from oneself.store.tables.table import Table, structs_of
 
 _sql = Queries("fragment")
 #: The views that are stored; `all` is the table `profile`.
@@ -59,6 +59,16 @@ class FragmentRow(msgspec.Struct, frozen=True, kw_only=True):
         return {("own", self.own_id), ("proven", self.proven_id)}
 
 
+class ProvenHead(msgspec.Struct, frozen=True):
+    """A profile of the view `proven`, by the fragment that heads it."""
+
+    #: In µs since 1970.
+    created_at: int
+    fragment_id: UUID
+    #: Whether a server or a provider said an identifier of it that was said of another profile as well.
+    shares: bool
+
+
 class FragmentEntry(msgspec.Struct, frozen=True):
     """Which fragment a log entry belongs to."""
 
@@ -86,6 +96,17 @@ class FragmentTable(Table):
         """The fragments of a profile in a view, by id. `head`: the fragment that heads it."""
         found = await self._executor.fetch(_MEMBERS[view], self._dataset_id, head)
         return sorted(map(read_fragment, found), key=lambda row: row.fragment.fragment_id)
+
+    async def list_proven_heads(self, created_at: int, head: UUID, limit: int) -> list[ProvenHead]:
+        """The profiles of the view `proven` from this one on, the newest first."""
+        found = await self._executor.fetch(_sql.list_proven_heads, self._dataset_id, created_at, head, limit)
+        return structs_of(ProvenHead, found)
+
+    async def find_sharing_heads(self, head: ProvenHead, limit: int) -> list[UUID]:
+        """The older profiles of the view `proven` that share an identifier with one, the oldest first."""
+        asked = head.created_at, head.fragment_id, limit
+        found = await self._executor.fetch(_sql.find_sharing_heads, self._dataset_id, *asked)
+        return [row["fragment_id"] for row in found]
 
     async def find_between(self, first: UUID, last: UUID) -> FragmentRow | None:
         """The first fragment of a range of ids."""

@@ -42,6 +42,67 @@ SELECT {fragment_columns}
 FROM fragment
 WHERE dataset_id = $1 AND proven_id = $2 AND proven_id <> fragment_id;
 
+-- name: list_proven_heads
+-- The next profiles of the view `proven`, the newest first, each with whether a server or a provider said an
+-- identifier of it that was said of another one as well.
+-- $2: when the first one was created at most, in µs
+-- $3: its id at most, of those that were created then
+-- $4: rows at most
+SELECT head.created_at, head.fragment_id, EXISTS (
+    SELECT
+    FROM (
+        SELECT head.fragment_id
+        UNION ALL
+        SELECT part.fragment_id
+        FROM fragment AS part
+        WHERE part.dataset_id = $1 AND part.proven_id = head.fragment_id
+          AND part.proven_id <> part.fragment_id
+    ) AS member
+    JOIN fragment_claim AS mine
+      ON mine.dataset_id = $1 AND mine.fragment_id = member.fragment_id AND mine.level > 0
+    JOIN fragment_claim AS theirs
+      ON theirs.dataset_id = $1 AND theirs.namespace = mine.namespace AND theirs.value = mine.value
+      AND theirs.tenure = mine.tenure AND theirs.level > 0
+    JOIN fragment AS other
+      ON other.dataset_id = $1 AND other.fragment_id = theirs.fragment_id
+      AND other.proven_id <> head.fragment_id
+) AS shares
+FROM (
+    SELECT fragment_id, created_at
+    FROM fragment
+    WHERE dataset_id = $1 AND proven_id = fragment_id AND (created_at, fragment_id) <= ($2, $3)
+    ORDER BY created_at DESC, fragment_id DESC
+    LIMIT $4
+) AS head
+ORDER BY head.created_at DESC, head.fragment_id DESC;
+
+-- name: find_sharing_heads
+-- The older profiles of the view `proven` of which a server or a provider said an identifier that was said of
+-- this one as well, the oldest first.
+-- $2: when the profile was created, in µs
+-- $3: the fragment that heads it
+-- $4: rows at most
+SELECT head.fragment_id
+FROM fragment AS head
+WHERE head.dataset_id = $1 AND (head.created_at, head.fragment_id) < ($2, $3) AND head.fragment_id IN (
+    SELECT other.proven_id
+    FROM (
+        SELECT $3 AS fragment_id
+        UNION ALL
+        SELECT part.fragment_id
+        FROM fragment AS part
+        WHERE part.dataset_id = $1 AND part.proven_id = $3 AND part.proven_id <> part.fragment_id
+    ) AS member
+    JOIN fragment_claim AS mine
+      ON mine.dataset_id = $1 AND mine.fragment_id = member.fragment_id AND mine.level > 0
+    JOIN fragment_claim AS theirs
+      ON theirs.dataset_id = $1 AND theirs.namespace = mine.namespace AND theirs.value = mine.value
+      AND theirs.tenure = mine.tenure AND theirs.level > 0
+    JOIN fragment AS other ON other.dataset_id = $1 AND other.fragment_id = theirs.fragment_id
+)
+ORDER BY head.created_at, head.fragment_id
+LIMIT $4;
+
 -- name: find_between
 -- The first fragment of a range of ids.
 -- $2: the smallest id

@@ -11,7 +11,7 @@ import msgspec
 from oneself.core.identity_graph.choices import EffectiveChoice
 from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.replay import AbsorbedPart
-from oneself.core.values.record import Record
+from oneself.core.values.record import Record, Values
 from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.tables.fragment import FragmentRow, read_fragment
@@ -60,6 +60,11 @@ class ViewProfileTable(Table):
         """The profile that the own fragment of a user belongs to in a view, at one instant."""
         row = await self._executor.fetchrow(_sql.find_of_user, self._dataset_id, view, user_id)
         return None if row is None else _read_viewed(row)
+
+    async def list_proven_values(self, after: UUID, limit: int) -> list[tuple[UUID, Values]]:
+        """The values of the profiles of the view `proven` after an id, in the order of their ids."""
+        found = await self._executor.fetch(_sql.list_proven_values, self._dataset_id, after, limit)
+        return [(row["profile_id"], msgspec.json.decode(row["record_values"])) for row in found]
 
     async def lock(self, keys: Iterable[tuple[View, UUID]]) -> list[ViewRow]:
         """Profiles by view and id, locked in this order until the end of the transaction."""

@@ -73,3 +73,13 @@ SET user_id = excluded.user_id, created_at = excluded.created_at, updated_at = e
 -- $3: profile ids, in the same order
 DELETE FROM view_profile
 WHERE dataset_id = $1 AND (view, profile_id) IN (SELECT * FROM unnest($2::text[], $3::uuid[]));
+
+-- name: list_proven_values
+-- The values of the next profiles of the view `proven` in the order of their ids.
+-- $2: the id before them
+-- $3: rows at most
+SELECT profile_id, record_values::text
+FROM {proven_profiles} AS profile
+WHERE profile_id > $2
+ORDER BY profile_id
+LIMIT $3;
