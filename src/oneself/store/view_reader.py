@@ -23,7 +23,7 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.consent import Choice, Choices, merge_choices
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.values.record import Record
-from oneself.store.tables.fragment import FragmentRow
+from oneself.store.tables.fragment import FragmentRow, StoredView
 from oneself.store.tables.view_profile import ViewedFragment, ViewRow
 from oneself.store.transaction import Tables
 
@@ -44,6 +44,24 @@ async def read_view(tables: Tables, view: View, profile_id: UUID, config: Config
     """
     found = await tables.view_profiles.find_of_fragment(view, profile_id)
     return None if found is None else _viewed(found, view, config)
+
+
+async def read_inside(tables: Tables, view: StoredView, profile_id: UUID, config: Config) -> Viewed | None:
+    """The profile of a view that has the words which began a believed profile; None: there is none.
+
+    The business believes these words to be another person's than the browser that said them, so that no
+    fragment has the id. If it knows that person as another user, the id means nobody here.
+    """
+    believed = await tables.profiles.find_unified(profile_id)
+    began = await tables.fragments.find_begun(profile_id) if believed else None
+    found = None if began is None else await tables.view_profiles.find_of_fragment(view, began)
+    if found is None:
+        return None
+    viewed = _viewed(found, view, config)
+    users = {item.user_id for item in believed if not item.is_absorbed}
+    if not users <= {None, viewed.survivor.user_id}:
+        return None
+    return msgspec.structs.replace(viewed, profile=viewed.survivor)
 
 
 async def read_own(tables: Tables, user_id: str, config: Config) -> Viewed | None:

@@ -56,7 +56,8 @@ class Persons:
         return None if target is None else await self._erasure.preview(dataset_ref, target)
 
     async def _target(self, dataset_ref: DatasetRef, text: str, view: View) -> ErasureTarget | None:
-        found = await self._lookup.find(dataset_ref, text, view)
+        # An id of a believed profile must not erase the person whose browser said what began it.
+        found = await self._lookup.find(dataset_ref, text, view, has_words=False)
         if found is None:
             return None
         profile = found.profile

@@ -67,14 +67,17 @@ class Lookup:
         self._profiles = profiles
         self._views = ViewLookup(database)
 
-    async def find(self, dataset_ref: DatasetRef, text: str, view: View = "all") -> ProfileView | None:
+    async def find(
+        self, dataset_ref: DatasetRef, text: str, view: View = "all", *, has_words: bool = True
+    ) -> ProfileView | None:
         """The profile that an id means in a view; None if it means none.
 
         Only a profile id means an absorbed profile itself; every other id means the survivor.
+        `has_words`: as of `ViewLookup.find`.
         """
         if view != "all":
             config = await self._configurations.current(dataset_ref.dataset_id)
-            return await self._views.find(dataset_ref, text, view, config)
+            return await self._views.find(dataset_ref, text, view, config, has_words=has_words)
         if (profile_id := profile_id_in(text)) is not None:
             found = await self._profiles.find(dataset_ref, profile_id)
             if found is not None:

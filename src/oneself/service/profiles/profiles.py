@@ -27,12 +27,20 @@ from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest
-from oneself.service.ingest.submission import ReplayableResponse, Resolution, Submission
+from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Resolution, Submission
 from oneself.service.ingest.trackers import Trackers
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.transaction import Tables, snapshot
-from oneself.store.view_reader import Viewed, is_linked, is_reported, read_by_tracker, read_own, read_view
+from oneself.store.view_reader import (
+    Viewed,
+    is_linked,
+    is_reported,
+    read_by_tracker,
+    read_inside,
+    read_own,
+    read_view,
+)
 
 Render = Callable[[Resolution], ReplayableResponse]
 
@@ -293,7 +301,11 @@ class Profiles:
         if view == "all":
             return await self.find(dataset_ref, profile_id, config=config)
         known = config or await self._configurations.current(dataset_ref.dataset_id)
-        return _viewed(await read_view(self._tables(dataset_ref), view, profile_id, known), known, view)
+        tables = self._tables(dataset_ref)
+        found = await read_view(tables, view, profile_id, known)
+        if found is None:
+            found = await read_inside(tables, view, profile_id, known)
+        return _viewed(found, known, view)
 
     async def find_own(self, dataset_ref: DatasetRef, user_id: str) -> ProfileView | None:
         """What a user owns; None if the user is unknown."""
@@ -364,7 +376,27 @@ class Profiles:
             render=request.render,
             view=request.view,
         )
-        return await self._ingest.submit(dataset_ref.dataset_id, submission)
+        try:
+            return await self._ingest.submit(dataset_ref.dataset_id, submission)
+        except ObservationRejected as error:
+            inside = await self._find_inside(dataset_ref, submission, error)
+            if inside is None:
+                raise
+        return await self._ingest.submit(dataset_ref.dataset_id, inside)
+
+    async def _find_inside(
+        self, dataset_ref: DatasetRef, submission: Submission, error: ObservationRejected
+    ) -> Submission | None:
+        """The submission to the profile of its view that has the words which began the addressed one."""
+        observation, view = submission.observation, submission.view
+        if view == "all" or error.rejection.code != "profile_not_found" or observation.profile_id is None:
+            return None
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        found = await read_inside(self._tables(dataset_ref), view, observation.profile_id, config)
+        if found is None:
+            return None
+        addressed = msgspec.structs.replace(observation, profile_id=found.survivor.profile_id)
+        return msgspec.structs.replace(submission, observation=addressed)
 
     def _observe(self, kind: Callable[..., Observation], actor: Actor, **fields: Any) -> Observation:
         return kind(

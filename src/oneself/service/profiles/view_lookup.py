@@ -3,6 +3,7 @@
     an id                          means, in this order
     a profile id                   that profile
     24 or 16 hex digits            the profile whose id begins so, if it was ever called so in the view
+    an id of the view `all` alone  the profile with the words that began that one
     an anonymous id                the profile that was called so, else that in which its browser last spoke
     namespace:value                the profile that a server said it of: it holds it, else it held it last
 
@@ -37,7 +38,7 @@ from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database
 from oneself.store.tables.fragment import FragmentRow, StoredView
 from oneself.store.transaction import Tables, snapshot
-from oneself.store.view_reader import read_view
+from oneself.store.view_reader import Viewed, read_inside, read_view
 
 
 class _Holder(msgspec.Struct, frozen=True):
@@ -60,11 +61,19 @@ class ViewLookup:
         self._database = database
 
     async def find(
-        self, dataset_ref: DatasetRef, text: str, view: StoredView, config: Config
+        self,
+        dataset_ref: DatasetRef,
+        text: str,
+        view: StoredView,
+        config: Config,
+        *,
+        has_words: bool = True,
     ) -> ProfileView | None:
         """The profile that an id means in a view; None if it means none.
 
         Only a profile id means an absorbed profile itself; every other id means the survivor.
+        `has_words`: whether an id that only the view `all` has means the profile with the words that began
+        it.
         """
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             if (profile_id := profile_id_in(text)) is not None:
@@ -73,6 +82,8 @@ class ViewLookup:
                     return ProfileView(found.profile, found.survivor, found.absorbed, config, view)
             row = await _find_called(tables, text, view) or await _find_named(tables, text, view, config)
             found = None if row is None else await read_view(tables, view, row.head_in(view), config)
+            if found is None and has_words:
+                found = await _read_inside(tables, text, view, config)
         if found is None:
             return None
         return ProfileView(found.survivor, found.survivor, found.absorbed, config, view)
@@ -115,6 +126,15 @@ class ViewLookup:
             browsers = await tables.browsers.find(frozenset(sources.values()))
         present = (device for item, device in sources.items() if item in browsers[device].present)
         return tuple(dict.fromkeys(present))
+
+
+async def _read_inside(tables: Tables, text: str, view: StoredView, config: Config) -> Viewed | None:
+    """The profile that has the words which began a profile of the view `all`, by an id of that one."""
+    called = display_value(text)
+    if not called or "\x00" in called:
+        return None
+    profile_id = await tables.profiles.find_called(called, id_range(called))
+    return None if profile_id is None else await read_inside(tables, view, profile_id, config)
 
 
 async def _find_called(tables: Tables, text: str, view: StoredView) -> FragmentRow | None:

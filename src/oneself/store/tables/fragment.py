@@ -145,6 +145,11 @@ class FragmentTable(Table):
         """The fragments of the log entries that are attached to profiles."""
         return await self._find_ids(_sql.find_of_log, sorted(profile_ids))
 
+    async def find_begun(self, profile_id: UUID) -> UUID | None:
+        """The fragment of the first log entry that is attached to a profile."""
+        found: UUID | None = await self._executor.fetchval(_sql.find_begun, self._dataset_id, profile_id)
+        return found
+
     async def find_entries(self, fragment_ids: Iterable[UUID]) -> dict[EntryKey, UUID]:
         """The log entries of fragments, each with its fragment."""
         found = await self._executor.fetch(_sql.find_entries, self._dataset_id, sorted(fragment_ids))

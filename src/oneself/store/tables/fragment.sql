@@ -275,6 +275,17 @@ JOIN fragment_entry AS entry
   ON entry.dataset_id = $1 AND entry.seq = log.seq AND entry.observation_id = log.observation_id
 WHERE log.dataset_id = $1 AND log.profile_id = ANY ($2::uuid[]);
 
+-- name: find_begun
+-- The fragment of the first log entry that is attached to a profile.
+-- $2: profile id
+SELECT entry.fragment_id
+FROM log
+JOIN fragment_entry AS entry
+  ON entry.dataset_id = $1 AND entry.seq = log.seq AND entry.observation_id = log.observation_id
+WHERE log.dataset_id = $1 AND log.profile_id = $2
+ORDER BY log.seq
+LIMIT 1;
+
 -- name: find_heads
 -- The fragments that head the profiles of log entries in a view.
 -- $2: view
