@@ -60,6 +60,10 @@ class Tables:
         self._executor = executor
         self.dataset_id = dataset_id
 
+    def of(self, dataset_id: int) -> Tables:
+        """The tables of another dataset, as the same transaction or connection sees them."""
+        return Tables(self._executor, dataset_id)
+
     @property
     def attribute_history(self) -> AttributeHistory:
         return AttributeHistory(self._executor, self.dataset_id)

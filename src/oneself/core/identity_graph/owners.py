@@ -101,11 +101,16 @@ def assign_owners(
     return owned
 
 
+def is_same_but_for_case(one: str, other: str) -> bool:
+    """Whether two values are equal but for the case of ASCII letters."""
+    return len(one) == len(other) and one.translate(_ASCII_LOWER) == other.translate(_ASCII_LOWER)
+
+
 def _proofs_of(graph: IdentityGraph, identifier: Identifier, rules: OwnerRules) -> list[tuple[int, str]]:
     found = []
     path = rules.claim_paths.get(identifier.namespace)
     for (user, claimed), claim in graph.verified.items():
-        if claimed == path and _same_but_for_case(claim.value, identifier.value):
+        if claimed == path and is_same_but_for_case(claim.value, identifier.value):
             found.append((claim.since, user))
     if identifier.namespace in rules.proving:
         for user, fragment_id in graph.own.items():
@@ -114,11 +119,6 @@ def _proofs_of(graph: IdentityGraph, identifier: Identifier, rules: OwnerRules) 
                 if held.level > EvidenceLevel.ASSERTED and held.tenure.identifier == identifier:
                     found.append((held.since, user))
     return found
-
-
-def _same_but_for_case(one: str, other: str) -> bool:
-    """Whether two values are equal but for the case of ASCII letters."""
-    return len(one) == len(other) and one.translate(_ASCII_LOWER) == other.translate(_ASCII_LOWER)
 
 
 _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}

@@ -134,30 +134,46 @@ class Erasure:
         raise Contended("Too many other requests write to the same person.")
 
     async def preview(self, dataset_ref: DatasetRef, target: ErasureTarget) -> ErasurePreview | None:
-        """What an erasure of a target would take; it changes nothing. None: the target is unknown."""
-        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+        """What an erasure of a target would take; it changes nothing. None: the target is unknown.
+
+        Of a whole person, that is what they own in every dataset of the organisation.
+        """
+        dataset_id = dataset_ref.dataset_id
+        found = [await self._preview(dataset_id, target)]
+        if target.user_id is not None and not await self._is_part(dataset_id, target):
+            found += [
+                await self._preview(other, _elsewhere(target.user_id, dataset_ref))
+                for other in await self._list_datasets(dataset_ref)
+                if other != dataset_id
+            ]
+        return _together([preview for preview in found if preview is not None])
+
+    async def _preview(self, dataset_id: int, target: ErasureTarget) -> ErasurePreview | None:
+        async with snapshot(self._database, dataset_id) as tables:
             selection = await select(tables, target)
         if selection is None:
             return None
         users = {user for row in selection.fragments for user in users_of(row.fragment)}
+        if target.user_id is not None and selection.begun:
+            users.add(target.user_id)
         identifiers = {*selection.identifiers, *selection.devices}
         return ErasurePreview(
             selection.profile_ids, tuple(sorted(users)), len(selection.entries), len(identifiers)
         )
 
     async def erase_user(
-        self, dataset_ref: DatasetRef, actor: Actor, user_id: str, *, besides: int | None = None
+        self, dataset_ref: DatasetRef, actor: Actor, user_id: str, *, besides_home: bool = False
     ) -> tuple[Receipt, ...]:
         """Erase what a user owns in every dataset of the organisation. Raises Contended.
 
-        `besides`: a dataset that is left out.
+        `dataset_ref`: the dataset in which users verify addresses. It comes last, because the others are
+        searched for what servers said of these addresses. `besides_home`: it is left out.
         """
-        datasets = OrganisationTables(self._database, dataset_ref.org_id).datasets
-        found = [
-            await self._attempt(dataset_id, actor, ErasureTarget(user_id=user_id))
-            for dataset_id in await datasets.list_ids()
-            if dataset_id != besides
-        ]
+        home_id = dataset_ref.dataset_id
+        others = [item for item in await self._list_datasets(dataset_ref) if item != home_id]
+        found = [await self._attempt(item, actor, _elsewhere(user_id, dataset_ref)) for item in others]
+        if not besides_home:
+            found.append(await self._attempt(home_id, actor, ErasureTarget(user_id=user_id)))
         return tuple(receipt for receipt in found if receipt is not None)
 
     async def erase_elsewhere(
@@ -169,11 +185,17 @@ class Erasure:
         """
         assert target.user_id is not None
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-            is_part = await is_absorbed(tables, target)
             if await _is_stale(tables, target, expected):
                 raise ObservationRejected(STALE)
-        if not is_part:
-            await self.erase_user(dataset_ref, actor, target.user_id, besides=dataset_ref.dataset_id)
+        if not await self._is_part(dataset_ref.dataset_id, target):
+            await self.erase_user(dataset_ref, actor, target.user_id, besides_home=True)
+
+    async def _is_part(self, dataset_id: int, target: ErasureTarget) -> bool:
+        """Whether the target is a part of what a user owns, not the whole."""
+        return await is_absorbed(Tables(self._database, dataset_id), target)
+
+    async def _list_datasets(self, dataset_ref: DatasetRef) -> list[int]:
+        return await OrganisationTables(self._database, dataset_ref.org_id).datasets.list_ids()
 
     async def find_receipt(self, dataset_ref: DatasetRef, receipt_id: UUID) -> Receipt | None:
         """The receipt of an erasure."""
@@ -322,6 +344,23 @@ async def _find_leaving(transaction: Transaction, selection: ErasureSelection, p
     users -= {user for fragment_id in left for user in users_of(part.rows[fragment_id].fragment)}
     return _Leaving(
         frozenset(gone), frozenset(detached), frozenset(Identifier(USER_ID, user) for user in users)
+    )
+
+
+def _elsewhere(user_id: str, home: DatasetRef) -> ErasureTarget:
+    """What a user owns in another dataset than that in which users verify addresses."""
+    return ErasureTarget(user_id=user_id, home_id=home.dataset_id)
+
+
+def _together(found: list[ErasurePreview]) -> ErasurePreview | None:
+    """What several erasures would take; None if they would take nothing."""
+    if not found:
+        return None
+    return ErasurePreview(
+        tuple(profile_id for item in found for profile_id in item.profile_ids),
+        tuple(sorted({user for item in found for user in item.users})),
+        sum(item.entries for item in found),
+        sum(item.identifiers for item in found),
     )
 
 

@@ -16,6 +16,7 @@ from oneself.core.fold.log_entry import EntryKey
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.joins import View
+from oneself.service.privacy.begun_elsewhere import BegunFragment, find_begun
 from oneself.store.tables.fragment import FragmentRow, StoredView
 from oneself.store.transaction import Tables
 
@@ -32,6 +33,8 @@ class ErasureTarget(msgspec.Struct, frozen=True, kw_only=True):
     user_id: str | None = None
     #: The whole profile, also by the id of an absorbed one.
     as_person: bool = False
+    #: The dataset in which the user verifies addresses, if this is another one.
+    home_id: int | None = None
 
 
 class ErasureSelection(msgspec.Struct, frozen=True):
@@ -41,6 +44,8 @@ class ErasureSelection(msgspec.Struct, frozen=True):
     entries: frozenset[EntryKey]
     #: The profiles that the target has in its view.
     profile_ids: tuple[UUID, ...]
+    #: Those of its fragments that a server began with an address that the user verified in another dataset.
+    begun: tuple[BegunFragment, ...] = ()
 
     @property
     def fragment_ids(self) -> frozenset[UUID]:
@@ -55,12 +60,13 @@ class ErasureSelection(msgspec.Struct, frozen=True):
     @property
     def verified(self) -> frozenset[Identifier]:
         """The identifiers that somebody verified of its users."""
-        return frozenset(
+        here = frozenset(
             claim.tenure.identifier
             for row in self.fragments
             for claim in row.fragment.claims
             if claim.level == EvidenceLevel.VERIFIED
         )
+        return here.union(*(item.verified for item in self.begun))
 
     @property
     def identifiers(self) -> frozenset[Identifier]:
@@ -77,7 +83,7 @@ class ErasureSelection(msgspec.Struct, frozen=True):
 async def select(tables: Tables, target: ErasureTarget) -> ErasureSelection | None:
     """What an erasure of a target takes; None: the target is unknown."""
     if target.user_id is not None and not await is_absorbed(tables, target):
-        return await _select_user(tables, target.user_id)
+        return await _select_user(tables, target.user_id, target.home_id)
     assert target.profile_id is not None
     if target.view == "all":
         return await _select_believed(tables, target.profile_id, as_person=target.as_person)
@@ -93,13 +99,18 @@ async def is_absorbed(tables: Tables, target: ErasureTarget) -> bool:
     return any(part.head == target.profile_id for part in absorbed)
 
 
-async def _select_user(tables: Tables, user_id: str) -> ErasureSelection | None:
+async def _select_user(tables: Tables, user_id: str, home_id: int | None) -> ErasureSelection | None:
     found = await tables.fragments.find(await tables.fragments.find_of_users([user_id]))
     rows = [row for row in found if row.fragment.user_id == user_id]
-    if not rows:
+    begun = () if home_id is None else await find_begun(tables, tables.of(home_id), user_id)
+    if not rows and not begun:
         return None
-    heads = dict.fromkeys(row.own_id for row in sorted(rows, key=_age))
-    return await _selection(tables, rows, tuple(heads))
+    chosen = sorted([*rows, *(item.row for item in begun)], key=_age)
+    heads = tuple(dict.fromkeys(row.own_id for row in chosen))
+    owned = await _selection(tables, rows, heads)
+    return ErasureSelection(
+        tuple(chosen), owned.entries.union(*(item.entries for item in begun)), heads, tuple(begun)
+    )
 
 
 async def _select_viewed(
