@@ -104,12 +104,15 @@ FRAGMENTS = {
     "unified.provenance::text AS unified_provenance, unified.choices::text AS unified_choices, "
     "unified.absorbed::text AS unified_absorbed",
     # The profiles of the view `proven` in the columns of `profile` that a list reads, with a list of the
-    # consent choices that hold, and the ids and reasons of what one of them absorbed.
+    # consent choices that hold, and the ids and reasons of what one of them absorbed. `provenance` has the
+    # sources of values; of a single fragment, `writes` has them.
     "proven_profiles": """(
     SELECT fragment.fragment_id AS profile_id, fragment.created_at, unified.absorbed,
            coalesce(unified.user_id, fragment.owner_id, fragment.reported_id) AS user_id,
            coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
            coalesce(unified.record_values, fragment.record_values) AS record_values,
+           unified.provenance AS provenance,
+           CASE WHEN unified.profile_id IS NULL THEN fragment.state -> 'writes' END AS writes,
            coalesce(
                jsonb_path_query_array(unified.choices, '$.*.choice'), fragment.state -> 'choices'
            ) AS consents

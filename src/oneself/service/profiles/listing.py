@@ -4,7 +4,7 @@
 
 The type of an attribute decides how a condition compares. A filter must not reveal more than a read: a
 condition on a write-only attribute is an error, and values that are no longer valid, or that the reader may
-not read, match nothing.
+not read, match nothing. In the view `proven`, an identity that a person gives themselves matches nothing.
 
 Source: docs/wire/cds.md §5.2.
 """
@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.disclosure import ReaderAccess
+from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.values.attribute import SCOPES, Attribute
 from oneself.core.values.schema import Schema
 from oneself.errors import OneselfError
@@ -176,7 +177,8 @@ def _target(
         return None
     canonical = tuple(value.value for value in attribute.canonical_values)
     categories = None if opening is None else tuple(sorted(opening))
-    return Target(path, attribute.multi_valued, json_type, operand, canonical, categories)
+    is_identity = ".".join(path) in graph_rules(access.config).fold.identity_paths
+    return Target(path, attribute.multi_valued, json_type, operand, canonical, categories, is_identity)
 
 
 def _path(schema: Schema, attribute: Attribute) -> tuple[str, ...]:

@@ -106,7 +106,7 @@ class Lookup:
         )
         evidence = extract_evidence(observation, config)
         if view != "all":
-            return await self._views.resolve(dataset_ref, evidence.persons, view)
+            return await self._views.resolve(dataset_ref, evidence.persons, view, config)
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             state = await _gather(tables, evidence)
         return _resolved(state, observation, config, evidence)

@@ -5,7 +5,10 @@
     24 or 16 hex digits            the profile whose id begins so, if it was ever called so in the view
     an id of the view `all` alone  the profile with the words that began that one
     an anonymous id                the profile that was called so, else that in which its browser last spoke
-    namespace:value                the profile that a server said it of: it holds it, else it held it last
+    namespace:value                the profile of the user who has verified it; else the profile that a server
+                                   said it of since it last changed hands: it holds it, else it held it last
+
+A set of identities means the same profile as each of them does: the verified one goes first.
 
 Invariants: what was only asserted finds nobody. The names of a profile depend on its own fragments alone.
 
@@ -22,8 +25,11 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity.normalise import display_value
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import FragmentClaim
 from oneself.core.identity_graph.joins import user_in
 from oneself.core.identity_graph.names import ProfileNames, is_former_id, names_of, proven_claims
+from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.ids import (
@@ -42,16 +48,28 @@ from oneself.store.view_reader import Viewed, read_inside, read_view
 
 
 class _Holder(msgspec.Struct, frozen=True):
-    """A fragment of which a server said an identifier."""
+    """A fragment of which a server or a provider said an identifier."""
 
     row: FragmentRow
     is_present: bool
-    #: Among those that hold it, or held it: the last tenure first, then the older claim or the later end.
-    order: tuple[int, int]
+    #: Whether its user has verified the identifier.
+    is_verified: bool
+    #: How often the identifier had changed hands.
+    tenure: int
+    #: The seq of the claim.
+    since: int
+    #: The seq at which it ended; 0: it is present.
+    until: int = 0
+    #: Of the namespace; the lower goes first.
+    priority: int = 0
 
-    def rank(self) -> tuple[bool, tuple[int, int]]:
-        """The sort key, best first."""
-        return not self.is_present, self.order
+    def rank(self) -> tuple[bool, bool, int, int]:
+        """The sort key among those of one identifier, best first: the older claim, or the later end."""
+        return not self.is_present, not self.is_verified, -self.tenure, self.since - self.until
+
+    def rank_in_set(self) -> tuple[bool, int, int]:
+        """The sort key among those of several identifiers, best first: as joins count."""
+        return not self.is_verified, self.priority, self.since
 
 
 class ViewLookup:
@@ -89,17 +107,22 @@ class ViewLookup:
         return ProfileView(found.survivor, found.survivor, found.absorbed, config, view)
 
     async def resolve(
-        self, dataset_ref: DatasetRef, identifiers: Iterable[Identifier], view: StoredView
+        self, dataset_ref: DatasetRef, identifiers: Iterable[Identifier], view: StoredView, config: Config
     ) -> Resolved | None:
         """The profile of which a server said one of these identifiers; None if there is none.
 
         `identifiers`: of persons, normalised.
         """
+        priorities = graph_rules(config).guards.priorities
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-            found = [holder for item in identifiers for holder in await _holders(tables, item, view)]
-            heads = {holder.row.head_in(view) for holder in found if holder.is_present}
-            ranked = sorted([await _rank(tables, head, view) for head in heads])
-            names = await find_names(tables, [head for *_, head in ranked], view)
+            found = [
+                msgspec.structs.replace(holder, priority=priorities.get(item.namespace, 0))
+                for item in identifiers
+                for holder in _latest(await _holders(tables, item, view))
+            ]
+            found.sort(key=_Holder.rank_in_set)
+            heads = list(dict.fromkeys(holder.row.head_in(view) for holder in found))
+            names = await find_names(tables, heads, view)
         if not names:
             return None
         matched = tuple(item.primary_id for item in names)
@@ -184,15 +207,15 @@ async def _find_fragment(tables: Tables, fragment_id: UUID) -> FragmentRow | Non
 
 
 async def _holders(tables: Tables, identifier: Identifier, view: StoredView) -> list[_Holder]:
-    """The fragments of which a server said an identifier, the present holders first."""
+    """The fragments of which a server or a provider said an identifier, the best first."""
     if identifier.namespace == USER_ID:
         rows = await tables.fragments.find(await tables.fragments.find_of_users([identifier.value]))
         owned = (row for row in rows if user_in(row.fragment, view) == identifier.value)
-        return sorted((_Holder(row, True, (row.fragment.began_at, 0)) for row in owned), key=_Holder.rank)
+        return sorted((_Holder(row, True, True, 0, row.fragment.began_at) for row in owned), key=_Holder.rank)
     rows = await tables.fragments.find(await tables.fragments.find_proven_claimants([identifier]))
     return sorted(
         (
-            _Holder(row, claim.is_present, (-claim.tenure.number, claim.since - (claim.until or 0)))
+            _holder(row, claim)
             for row in rows
             for claim in proven_claims(row.fragment)
             if claim.tenure.identifier == identifier
@@ -201,12 +224,22 @@ async def _holders(tables: Tables, identifier: Identifier, view: StoredView) -> 
     )
 
 
-async def _rank(tables: Tables, head: UUID, view: StoredView) -> tuple[bool, int, int, UUID]:
-    """The sort key of profiles, best first (docs/concepts/resolution.md, rule 4)."""
-    members = [row.fragment for row in await tables.fragments.find_members(view, head)]
-    has_user = any(user_in(item, view) is not None for item in members)
-    active_at = max((item.active_at for item in members), default=0)
-    return not has_user, -active_at, min((item.began_at for item in members), default=0), head
+def _holder(row: FragmentRow, claim: FragmentClaim) -> _Holder:
+    return _Holder(
+        row,
+        is_present=claim.is_present,
+        is_verified=claim.is_present and claim.level == EvidenceLevel.VERIFIED,
+        tenure=claim.tenure.number,
+        since=claim.since,
+        until=claim.until or 0,
+    )
+
+
+def _latest(holders: list[_Holder]) -> list[_Holder]:
+    """Those of one identifier that hold it since it last changed hands."""
+    present = [holder for holder in holders if holder.is_present]
+    latest = max((holder.tenure for holder in present), default=0)
+    return [holder for holder in present if holder.tenure == latest]
 
 
 async def _every_name(tables: Tables, row: FragmentRow, view: StoredView) -> set[str]:

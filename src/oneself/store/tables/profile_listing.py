@@ -49,6 +49,8 @@ class Target(msgspec.Struct, frozen=True):
     #: The consent categories that disclose the value, if the person consented to one of them; None: it is
     #: disclosed anyway.
     categories: tuple[str, ...] | None = None
+    #: Whether it is an identity: in the view `proven`, a person's own word of it finds nobody.
+    is_identity: bool = False
 
 
 class CoreMatch(msgspec.Struct, frozen=True):
@@ -144,15 +146,21 @@ def _condition(match: Match, view: ListView, operands: list[Any], first_number: 
     if isinstance(match, CoreMatch):
         condition = getattr(_sql, f"{match.field}_{match.operator}")
         return _numbered(condition, {"operand": match.text}, operands, first_number)
-    parts = ((_value_condition(match.operator, item), _operands_of(item, view)) for item in match.targets)
+    parts = (
+        (_value_condition(match.operator, item, view), _operands_of(item, view)) for item in match.targets
+    )
     alternatives = (_numbered(part, values, operands, first_number) for part, values in parts)
     return f"({' OR '.join(alternatives)})"
 
 
-def _value_condition(operator: Operator, target: Target) -> str:
+def _value_condition(operator: Operator, target: Target, view: ListView) -> str:
     test = getattr(_sql, f"value_{operator}")
-    condition = _sql.value_at_path.replace("/* test */", test)
-    return condition if target.categories is None else f"({_sql.has_consented} AND {condition})"
+    conditions = [_sql.value_at_path.replace("/* test */", test)]
+    if target.is_identity and view == "proven":
+        conditions.append(_sql.is_not_self_said)
+    if target.categories is not None:
+        conditions.insert(0, _sql.has_consented)
+    return conditions[0] if len(conditions) == 1 else f"({' AND '.join(conditions)})"
 
 
 def _operands_of(target: Target, view: ListView) -> dict[str, Any]:
@@ -162,6 +170,10 @@ def _operands_of(target: Target, view: ListView) -> dict[str, Any]:
         "json_type": target.json_type,
         "canonical": list(target.canonical),
         "operand": target.operand,
+        "leaf": ".".join(target.path),
+        "self_said": rows.encode_json(
+            [{"path": target.path, "source": {"trust": "browser"}, "is_asserted_identity": False}]
+        ),
         "consents": [_consent(category, view) for category in target.categories or ()],
     }
 

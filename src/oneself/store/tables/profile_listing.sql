@@ -116,6 +116,13 @@ starts_with(lower(element.value #>> '{}'), lower(@operand::text));
 -- Profiles of people who consented to one of some categories.
 profile.consents @> ANY (@consents::text[]::jsonb[]);
 
+-- name: is_not_self_said
+-- Profiles of the view `proven` whose value at a path is not the word of the person themselves.
+(
+    NOT coalesce(profile.provenance -> @leaf::text @> '[{"trust": "browser"}]', false)
+    AND NOT coalesce(profile.writes @> @self_said::text::jsonb, false)
+);
+
 -- name: value_at_path
 -- Profiles with a value at a path, or an element of the list there, that has this type and passes a test.
 EXISTS (
