@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from base64 import b64decode
 from collections.abc import AsyncIterator
 from typing import Any
@@ -19,6 +20,7 @@ from oneself.service.directory.applications import NewApplication
 from oneself.service.identity_provider.reports import IdentityReport
 from oneself.service.log.verify import verify
 from support.caller import Cds
+from support.view_stage import Stage
 from support.visitor import CALLBACK, Application, Visitor, claims_of
 
 EVENTS = "/t/acme/api2/event/default"
@@ -401,3 +403,82 @@ async def test_a_confirmation_does_not_outlive_a_later_sign_in(shop: Cds) -> Non
     assert (await link(shop, visitor["profile_id"], "ben", headers=cookie(visitor))).status_code == 200
     await me(shop, "ann", cookie(visitor))
     assert (await by_tracker(shop, visitor))["user_id"] == "ben"
+
+
+async def test_a_write_by_tracker_answers_what_the_tracker_shows(stage: Stage) -> None:
+    """Whoever brings a tracker learns nothing else of its owner by a write than by a read."""
+    await stage.play(
+        """
+        server mail=ann@ plan=secret
+        post P T interests=chess
+        registers ann T
+        verifies ann
+        patch P mood=hers
+        Me ann = P < ? ann interests=chess mail=ann@ mood=hers plan=secret
+        T = P ann interests=chess
+        """
+    )
+    headers = stage.cookie("T")
+    read = await stage.cds("GET", "/profiles/Me", headers=headers)
+    for body in ({}, {"traits": {"plan": "form"}}, {"traits": {"plan": "form"}}):
+        once = {**headers, "Idempotency-Key": str(uuid4())} if body else headers
+        written = await stage.cds("PATCH", "/profiles/Me", json=body, headers=once)
+        assert written.json() == read.json()
+        assert written.headers["etag"] == read.headers["etag"]
+        repeated = await stage.cds("PATCH", "/profiles/Me", json=body, headers=once)
+        assert (repeated.content, repeated.headers["etag"]) == (written.content, written.headers["etag"])
+    await stage.play(
+        """
+        Me ann = P < ? ann interests=chess mail=ann@ mood=hers plan=form
+        T = P ann interests=chess
+        """
+    )
+
+
+async def test_if_match_by_tracker_takes_the_version_that_the_tracker_shows(stage: Stage) -> None:
+    await stage.play("post P T interests=chess\nregisters ann T\npatch P mood=hers")
+
+    async def write(version: str, **traits: str) -> httpx.Response:
+        headers = {**stage.cookie("T"), "If-Match": version}
+        return await stage.cds("PATCH", "/profiles/Me", json={"traits": traits}, headers=headers)
+
+    by_post = await stage.cds("POST", "/profiles", json={}, headers=stage.cookie("T"))
+    by_id = await stage.cds("GET", f"/profiles/{stage.profile_id('P')}")
+    assert (await write(by_id.headers["etag"], plan="x")).status_code == 412
+    first = await write(by_post.headers["etag"], plan="form")
+    assert first.status_code == 200, first.text
+    assert (await write(first.headers["etag"], plan="form2")).status_code == 200
+    await stage.play("page T mood=said")
+    assert (await write(first.headers["etag"], plan="stale")).status_code == 412
+    now = await stage.cds("GET", "/profiles/Me", headers=stage.cookie("T"))
+    assert (await write(now.headers["etag"], plan="form3")).status_code == 200
+
+
+async def test_of_concurrent_conditional_writes_by_tracker_one_succeeds(stage: Stage) -> None:
+    await stage.play("post P T interests=chess")
+    read = await stage.cds("GET", "/profiles/Me", headers=stage.cookie("T"))
+    headers = {**stage.cookie("T"), "If-Match": read.headers["etag"]}
+    bodies = ({"traits": {"plan": plan}} for plan in ("a", "b", "c"))
+    answers = await asyncio.gather(
+        *(stage.cds("PATCH", "/profiles/Me", json=body, headers=headers) for body in bodies)
+    )
+    assert sorted(answer.status_code for answer in answers) == [200, 412, 412]
+
+
+@pytest.mark.parametrize(("view", "status"), [("all", 403), ("proven", 403), ("own", 200), ("nonsense", 400)])
+async def test_me_has_the_view_own(stage: Stage, view: str, status: int) -> None:
+    await stage.play("post P T\nregisters ann T")
+    params = {"view": view}
+    for caller in ({"token": stage.token("ann")}, {"headers": stage.cookie("T")}):
+        for method in ("GET", "PATCH"):
+            answer = await stage.cds(method, "/profiles/Me", params=params, json={}, **caller)
+            assert answer.status_code == status, answer.text
+
+
+@pytest.mark.parametrize("user_id", ["undefined", "null", " NULL ", "{{user.id}}", "123456", "-"])
+async def test_a_placeholder_is_the_user_id_of_no_profile(shop: Cds, user_id: str) -> None:
+    visitor = await shop.create()
+    for method, path in (("POST", "/profiles"), ("PATCH", f"/profiles/{visitor['profile_id']}")):
+        answer = await shop(method, path, json={"user_id": user_id})
+        assert (answer.status_code, answer.json()["code"]) == (400, "CDS-11011"), answer.text
+        assert "placeholder" in answer.json()["description"]

@@ -12,6 +12,7 @@ from msgspec import Struct
 from oneself.api.cds.cookie import tracker_in
 from oneself.api.cds.errors import PROFILE_ALREADY_LINKED, PROFILE_UPDATE_FAILED
 from oneself.api.cds.profile_responses import render_rejected, respond
+from oneself.api.cds.user_id import decode_user_id
 from oneself.api.documents.profile import ProfileId
 from oneself.api.http.errors import profile_unknown, wire_error
 from oneself.api.http.guard import context_of, requires
@@ -19,18 +20,10 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id, decode_request_options
 from oneself.api.http.stored_response import StoredResponse, first_response
-from oneself.core.identity.identifier import (
-    IDENTIFIER_CHARS_MAX,
-    USER_ID,
-    USER_ID_NAMESPACE,
-    Dropped,
-    Identifier,
-)
-from oneself.core.identity.normalise import normalise
+from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
 from oneself.service.directory.sign_in import well_formed_trackers
 from oneself.service.ingest.submission import ObservationRejected, Resolution
 
-PLACEHOLDER = "a placeholder such as null or guest is the id of no user"
 LINKED_ALREADY = "The profile belongs to another user."
 
 
@@ -94,10 +87,8 @@ async def link_profile(request: AnyRequest) -> Response[LinkDocument]:
 
 
 def _user_id(document: Object) -> str:
-    user_id = _required(document, "user_id")
-    found = normalise(Identifier(USER_ID, user_id), USER_ID_NAMESPACE)
-    if isinstance(found, Dropped):
-        raise wire_error(PROFILE_UPDATE_FAILED, f"user_id: {PLACEHOLDER}")
+    if (user_id := decode_user_id(document.get("user_id"))) is None:
+        raise wire_error(PROFILE_UPDATE_FAILED, "user_id is required.")
     return user_id
 
 

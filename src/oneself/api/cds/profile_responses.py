@@ -9,7 +9,7 @@ from litestar import Response
 from litestar.enums import MediaType
 
 from oneself.api.cds.errors import PROFILE_UPDATE_FAILED, USER_ID_WRITE_ONCE
-from oneself.api.documents.profile import render_profile, version_tag
+from oneself.api.documents.profile import ProfileDocument, render_profile, version_tag
 from oneself.api.http.errors import INVALID_REQUEST, ErrorCode, WireError, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext
 from oneself.api.http.stored_response import StoredResponse
@@ -21,6 +21,7 @@ from oneself.service.profiles.profiles import ProfileView
 
 #: Both name a profile, the one that stands for it, whom that one stands for, and the configuration.
 Found: TypeAlias = ProfileView | Resolution
+Profile: TypeAlias = Response[ProfileDocument]
 Headers: TypeAlias = tuple[tuple[str, str], ...]
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Annotated
-from uuid import UUID
 
 from litestar import Response, delete, get, patch, post
 from litestar.openapi.datastructures import ResponseSpec
@@ -16,15 +14,15 @@ from oneself.api.cds.documents import ProfileDraft, ProfilePatch
 from oneself.api.cds.errors import (
     PROFILE_CREATION_FAILED,
     PROFILE_DELETION_FAILED,
-    PROFILE_FETCH_FAILED,
     PROFILE_UPDATE_FAILED,
-    USER_ID_WRITE_ONCE,
 )
-from oneself.api.cds.person_patch import own_part
-from oneself.api.cds.profile_responses import render_answer, render_rejected, respond
+from oneself.api.cds.me import find_me
+from oneself.api.cds.patching import PROFILE_PATCH, patch_known_profile, unknown_to_patch
+from oneself.api.cds.profile_responses import Profile, render_answer, render_rejected, respond
+from oneself.api.cds.user_id import decode_user_id
 from oneself.api.documents.erasure import DryRun, ErasurePreviewDocument, render_erasure_preview
-from oneself.api.documents.profile import APPLICATION, ProfileDocument, location
-from oneself.api.http.errors import forbidden, line, profile_unknown, wire_error
+from oneself.api.documents.profile import APPLICATION, location
+from oneself.api.http.errors import forbidden, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
@@ -40,28 +38,22 @@ from oneself.api.http.query import (
 from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
 from oneself.api.http.stored_response import StoredResponse, decode_response, first_response
 from oneself.core.disclosure import ReaderAccess
-from oneself.core.identity.identifier import IDENTIFIER_CHARS_MAX
-from oneself.core.identity_graph.joins import View
 from oneself.core.values.attribute import SCOPES
 from oneself.service.ingest.submission import ObservationRejected, Resolution
 from oneself.service.ingest.trackers import new_tracker
 from oneself.service.privacy.erasure import ErasureOptions, Expected
 from oneself.service.privacy.selection import ErasureTarget
-from oneself.service.profiles.profiles import ProfileView, RequestOptions
+from oneself.service.profiles.profiles import RequestOptions
 
 ERASED = ResponseSpec(None, description="Erased, or it did not exist.", generate_examples=False)
 #: The answer to a deletion, also of what does not exist.
 NOTHING: Response[ErasurePreviewDocument | None] = Response(None, status_code=204)
 NEW_PROFILE = Body("profile", PROFILE_CREATION_FAILED, ProfileDraft)
-PROFILE_PATCH = Body("profile", PROFILE_UPDATE_FAILED)
 NOT_ENABLED_FOR = "CDS is not enabled for organization: {org}"
 PERSON_CREATES_NONE = (
     "A person's token creates no profile. Create it with the token of an application (client credentials)."
 )
 WITHOUT_TRACKER = "`false` for a record that is no browser's, such as one of a CRM: no tracker and no cookie."
-
-
-Profile = Response[ProfileDocument]
 
 
 class _Draft(Struct, frozen=True):
@@ -94,7 +86,7 @@ async def create_profile(
     """
     call = context_of(request)
     document = await decode_object(request, NEW_PROFILE)
-    user_id = _user_id(document)
+    user_id = decode_user_id(document.get("user_id"))
     if user_id is not None and not call.caller.holds("internal_cds_profile_update"):
         raise forbidden()
     access = call.access(asked_categories(consent_category_id))
@@ -161,7 +153,10 @@ async def patch_profile(
     call = context_of(request)
     document = await decode_object(request, PROFILE_PATCH)
     access = call.access(asked_categories(consent_category_id))
-    return respond(await _patch(call, request, profile_id, document, access, call.requested_view(view)))
+    if (known_id := decode_profile_id(profile_id)) is None:
+        raise unknown_to_patch(profile_id)
+    asked = call.requested_view(view)
+    return respond(await patch_known_profile(call, request, known_id, document, access, view=asked))
 
 
 @delete(
@@ -213,47 +208,9 @@ async def _erase(call: RequestContext, target: ErasureTarget, options: RequestOp
     await erasure.erase(call.dataset_ref, call.actor, target, expected=expected, once=once)
 
 
-@get(
-    "/profiles/Me",
-    opt=requires("profile_view", serves_persons=True),
-    operation_class=described(versioned=True),
-    responses=error_responses(400, 401, 403, 404),
-)
-async def read_me(request: AnyRequest, consent_category_id: AskedCategories = None) -> Profile:
-    """Read the caller's own profile: the user's; of an application's token, the one of the tracker."""
-    call = context_of(request)
-    view = await _find_me(call, request)
-    if view is not None:
-        access = call.access(asked_categories(consent_category_id))
-        return respond(render_answer(call, view, access))
-    if call.user_id is None:
-        raise wire_error(PROFILE_FETCH_FAILED, "The token names no user.", 401)
-    raise profile_unknown()
-
-
-@patch(
-    "/profiles/Me",
-    opt=requires("profile_update", serves_persons=True),
-    operation_class=described(
-        takes=ProfilePatch, headers=("If-Match", "Idempotency-Key"), versioned=True, plain=(401,)
-    ),
-    responses=error_responses(400, 401, 403, 404, 412, 413, 415, 422),
-)
-async def patch_me(request: AnyRequest, consent_category_id: AskedCategories = None) -> Profile:
-    """Patch the caller's own profile."""
-    call = context_of(request)
-    document = await decode_object(request, PROFILE_PATCH)
-    view = await _find_me(call, request)
-    if view is None:
-        sentence = "Missing 'sub' in token" if call.user_id is None else "Profile not found for token subject"
-        raise line(401, sentence)
-    access, seen = call.access(asked_categories(consent_category_id)), call.requested_view(None)
-    return respond(await _patch(call, request, str(view.profile.profile_id), document, access, seen))
-
-
 async def _own_profile(call: RequestContext, request: AnyRequest, access: ReaderAccess) -> StoredResponse:
     """The response to a person who would create a profile: their own, and the tracker if it leads there."""
-    view = await _find_me(call, request)
+    view = await find_me(call, request)
     if view is None:
         raise forbidden(PERSON_CREATES_NONE)
     if (tracker := tracker_in(request)) is not None:
@@ -328,89 +285,6 @@ async def _create(
     return first_response(made) or render(made)
 
 
-async def _patch(
-    call: RequestContext,
-    request: AnyRequest,
-    profile_id: str,
-    document: Object,
-    access: ReaderAccess,
-    view: View,
-) -> StoredResponse:
-    render: Callable[[Resolution], StoredResponse] = lambda patched: render_answer(  # noqa: E731
-        call, patched, access
-    )
-    options = await decode_request_options(request, render, tracker=tracker_in(request), view=view)
-    known_id = decode_profile_id(profile_id)
-    values = await _permitted_values(call, known_id, document)
-    if known_id is None or values is None:
-        raise profile_unknown(f"Profile {profile_id[:100]} not found")
-    user_id = await _patched_user_id(call, known_id, document, view)
-    try:
-        patched = await call.services.profiles.profiles.patch(
-            call.dataset_ref, call.writer, known_id, values, user_id=user_id, request=options
-        )
-    except ObservationRejected as error:
-        raise render_rejected(error, PROFILE_UPDATE_FAILED) from None
-    return first_response(patched) or render(patched)
-
-
-async def _permitted_values(call: RequestContext, profile_id: UUID | None, document: Object) -> Object | None:
-    """The values of a patch that the caller may write; None if they do not reach the profile."""
-    values = _patch_values(document)
-    if call.caller.reach.is_everything:
-        return values
-    view = await call.find_profile(profile_id, "own")
-    return None if view is None else own_part(view, call.caller.application, values)
-
-
-async def _patched_user_id(
-    call: RequestContext, profile_id: UUID, document: Object, view: View
-) -> str | None:
-    """The user id that a patch sets. Clearing one is rejected (docs/wire/cds.md §8)."""
-    if not isinstance(document.get("user_id", ""), str | None):
-        sentence = "Invalid type for field 'user_id'. Expected string in profile request body."
-        raise PROFILE_PATCH.refusal(sentence)
-    if (user_id := _user_id(document)) is not None:
-        return _own_user_id(call, user_id)
-    if "user_id" in document:
-        found = await call.services.profiles.profiles.find_in(call.dataset_ref, profile_id, view)
-        if found is not None and found.survivor.user_id is not None:
-            raise wire_error(PROFILE_UPDATE_FAILED, USER_ID_WRITE_ONCE)
-    return None
-
-
-def _own_user_id(call: RequestContext, user_id: str) -> str | None:
-    """The user id that a caller sets. A person's profile has theirs already, and gets no other."""
-    if call.caller.reach.is_everything:
-        return user_id
-    if not call.caller.reach.covers(user_id):
-        raise wire_error(PROFILE_UPDATE_FAILED, USER_ID_WRITE_ONCE)
-    return None
-
-
-async def _find_me(call: RequestContext, request: AnyRequest) -> ProfileView | None:
-    """The profile of the token's user, whatever the cookie; of an application's token, the tracker's.
-
-    A cookie beside the user's token confirms that the browser is theirs, if an identity server reported so.
-    """
-    profiles, tracker = call.services.profiles.profiles, tracker_in(request)
-    if call.user_id is not None:
-        if tracker is not None and not call.caller.reach.is_everything:
-            await profiles.confirm(call.dataset_ref, call.actor, call.user_id, tracker)
-        return await profiles.find_own(call.dataset_ref, call.user_id)
-    if tracker is None or not call.caller.reach.is_everything:
-        return None
-    return await profiles.find_tracker_view(call.dataset_ref, tracker)
-
-
-def _user_id(document: Object) -> str | None:
-    """The user id in a body; None if it is empty."""
-    user_id = (document.get("user_id") or "").strip()
-    if len(user_id) > IDENTIFIER_CHARS_MAX:
-        raise wire_error(PROFILE_UPDATE_FAILED, f"user_id: at most {IDENTIFIER_CHARS_MAX} characters")
-    return user_id or None
-
-
 def _draft_values(document: Object) -> Object:
     """The values in the body of POST. Those of each application must be an object."""
     for application, bucket in (document.get(APPLICATION) or {}).items():
@@ -419,15 +293,6 @@ def _draft_values(document: Object) -> Object:
                 PROFILE_UPDATE_FAILED, f"application_data entry '{application}' must be of object type"
             )
     return {scope: document[scope] for scope in SCOPES if document.get(scope)}
-
-
-def _patch_values(document: Object) -> Object:
-    """The values in the body of PATCH. A section or application that is not an object is ignored."""
-    values = {scope: part for scope in SCOPES if isinstance(part := document.get(scope), dict)}
-    if APPLICATION in values:
-        buckets = values[APPLICATION].items()
-        values[APPLICATION] = {name: bucket for name, bucket in buckets if isinstance(bucket, dict)}
-    return values
 
 
 def _cookie(call: RequestContext, request: AnyRequest, tracker: str) -> tuple[str, str]:

@@ -15,14 +15,8 @@ from oneself.api.cds.config import change_config, read_config
 from oneself.api.cds.consents import read_consents, replace_consents
 from oneself.api.cds.link import link_profile
 from oneself.api.cds.list_profiles import list_profiles
-from oneself.api.cds.profiles import (
-    create_profile,
-    delete_profile,
-    patch_me,
-    patch_profile,
-    read_me,
-    read_profile,
-)
+from oneself.api.cds.me import patch_me, read_me
+from oneself.api.cds.profiles import create_profile, delete_profile, patch_profile, read_profile
 from oneself.api.cds.rules import change_rule, create_rule, delete_rule, list_rules, read_rule
 from oneself.api.cds.schema import (
     define_attributes,

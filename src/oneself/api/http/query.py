@@ -15,6 +15,10 @@ VIEW_PARAMETER = (
 
 #: The parameter that names the view.
 ViewParameter = Annotated[str | None, QueryParameter(name="view", description=VIEW_PARAMETER)]
+#: The parameter that names the view of what only `own` shows.
+OwnViewParameter = Annotated[
+    str | None, QueryParameter(name="view", description="`own`, the default; another view is 403.")
+]
 #: The parameter that requests consent categories.
 AskedCategories = Annotated[
     list[str] | None,

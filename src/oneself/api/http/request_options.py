@@ -33,10 +33,12 @@ async def decode_request_options(
     *,
     tracker: str | None = None,
     view: View = "all",
+    is_by_tracker: bool = False,
 ) -> RequestOptions:
     """The options of a request. `render` makes the response that a repeat gets again.
 
-    `tracker`: of the browser for which the request was sent. `view`: in which it is answered.
+    `tracker`: of the browser for which the request was sent. `view`: in which it is answered; if it
+    `is_by_tracker`, with what the tracker shows.
     """
     key = idempotency_key(request, tracker)
     return RequestOptions(
@@ -45,6 +47,7 @@ async def decode_request_options(
         expected_versions=_expected_versions(request.headers.getall("if-match", [])),
         render=_storing(render) if key and render is not None else None,
         view=view,
+        by_tracker=tracker if is_by_tracker else None,
     )
 
 

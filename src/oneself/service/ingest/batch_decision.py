@@ -13,7 +13,6 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import fold
 from oneself.core.identity.identifier import TRACKER, Identifier
-from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.observe import Observed
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
@@ -22,6 +21,7 @@ from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.token_evidence import read_token, visit_identities
 from oneself.core.resolution.working_set import WorkingSet
+from oneself.service.ingest.asked_view import AskedView
 from oneself.service.ingest.idempotency import KEY_LIFE_US
 from oneself.service.ingest.submission import (
     KEY_REUSED,
@@ -39,7 +39,7 @@ from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import NewEntry
 from oneself.store.tombstones import exactly
 from oneself.store.transaction import Transaction
-from oneself.store.view_reader import read_view
+from oneself.store.view_reader import Viewed
 
 
 class BatchDecision:
@@ -53,7 +53,7 @@ class BatchDecision:
         config: Config,
         now: int,
         erased: dict[Identifier, int],
-        versions: dict[tuple[View, UUID], int],
+        seen: dict[AskedView, Viewed],
     ) -> None:
         self.outcomes: list[Outcome | Exception] = []
         #: Number of the outcome → a submission that is answered in a narrower view.
@@ -66,10 +66,13 @@ class BatchDecision:
         self._entries: list[NewEntry] = []
         #: By key.
         self._new_records: dict[str, IdempotencyRecord] = {}
-        #: The profiles that narrower views show, as they were before the batch: view and id → version.
-        self._versions = versions
-        #: The profiles of narrower views that the batch has changed, if versions are compared.
+        #: What callers see in narrower views, as it was before the batch.
+        self._seen = seen
+        #: The profiles of narrower views that the batch has changed, if versions are compared; and of them
+        #: the fragments and trackers alone, for those who see by tracker.
         self._changed: set[UUID] = set()
+        self._written: set[UUID] = set()
+        self._spoke: set[str] = set()
         # A hybrid logical clock: the current instant, but later than every profile of the batch.
         seqs = [profile.seq for profile in state.profiles.values()]
         self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1, graph.latest_seq + 1)
@@ -106,8 +109,9 @@ class BatchDecision:
         """Answer a submission with what its view shows now."""
         resolution = self.outcomes[number]
         assert isinstance(resolution, Resolution)
-        asked = submission.observation.profile_id or resolution.profile.profile_id
-        found = await read_view(transaction, submission.view, asked, self._config)
+        asked = submission.asked(submission.observation.profile_id or resolution.profile.profile_id)
+        # A tracker that the batch has ended meanwhile shows nothing; its caller sees what it did show.
+        found = await asked.read(transaction, self._config) or self._seen.get(asked)
         if found is not None:
             resolution = msgspec.structs.replace(
                 resolution, profile=found.profile, survivor=found.survivor, absorbed=found.absorbed
@@ -140,7 +144,7 @@ class BatchDecision:
         observation = self._as_believed(submission.observation)
         if submission.decoded_by not in (None, self._config.version):
             return ConfigurationChanged("The configuration has changed.")
-        if submission.view != "all" and not self._is_known(observation):
+        if not self._is_seen(submission):
             return ObservationRejected(
                 Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
             )
@@ -168,8 +172,8 @@ class BatchDecision:
         self._entries.append(NewEntry(seq, observation, plan, self._config.version))
         observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
         fragment_id = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
-        if self._versions and fragment_id is not None:
-            self._changed |= self._graph.seen_with(fragment_id)
+        if self._seen and fragment_id is not None:
+            self._note_change(observation, fragment_id)
         survivor = self._state.profiles[plan.survivor_id]
         answered_id = plan.profile_id if observation.believed_id else observation.profile_id
         resolution = self._resolution(seq, answered_id or plan.profile_id, survivor, plan=plan)
@@ -211,9 +215,20 @@ class BatchDecision:
         believed_id = self._state.believed.get(observation.profile_id)
         return msgspec.structs.replace(observation, believed_id=believed_id) if believed_id else observation
 
-    def _is_known(self, observation: Observation) -> bool:
-        """Whether the profile that an observation addresses, if any, is one that every view has."""
-        return observation.profile_id is None or observation.profile_id in self._graph.graph.fragments
+    def _is_seen(self, submission: Submission) -> bool:
+        """Whether the caller sees the profile that the observation addresses, if any."""
+        addressed = submission.observation.profile_id
+        if submission.view == "all" or addressed is None:
+            return True
+        if submission.by_tracker is not None and submission.asked(addressed) not in self._seen:
+            return False
+        return addressed in self._graph.graph.fragments
+
+    def _note_change(self, observation: Observation, fragment_id: UUID) -> None:
+        self._changed |= self._graph.seen_with(fragment_id)
+        self._written.add(fragment_id)
+        named = observation.identifiers
+        self._spoke |= {identifier.value for identifier in named if identifier.namespace == TRACKER}
 
     def _is_anothers(self, observation: Observation, evidence: Evidence) -> bool:
         """Whether it names a user for a fragment that another user owns, or is reported for."""
@@ -228,12 +243,19 @@ class BatchDecision:
         if submission.expected_versions is None or addressed is None or believed_id is None:
             return False
         if submission.view != "all":
-            version = self._versions.get((submission.view, addressed))
-            return version is not None and (
-                version not in submission.expected_versions or addressed in self._changed
+            seen = self._seen.get(submission.asked(addressed))
+            return seen is not None and (
+                seen.survivor.updated_at not in submission.expected_versions
+                or self._has_changed(submission, addressed, seen)
             )
         survivor = self._state.survivor(believed_id)
         return survivor is not None and survivor.updated_at not in submission.expected_versions
+
+    def _has_changed(self, submission: Submission, addressed: UUID, seen: Viewed) -> bool:
+        """Whether the batch has changed what the caller of a conditional request sees."""
+        if submission.by_tracker is None:
+            return addressed in self._changed
+        return submission.by_tracker in self._spoke or not self._written.isdisjoint(seen.shown)
 
     def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:
         """Store the response, so that a repeat gets it."""

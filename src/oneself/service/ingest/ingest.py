@@ -12,20 +12,19 @@ import random
 import time
 from collections.abc import Hashable
 from contextlib import suppress
-from uuid import UUID
 
 import structlog
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.footprint import graph_footprint
-from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.kinds import policy_of
 from oneself.errors import Contended, Unavailable
 from oneself.service.configuration import Configurations
+from oneself.service.ingest.asked_view import AskedView
 from oneself.service.ingest.batch_decision import BatchDecision
 from oneself.service.ingest.batcher import Batcher, BatchLimits
 from oneself.service.ingest.submission import (
@@ -37,7 +36,7 @@ from oneself.store import identity_graph, working_set
 from oneself.store.database import Database
 from oneself.store.tombstones import Tombstones, exactly
 from oneself.store.transaction import Transaction, begin, find_outcome
-from oneself.store.view_reader import read_view
+from oneself.store.view_reader import Viewed
 from oneself.store.working_set import StaleToken
 from oneself.telemetry import NullTelemetry, Telemetry
 
@@ -104,18 +103,20 @@ def _conflict_keys(submission: Submission) -> frozenset[Hashable]:
     return frozenset((*observation.identifiers, observation.profile_id, submission.key, job)) - {None}
 
 
-async def _find_versions(
+async def _find_seen(
     transaction: Transaction, submissions: list[Submission], config: Config
-) -> dict[tuple[View, UUID], int]:
-    """The versions of the profiles that conditional requests address, in the views `own` and `proven`."""
-    found: dict[tuple[View, UUID], int] = {}
+) -> dict[AskedView, Viewed]:
+    """What the callers of conditional requests, and of those with a tracker, see in narrower views."""
+    found: dict[AskedView, Viewed] = {}
     for submission in submissions:
-        view, profile_id = submission.view, submission.observation.profile_id
-        if submission.expected_versions is None or profile_id is None or view == "all":
+        profile_id = submission.observation.profile_id
+        needs_none = submission.expected_versions is None and submission.by_tracker is None
+        if needs_none or profile_id is None or submission.view == "all":
             continue
-        viewed = await read_view(transaction, view, profile_id, config)
+        asked = submission.asked(profile_id)
+        viewed = await asked.read(transaction, config)
         if viewed is not None:
-            found[view, profile_id] = viewed.survivor.updated_at
+            found[asked] = viewed
     return found
 
 
@@ -186,8 +187,8 @@ class _BatchWriter:
                     await self._configurations.load(transaction)
                     raise _BatchOutdated
                 erased = await self._find_erased(transaction, submissions, evidence)
-                versions = await _find_versions(transaction, submissions, config)
-                decision = BatchDecision(state, graph, records, config, clock.now, erased, versions)
+                seen = await _find_seen(transaction, submissions, config)
+                decision = BatchDecision(state, graph, records, config, clock.now, erased, seen)
                 for number, (submission, found) in enumerate(zip(submissions, evidence, strict=True), 1):
                     decision.decide(submission, found)
                     if number % OBSERVATIONS_PER_YIELD == 0:

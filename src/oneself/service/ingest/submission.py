@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NewType
+from uuid import UUID
 
 import msgspec
 
@@ -13,6 +14,7 @@ from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.errors import OneselfError
+from oneself.service.ingest.asked_view import AskedView
 
 #: A rendered response, stored so that a repeat of the request gets it again. Only the interface that made
 #: it opens it.
@@ -57,6 +59,9 @@ class Submission(msgspec.Struct, frozen=True):
     fingerprint: str = ""
     #: The view in which the caller is answered, and in which `expected_versions` are judged.
     view: View = "all"
+    #: The caller is answered with what this tracker shows, and `expected_versions` are judged by it. The view
+    #: is a narrower one then.
+    by_tracker: str | None = None
     #: Rejects the observation unless the `updated_at` of the unified profile is one of these.
     expected_versions: frozenset[int] | None = None
     #: Makes the response that is stored under the idempotency key.
@@ -64,6 +69,10 @@ class Submission(msgspec.Struct, frozen=True):
     #: The version of the configuration by which an interface decoded it. If another version is current, the
     #: interface has to decode it again.
     decoded_by: int | None = None
+
+    def asked(self, profile_id: UUID) -> AskedView:
+        """What the caller sees of the profile that the observation addresses or creates."""
+        return AskedView(self.view, profile_id, self.by_tracker)
 
     @property
     def key(self) -> str | None:

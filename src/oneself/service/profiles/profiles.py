@@ -58,6 +58,8 @@ class RequestOptions(msgspec.Struct, frozen=True):
     render: Render | None = None
     #: The view in which the caller is answered.
     view: View = "all"
+    #: The tracker by which the caller is answered, if it is not a view of a profile.
+    by_tracker: str | None = None
 
 
 _NO_OPTIONS = RequestOptions()
@@ -375,6 +377,7 @@ class Profiles:
             expected_versions=request.expected_versions,
             render=request.render,
             view=request.view,
+            by_tracker=request.by_tracker,
         )
         try:
             return await self._ingest.submit(dataset_ref.dataset_id, submission)
