@@ -220,7 +220,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         tokens=tokens,
         signing_keys=signing_keys,
         grants=Grants(directory, tokens, code_life_us=tunables.code_life_us),
-        sign_ins=SignIns(directory, profiles, base.configurations),
+        sign_ins=SignIns(directory, tokens, profiles, base.configurations),
         expired_rows=ExpiredRowSweeper(directory),
         login_throttle=LoginThrottle(directory, base.secret_box, tunables.logins),
     )

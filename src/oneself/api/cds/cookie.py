@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from litestar import Request
 
+from oneself.service.directory.sign_in import well_formed_trackers
+
 NAME = "cds_profile"
 
 
@@ -22,5 +24,5 @@ def render_cookie(tracker: str, host: str, domain: str | None) -> str:
 
 
 def tracker_in(request: Request[object, object, object]) -> str | None:  # type: ignore[type-var]
-    """The tracker that the browser sent, if any. It need not be active."""
-    return request.cookies.get(NAME) or None
+    """The tracker that the browser sent, if any. It need not be active; what cannot be a tracker is none."""
+    return next(iter(well_formed_trackers([request.cookies.get(NAME, "")])), None)

@@ -1,8 +1,9 @@
 """Sign-out (OpenID Connect RP-Initiated Logout 1.0), without HTTP.
 
 Invariants: with an ID token of this service, no confirmation is needed. Without one the user confirms,
-because any page can link to this URL. An ID token of another session ends that session and keeps the session
-of this browser. The browser is redirected only to a URI that the application registered.
+because any page can link to this URL. An ID token of another user's session ends that session and keeps the
+session of this browser. A session ends with its grants and their tokens. The browser is redirected only to a
+URI that the application registered.
 """
 
 from __future__ import annotations
@@ -70,26 +71,27 @@ class Logouts:
         return endpoint.validate_request(OAuthRequest("GET", page_request.parameters))
 
     async def _end_session(self, page_request: AuthorizeRequest, claims: Claims | None, client: Any) -> bool:
-        session, sign_ins = page_request.session, self._directory.sign_ins
+        """End the session of this browser, unless the ID token names another user, and that of the ID token.
+
+        Returns whether the session of this browser ended.
+        """
+        own, named = page_request.session, _named_session(claims)
+        is_own = own is not None and (claims is None or claims.get("sub") == str(own.account.user_id))
+        ended = [(own.account.user_id, own.session_id)] if own is not None and is_own else []
+        if named is not None and named not in ended:
+            ended.append(named)
         application = client.client_id if client else None
-        if claims is None or (session and claims.get("sub") == str(session.account.user_id)):
-            if session is None:
-                return False
-            await sign_ins.record_sign_out(
-                page_request.dataset_ref,
-                application,
-                session.account.user_id,
-                session.session_id,
-                page_request.trackers,
-            )
-            return True
-        # The ID token is of another session. It is sufficient to end that session.
-        session_id, user_id = _uuid(claims.get("sid")), _uuid(claims.get("sub"))
-        if session_id and user_id:
-            await sign_ins.record_sign_out(
+        for user_id, session_id in ended:
+            await self._directory.sign_ins.record_sign_out(
                 page_request.dataset_ref, application, user_id, session_id, page_request.trackers
             )
-        return False
+        return is_own
+
+
+def _named_session(claims: Claims | None) -> tuple[UUID, UUID] | None:
+    """The user and session that an ID token names."""
+    user_id, session_id = (_uuid((claims or {}).get(name)) for name in ("sub", "sid"))
+    return (user_id, session_id) if user_id and session_id else None
 
 
 def _client_id(page_request: AuthorizeRequest, claims: Claims | None) -> str | None:

@@ -278,7 +278,7 @@ async def _start_session(context: PageContext, account: Account) -> AnyResponse:
     """Create a session after a sign-in, and redirect to the application or the account page."""
     directory, dataset_ref = directory_of(context.request), context.dataset_ref
     previous = context.page_request.session
-    session, token = await directory.sign_ins.create_session(dataset_ref, account)
+    session, token = await directory.sign_ins.create_session(dataset_ref, account, previous)
     if context.has_request:
         response = _outcome(
             context, await _authorizations(context.request).complete(context.page_request, session)
@@ -287,8 +287,6 @@ async def _start_session(context: PageContext, account: Account) -> AnyResponse:
         # Without an application nobody has checked which browser asked, so no tracker counts.
         await directory.sign_ins.record_sign_in(dataset_ref, None, account)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
-    if previous is not None:
-        await directory.sign_ins.end_session(dataset_ref, previous.session_id)
     return with_cookies(response, session_cookie(context.request, context.cookie_path, token))
 
 

@@ -23,6 +23,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest, new_token
 from oneself.service.directory.accounts import Account, account_of
+from oneself.service.directory.tokens import AccessTokens
 from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse
 from oneself.service.ingest.trackers import new_fresh_tracker
 from oneself.service.profiles.profiles import ActiveTracker, Profiles, RequestOptions
@@ -45,18 +46,36 @@ class BrowserSession(msgspec.Struct, frozen=True):
 class SignIns:
     """Creates and ends browser sessions, and records sign-ins and sign-outs on profiles."""
 
-    def __init__(self, directory: Directory, profiles: Profiles, configurations: Configurations) -> None:
+    def __init__(
+        self,
+        directory: Directory,
+        tokens: AccessTokens,
+        profiles: Profiles,
+        configurations: Configurations,
+    ) -> None:
         self._directory = directory
+        self._tokens = tokens
         self._profiles = profiles
         self._configurations = configurations
 
-    async def create_session(self, dataset_ref: DatasetRef, account: Account) -> tuple[BrowserSession, str]:
-        """A new browser session and the token that its cookie carries."""
+    async def create_session(
+        self, dataset_ref: DatasetRef, account: Account, previous: BrowserSession | None = None
+    ) -> tuple[BrowserSession, str]:
+        """A browser session and the new token that its cookie carries.
+
+        `previous`: the session of this browser. A user who signs in again continues it; another user ends it.
+        """
         token, now = new_token(), time.time_ns() // 1000
-        session = BrowserSession(uuid.uuid4(), account, now)
-        await self._directory.of(dataset_ref.org_id).sessions.put(
-            digest(token), session.session_id, account.user_id, now, now + SESSION_LIFE_US
-        )
+        session_id = uuid.uuid4()
+        if previous is not None and previous.account.user_id == account.user_id:
+            session_id = previous.session_id
+        elif previous is not None:
+            await self.end_session(dataset_ref, previous.account.user_id, previous.session_id)
+        session = BrowserSession(session_id, account, now)
+        async with self._directory.transaction() as tables:
+            sessions = tables.of(dataset_ref.org_id).sessions
+            await sessions.delete(session_id)
+            await sessions.put(digest(token), session_id, account.user_id, now, now + SESSION_LIFE_US)
         return session, token
 
     async def find(self, dataset_ref: DatasetRef, token: str | None) -> BrowserSession | None:
@@ -109,7 +128,7 @@ class SignIns:
         trackers: Sequence[str],
     ) -> None:
         """End a session. The browser keeps its profile unless the organisation detaches it."""
-        await self.end_session(dataset_ref, session_id)
+        await self.end_session(dataset_ref, user_id, session_id)
         tracker = (
             await self._first_active(dataset_ref, trackers) if await self._is_enabled(dataset_ref) else None
         )
@@ -121,9 +140,9 @@ class SignIns:
             # The browser belongs to another user now: there is nothing to detach.
             return
 
-    async def end_session(self, dataset_ref: DatasetRef, session_id: UUID) -> None:
-        """End a session, and record nothing."""
-        await self._directory.of(dataset_ref.org_id).sessions.delete(session_id)
+    async def end_session(self, dataset_ref: DatasetRef, user_id: UUID, session_id: UUID) -> None:
+        """End a session with its grants and tokens, and record nothing."""
+        await self._tokens.revoke_session(dataset_ref, user_id, session_id)
 
     async def _is_enabled(self, dataset_ref: DatasetRef) -> bool:
         return (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled

@@ -122,6 +122,15 @@ class AccessTokens:
         await organisation.grants.put_revoked_of_account(user_id, time.time_ns() // 1000)
         await self.put_revoked(tables, dataset_ref, f"user:{user_id}")
 
+    async def revoke_session(self, dataset_ref: DatasetRef, user_id: UUID, session_id: UUID) -> None:
+        """End a user's session and its grants, and revoke their tokens."""
+        async with self._directory.transaction() as tables:
+            organisation = tables.of(dataset_ref.org_id)
+            await organisation.sessions.delete(session_id)
+            now = time.time_ns() // 1000
+            for grant_id in await organisation.grants.put_revoked_of_session(user_id, session_id, now):
+                await self.put_revoked(tables, dataset_ref, f"grant:{grant_id}")
+
     async def _reread(self) -> None:
         now = time.time_ns() // 1000
         self._reread_at = time.monotonic() + self._revocations_reread_s

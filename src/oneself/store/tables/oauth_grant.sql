@@ -88,3 +88,12 @@ UPDATE oauth_grant SET revoked_at = $3 WHERE org_id = $1 AND grant_id = $2 AND r
 -- $2: user id
 -- $3: now
 UPDATE oauth_grant SET revoked_at = $3 WHERE org_id = $1 AND user_id = $2 AND revoked_at IS NULL;
+
+-- name: put_revoked_of_session
+-- Revoke every grant of a session, and return their ids.
+-- $2: user id
+-- $3: session id
+-- $4: now
+UPDATE oauth_grant SET revoked_at = $4
+WHERE org_id = $1 AND user_id = $2 AND session_id = $3 AND revoked_at IS NULL
+RETURNING grant_id;

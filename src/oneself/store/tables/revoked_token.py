@@ -34,7 +34,7 @@ class RevokedTokenTable:
         self._executor = executor
 
     async def put(self, row: RevocationRow) -> None:
-        """Revoke the tokens of an origin; a second time changes nothing."""
+        """Revoke the tokens of an origin; the later instant counts."""
         await self._executor.execute(_sql.put, row.org_id, row.origin, row.revoked_at, row.expires_at)
 
     async def list_since(self, since: int, now: int) -> list[RevocationRow]:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
+from typing import Any
+
 import pytest
 
 from oneself.core.config.changes import PutSettings
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.trackers import new_tracker
 from oneself.services import Services
+from oneself.store.directory import Directory
 from support.visitor import CALLBACK, Application, Page, Visitor, arrived, heading
 
 EMAIL = "ann@acme.example"
+SCOPE = "openid email offline_access internal_cds_profile_view"
 
 
 async def _signed_in(shop: Application, **changes: str) -> str:
@@ -116,3 +121,99 @@ async def test_a_sign_out_detaches_the_browser_only_if_configured(
     hint = await _signed_in(shop)
     await visitor.open("oauth2/logout", id_token_hint=hint)
     assert (await services.profiles.profiles.find_by_tracker(dataset_ref, tracker) is None) is detach
+
+
+async def _tokens(shop: Application, **changes: str) -> dict[str, Any]:
+    """The tokens of a person who registers."""
+    answer = await shop.visitor.register(EMAIL, await shop.registration(scope=SCOPE, **changes))
+    return await shop.tokens(answer)
+
+
+async def _more_tokens(shop: Application, **changes: str) -> dict[str, Any]:
+    """The tokens of a person who is signed in already: single sign-on."""
+    return await shop.tokens(await shop.authorize(scope=SCOPE, **changes))
+
+
+async def _statuses(shop: Application, tokens: dict[str, Any]) -> list[int]:
+    """How Me, userinfo and a refresh answer."""
+    headers = {"Authorization": f"Bearer {tokens['access_token']}"}
+    http, at = shop.visitor.http, shop.visitor.at
+    me = await http.get(at("cds/api/v1/profiles/Me"), headers=headers)
+    userinfo = await http.get(at("oauth2/userinfo"), headers=headers)
+    refreshed = await shop.refresh(tokens["refresh_token"])
+    return [me.status_code, userinfo.status_code, refreshed.status_code]
+
+
+async def _by_hint(visitor: Visitor, tokens: dict[str, Any]) -> None:
+    await visitor.open("oauth2/logout", id_token_hint=tokens["id_token"])
+
+
+async def _by_hint_without_cookies(visitor: Visitor, tokens: dict[str, Any]) -> None:
+    visitor.http.cookies.clear()
+    await visitor.open("oauth2/logout", id_token_hint=tokens["id_token"])
+
+
+async def _by_confirmation(visitor: Visitor, _: dict[str, Any]) -> None:
+    await visitor.submit(await visitor.open("oauth2/logout"))
+
+
+async def _by_account_page(visitor: Visitor, _: dict[str, Any]) -> None:
+    await visitor.submit(await visitor.open("accounts"))
+
+
+@pytest.mark.parametrize("sign_out", [_by_hint, _by_hint_without_cookies, _by_confirmation, _by_account_page])
+async def test_a_sign_out_ends_the_tokens_of_the_session(
+    shop: Application, visitor: Visitor, sign_out: Callable[..., Awaitable[None]]
+) -> None:
+    tokens = await _tokens(shop)
+    more = await _more_tokens(shop)
+    redeemable = await shop.authorize(scope=SCOPE)
+    await sign_out(visitor, tokens)
+    for ended in (tokens, more):
+        assert await _statuses(shop, ended) == [401, 401, 400]
+    assert (await shop.exchange(redeemable)).status_code == 400
+
+
+async def test_a_sign_out_keeps_the_tokens_of_other_sessions(
+    shop: Application, visitor: Visitor, new_visitor: Callable[..., Visitor]
+) -> None:
+    tokens = await _tokens(shop)
+    elsewhere = Application(new_visitor(), shop.client_id, shop.secret)
+    page = await elsewhere.authorize(scope=SCOPE)
+    others = await elsewhere.tokens(await elsewhere.visitor.sign_in(EMAIL, page=page))
+    await _by_hint(visitor, tokens)
+    assert await _statuses(elsewhere, others) == [200, 200, 200]
+
+
+async def test_a_second_sign_in_in_the_browser_continues_the_session(
+    shop: Application, visitor: Visitor
+) -> None:
+    """The tokens of the first one work until the user signs out, and no longer."""
+    tokens = await _tokens(shop)
+    page = await shop.authorize(scope=SCOPE, prompt="login")
+    again = await shop.tokens(await visitor.sign_in(EMAIL, page=page))
+    assert (await _statuses(shop, tokens))[:2] == [200, 200]
+    await _by_confirmation(visitor, again)
+    for ended in (tokens, again):
+        assert (await _statuses(shop, ended))[:2] == [401, 401]
+
+
+async def test_another_user_in_the_browser_ends_the_session(shop: Application, visitor: Visitor) -> None:
+    tokens = await _tokens(shop)
+    page = await shop.authorize(scope=SCOPE, prompt="create")
+    bens = await shop.tokens(await visitor.register("ben@acme.example", page))
+    assert await _statuses(shop, tokens) == [401, 401, 400]
+    assert (await _statuses(shop, bens))[:2] == [200, 200]
+
+
+async def test_a_later_revocation_of_the_same_user_counts(
+    services: Services, dataset_ref: DatasetRef
+) -> None:
+    """Also for a process that starts afterwards and reads the table."""
+    directory = Directory(services.database)
+    revoked = []
+    for _ in range(2):
+        await services.directory.tokens.put_revoked(directory, dataset_ref, "user:ann")
+        (row,) = await directory.revoked_tokens.list_since(0, 0)
+        revoked.append((row.revoked_at, row.expires_at))
+    assert revoked[0] < revoked[1]
