@@ -35,8 +35,8 @@ class Viewed(msgspec.Struct, frozen=True):
     survivor: Profile
     #: In the order of absorption.
     absorbed: tuple[Absorbed, ...]
-    #: By tracker: the fragments that are shown.
-    shown: frozenset[UUID] = frozenset()
+    #: By tracker: the fragments whose values it has.
+    visible_fragments: frozenset[UUID] = frozenset()
 
 
 async def read_view(tables: Tables, view: View, profile_id: UUID, config: Config) -> Viewed | None:
@@ -105,8 +105,8 @@ async def read_by_tracker(tables: Tables, tracker: str, config: Config) -> Viewe
         user_id=owner,
         consents=reduce(merge_choices, alone) if owner is None else own.survivor.consents,
     )
-    shown = frozenset(row.fragment.fragment_id for row in present)
-    return Viewed(own.profile if own.profile.is_absorbed else survivor, survivor, (), shown)
+    fragments = frozenset(row.fragment.fragment_id for row in present)
+    return Viewed(own.profile if own.profile.is_absorbed else survivor, survivor, (), fragments)
 
 
 async def is_reported(tables: Tables, tracker: str, user_id: str) -> bool:

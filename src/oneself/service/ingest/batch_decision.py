@@ -255,7 +255,7 @@ class BatchDecision:
         """Whether the batch has changed what the caller of a conditional request sees."""
         if submission.by_tracker is None:
             return addressed in self._changed
-        return submission.by_tracker in self._spoke or not self._written.isdisjoint(seen.shown)
+        return submission.by_tracker in self._spoke or not self._written.isdisjoint(seen.visible_fragments)
 
     def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:
         """Store the response, so that a repeat gets it."""
