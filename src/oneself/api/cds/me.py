@@ -56,7 +56,7 @@ async def read_me(
 async def patch_me(
     request: AnyRequest, consent_category_id: AskedCategories = None, view: OwnViewParameter = None
 ) -> Profile:
-    """Patch the caller's own profile. The answer shows what reading it shows."""
+    """Patch the caller's own profile."""
     call = context_of(request)
     _require_own(call, view)
     document = await decode_object(request, PROFILE_PATCH)
