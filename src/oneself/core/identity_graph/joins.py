@@ -18,7 +18,7 @@ import msgspec
 
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
-from oneself.core.identity_graph.fragment import Fragment, FragmentClaim
+from oneself.core.identity_graph.fragment import Fragment, FragmentClaim, Tenure
 from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph
 
 #: Whose joins count: the owner's alone, those that are proven, or all of them.
@@ -126,10 +126,43 @@ def _of_users(graph: IdentityGraph, fragments: Collection[Fragment], view: View)
         assert hub is not None
         for member in members:
             if member is not hub:
-                since = max(user_since(member, view) or 0, member.began_at, hub.began_at)
-                one, other = hub.fragment_id, member.fragment_id
-                via = Identifier(USER_ID, user)
-                yield Join(JoinStrength.SAME_USER, since, (0, 0, 0, 0), "user", one, other, via)
+                yield user_join(hub, member, user, view)
+
+
+def user_join(hub: Fragment, member: Fragment, user: str, view: View) -> Join:
+    """The join of a user's fragment with the one that all of them are joined with."""
+    since = max(user_since(member, view) or 0, member.began_at, hub.began_at)
+    one, other, via = hub.fragment_id, member.fragment_id, Identifier(USER_ID, user)
+    return Join(JoinStrength.SAME_USER, since, (0, 0, 0, 0), "user", one, other, via)
+
+
+def joins_of_newest(
+    fragment: Fragment,
+    holders: Mapping[Tenure, Collection[Fragment]],
+    crowded: Collection[Tenure],
+    matching: Matching,
+    priorities: Mapping[str, int],
+) -> Iterator[Join]:
+    """The joins in the view `proven` of a fragment whose proven claims are the newest, by its identifiers.
+
+    `holders`: who else has, or had, a proven claim. Of a tenure that is `crowded`, those with the oldest claims
+    suffice: more than `CLAIMANTS_PAIRED_MAX` claims are known to exist.
+    """
+    for claim in fragment.claims:
+        if claim.level == EvidenceLevel.ASSERTED:
+            continue
+        theirs = [
+            (holder, held)
+            for holder in holders.get(claim.tenure, ())
+            for held in holder.claims
+            if held.tenure == claim.tenure and held.level > EvidenceLevel.ASSERTED
+        ]
+        if claim.tenure in crowded:
+            theirs = sorted(theirs, key=_claim_age)[:OLDEST_CLAIMANTS]
+        for holder, held in theirs:
+            join = _by_claims(holder, held, fragment, claim, priorities)
+            if held.overlaps(claim) and join.since < matching.get(claim.tenure.identifier.namespace, 0):
+                yield join
 
 
 def _of_identifiers(
@@ -138,7 +171,9 @@ def _of_identifiers(
     hanging: dict[object, list[tuple[Fragment, FragmentClaim]]] = {}
     for fragment in fragments:
         for claim in fragment.claims:
-            hanging.setdefault(claim.tenure, []).append((fragment, claim))
+            # A claim that was asserted joins nobody in the narrower views, and crowds nobody out.
+            if view == "all" or claim.level > EvidenceLevel.ASSERTED:
+                hanging.setdefault(claim.tenure, []).append((fragment, claim))
     for claimants in hanging.values():
         for (one, mine), (other, theirs) in _pairs(claimants):
             if one is other or not mine.overlaps(theirs):
@@ -156,10 +191,15 @@ def _pairs(
     if len(claimants) <= CLAIMANTS_PAIRED_MAX:
         yield from combinations(claimants, 2)
         return
-    ordered = sorted(claimants, key=lambda item: (item[1].since, item[0].fragment_id))
+    ordered = sorted(claimants, key=_claim_age)
     for number, later in enumerate(ordered):
         for earlier in ordered[: min(number, OLDEST_CLAIMANTS)]:
             yield earlier, later
+
+
+def _claim_age(claimant: tuple[Fragment, FragmentClaim]) -> tuple[int, UUID]:
+    fragment, claim = claimant
+    return claim.since, fragment.fragment_id
 
 
 def _by_claims(

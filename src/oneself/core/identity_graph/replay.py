@@ -183,12 +183,13 @@ class _Replay:
         self._view = view
         self._rules = rules
         self._active_before = active_before
+        self._fragments = {item.fragment_id: item for item in members}
         #: Fragment → the fragments of its part; all of them share one list.
         self._members = {item.fragment_id: [item] for item in members}
         #: First member → when its part began.
         self._origins = {item.fragment_id: _origin(item, view) for item in members}
         #: First member → part.
-        self._parts = {item.fragment_id: _single(item) for item in members}
+        self._parts = {item.fragment_id: single(item) for item in members}
 
     def part_of(self, fragment_id: UUID) -> Part:
         """The part that a fragment belongs to now."""
@@ -197,18 +198,9 @@ class _Replay:
     def put(self, owner: UUID, item: Write | ChoiceWrite) -> None:
         """Write a value or a choice into the part that its fragment belongs to."""
         part = self.part_of(owner)
-        if isinstance(item, ChoiceWrite):
-            self._choose(owner, part, item)
-            return
-        after = with_value(part, item, self._rules)
+        after = with_item(part, item, self._fragments[owner], self._view, self._rules)
         if after is not part:
             self._set(owner, after)
-
-    def _choose(self, owner: UUID, part: Part, item: ChoiceWrite) -> None:
-        writer = next(member for member in self._members[owner] if member.fragment_id == owner)
-        choices = choose(part.choices, item, is_of_user=user_in(writer, self._view) is not None)
-        if choices is not part.choices:
-            self._set(owner, msgspec.structs.replace(part, choices=choices, version=item.seq))
 
     def join_until(self, waiting: list[Join], position: int, seq: int | None) -> int:
         """Carry out the joins before a seq. In one observation, writes go first."""
@@ -243,20 +235,30 @@ class _Replay:
     def _standing(self, fragment_id: UUID, since: int) -> Standing:
         members = self._members[fragment_id]
         origin = self._origins[members[0].fragment_id]
-        begins = origin.first == origin.last == since
-        until = since if begins else since - 1
         ranked = members if len(members) <= MEMBERS_RANKED_MAX else []
-        return Standing(
-            began_at=origin.first,
-            begins=begins,
-            is_created=begins and origin.is_created,
-            has_user=origin.user_since <= until,
-            is_named=origin.named_since <= until,
-            active_at=max((self._active_before(item.fragment_id, since) for item in ranked), default=0),
-        )
+        active_at = max((self._active_before(item.fragment_id, since) for item in ranked), default=0)
+        return _standing(origin, since, active_at)
 
     def _set(self, fragment_id: UUID, part: Part) -> None:
         self._parts[self._members[fragment_id][0].fragment_id] = part
+
+
+def standing_alone(fragment: Fragment, view: View, since: int, active_before: ActiveBefore) -> Standing:
+    """What a fragment was by itself before the observation that joins it with others."""
+    return _standing(_origin(fragment, view), since, active_before(fragment.fragment_id, since))
+
+
+def _standing(origin: _PartOrigin, since: int, active_at: int) -> Standing:
+    begins = origin.first == origin.last == since
+    until = since if begins else since - 1
+    return Standing(
+        began_at=origin.first,
+        begins=begins,
+        is_created=begins and origin.is_created,
+        has_user=origin.user_since <= until,
+        is_named=origin.named_since <= until,
+        active_at=active_at,
+    )
 
 
 def with_value(part: Part, item: Write, rules: ReplayRules) -> Part:
@@ -270,6 +272,18 @@ def with_value(part: Part, item: Write, rules: ReplayRules) -> Part:
         return part
     version = max(part.version, item.source.first_seq)
     return msgspec.structs.replace(part, record=record, version=version)
+
+
+def with_item(
+    part: Part, item: Write | ChoiceWrite, writer: Fragment, view: View, rules: ReplayRules
+) -> Part:
+    """The part with a value or a choice of one of its fragments that is newer than all that it has seen."""
+    if isinstance(item, Write):
+        return with_value(part, item, rules)
+    choices = choose(part.choices, item, is_of_user=user_in(writer, view) is not None)
+    if choices is part.choices:
+        return part
+    return msgspec.structs.replace(part, choices=choices, version=item.seq)
 
 
 def put(record: Record, item: Write, rules: ReplayRules) -> Record:
@@ -362,5 +376,6 @@ def _origin(fragment: Fragment, view: View) -> _PartOrigin:
     )
 
 
-def _single(fragment: Fragment) -> Part:
+def single(fragment: Fragment) -> Part:
+    """What a fragment is by itself before anything is written to it."""
     return Part(fragment.fragment_id, EMPTY, NO_CHOICES, (), fragment.began_at)

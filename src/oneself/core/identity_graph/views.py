@@ -35,6 +35,8 @@ class ViewedProfile(msgspec.Struct, frozen=True, kw_only=True):
 
     view: View
     profile_id: UUID
+    #: The fragment that ranks first. The survivor of the narrower view gives the id.
+    head: UUID
     #: The profiles that were merged into it, in the order of absorption.
     absorbed: tuple[AbsorbedPart, ...]
     record: Record
@@ -107,6 +109,7 @@ class Views:
         return ViewedProfile(
             view=view,
             profile_id=profile_id,
+            head=part.head,
             absorbed=_absorbed_into(profile_id, part),
             record=part.record,
             choices=part.choices,
