@@ -19,10 +19,10 @@ INSERT INTO fragment (dataset_id, fragment_id, believed_id, origin, owner_id, ex
 SELECT 1, id, id, CASE WHEN n % 2 = 0 THEN 'user' ELSE 'server' END, CASE WHEN n % 2 = 0 THEN 'u-' || n END,
        CASE WHEN n % 2 = 1 THEN n::text::bytea END, '{}', id, id, '{}', n, n, n, n
 FROM generate_series(1, 3000) AS n, LATERAL (SELECT lpad(to_hex(n), 32, '0')::uuid AS id) AS made;
-INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level)
-SELECT 1, 'emailAddress', 'ann@acme.example', 0, fragment_id, 0 FROM fragment WHERE dataset_id = 1;
-INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level)
-SELECT 1, 'emailAddress', fragment_id::text, 0, fragment_id, 1 FROM fragment WHERE dataset_id = 1;
+INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level, since)
+SELECT 1, 'emailAddress', 'ann@acme.example', 0, fragment_id, 0, seq FROM fragment WHERE dataset_id = 1;
+INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level, since)
+SELECT 1, 'emailAddress', fragment_id::text, 0, fragment_id, 1, seq FROM fragment WHERE dataset_id = 1;
 INSERT INTO fragment_entry (dataset_id, fragment_id, seq, observation_id)
 SELECT 1, fragment_id, seq, fragment_id FROM fragment;
 INSERT INTO browser (dataset_id, namespace, value, present, every)
@@ -31,12 +31,14 @@ INSERT INTO identifier_transfer SELECT 1, 'emailAddress', fragment_id::text, ARR
 INSERT INTO verified_claim
 SELECT 1, fragment_id::text, ARRAY['emailAddress'], fragment_id::text, 1, '[]' FROM fragment;
 INSERT INTO view_profile
-SELECT 1, 'own', fragment_id, NULL, 1, 1, '{}', '{}', '{}', '[]' FROM fragment;
+SELECT 1, 'own', fragment_id, NULL, 1, 1, '{}', '{}', '{}', '[]', fragment_id FROM fragment;
 ANALYZE fragment, fragment_claim, fragment_entry, browser, identifier_transfer, verified_claim, view_profile;
 """
 #: Table, statement, parameters, the index, what its condition contains.
 STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("browser", "find", NAMES, "browser_key", "value"),
+    ("browser", "find_with_fragments", (*NAMES, False), "browser_key", "value"),
+    ("browser", "find_with_fragments", (*NAMES, False), "fragment_key", "fragment_id"),
     ("fragment", "find", ([ID], [], []), "fragment_key", "fragment_id"),
     ("fragment", "find", ([], ["u-1"], []), "fragment_of_user", "owner_id"),
     ("fragment", "find", ([], [], [b"digest"]), "fragment_exact", "exact_key"),
@@ -52,6 +54,10 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("fragment", "advance", ([ID], [1], [1], ["1"]), "fragment_key", "fragment_id"),
     ("fragment", "find_claimants", NAMES, "fragment_claim_key", "value"),
     ("fragment", "find_proven_claimants", NAMES, "fragment_claim_proven", "value"),
+    ("fragment", "find_waiting", NAMES, "fragment_claim_proven", "value"),
+    ("fragment", "find_oldest_claimants", (*NAMES, [0], 9), "fragment_claim_by_age", "tenure"),
+    ("fragment", "find_some_members", ("own", [ID], 9), "fragment_by_own", "own_id"),
+    ("fragment", "find_some_members", ("proven", [ID], 9), "fragment_by_proven", "proven_id"),
     ("fragment", "find_activity", ([ID], [1]), "fragment_entry_key", "fragment_id"),
     ("verified_claim", "find", (["u-1"], *NAMES), "verified_claim_by_value", "value"),
     ("verified_claim", "find_transfers", NAMES, "identifier_transfer_key", "value"),

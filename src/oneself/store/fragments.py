@@ -47,6 +47,14 @@ FRAGMENT_COLUMNS = (
 _MERGED_INTO_SURVIVOR = frozenset({"record_values", "provenance", "identities", "consents"})
 
 
+_UNIFIED = (
+    "unified.view AS unified_view, unified.profile_id AS unified_id, unified.user_id AS unified_user_id, "
+    "unified.created_at AS unified_created_at, unified.updated_at AS unified_updated_at, "
+    "unified.record_values::text AS unified_values, unified.provenance::text AS unified_provenance, "
+    "unified.choices::text AS unified_choices, unified.head_id AS unified_head_id, "
+)
+
+
 def _selected(name: str, kind: str) -> str:
     return f"{name}::text" if kind == "jsonb" else name
 
@@ -97,12 +105,9 @@ FRAGMENTS = {
     "fragment_assignments": ", ".join(
         _element(number, *column) for number, column in enumerate(FRAGMENT_COLUMNS[1:], 3)
     ),
-    # To read what several fragments amount to in a view.
-    "unified_columns": "unified.view AS unified_view, unified.profile_id AS unified_id, "
-    "unified.user_id AS unified_user_id, unified.created_at AS unified_created_at, "
-    "unified.updated_at AS unified_updated_at, unified.record_values::text AS unified_values, "
-    "unified.provenance::text AS unified_provenance, unified.choices::text AS unified_choices, "
-    "unified.absorbed::text AS unified_absorbed",
+    # To read what several fragments amount to in a view; the same without what it absorbed.
+    "unified_columns": _UNIFIED + "unified.absorbed::text AS unified_absorbed",
+    "unified_columns_alone": _UNIFIED + "'[]' AS unified_absorbed",
     # The profiles of the view `proven` in the columns of `profile` that a list reads, with a list of the
     # consent choices that hold, and the ids and reasons of what one of them absorbed. `provenance` has the
     # sources of values; of a single fragment, `writes` has them.

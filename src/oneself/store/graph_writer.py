@@ -16,22 +16,21 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity_graph.choices import choose
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Tenure, Write
-from oneself.core.identity_graph.joins import Join, View, user_in
+from oneself.core.identity_graph.joins import Join, View
 from oneself.core.identity_graph.partition import Component
 from oneself.core.identity_graph.replay import (
     MEMBERS_RANKED_MAX,
     AbsorbedPart,
     Part,
-    ReplayRules,
     replay,
-    with_value,
+    with_item,
 )
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.values.record import Values
 from oneself.errors import Contended
+from oneself.store.component_union import ComponentUnions, Union, visible_items
 from oneself.store.loaded_graph import LoadedGraph, exact_digest, proven_identifiers_of, users_of
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.view_profile import ViewRow
@@ -62,6 +61,10 @@ class GraphWriter:
             item.fragment_id: _new_items(loaded.before(item.fragment_id), item) for item in changed
         }
 
+        self._unions = ComponentUnions(
+            transaction, loaded, first_seq, self._changed, self._new_items, self._check_unmoved
+        )
+
     async def save(self) -> Collection[UUID]:
         """Write the fragments and their views; returns the fragments that it wrote."""
         seeds = {
@@ -69,12 +72,18 @@ class GraphWriter:
             for item in self._changed.values()
             if _evidence(item) != _evidence(self._loaded.before(item.fragment_id))
         }
-        around = await self._lock_neighbourhood(seeds) if seeds else set[UUID]()
+        unions = await self._unions.find(seeds) if seeds else []
+        joining = {item.fragment.fragment_id for union in unions for item in union.joining}
+        around = await self._lock_neighbourhood(seeds - joining) if seeds - joining else set[UUID]()
+        unions = [union for union in unions if union.head.fragment.fragment_id not in around]
         for fragment in self._changed.values():
             self._rows[fragment.fragment_id] = self._row(fragment)
         if around:
             await self._put_views(around)
-        await self._advance_views([item for item in self._changed.values() if item.fragment_id not in around])
+        await self._put_unions(unions)
+        united = {key for union in unions for key in union.keys}
+        plain = [item for item in self._changed.values() if item.fragment_id not in around]
+        await self._advance_views(plain, united)
         await self._put_claims()
         if not await self._transaction.fragments.put(list(self._rows.values())):
             raise Contended("Another request changed the same profile.")
@@ -107,13 +116,15 @@ class GraphWriter:
 
     async def _put_claims(self) -> None:
         """Write the claims that are new or have better evidence, and forget those that were dropped."""
-        new: list[tuple[Tenure, UUID, int]] = []
+        new: list[tuple[Tenure, UUID, int, int]] = []
         dropped: list[tuple[Tenure, UUID]] = []
         for fragment_id, fragment in self._changed.items():
             before = self._loaded.before(fragment_id)
-            known, levels = {} if before is None else _levels(before), _levels(fragment)
-            new += [(item, fragment_id, level) for item, level in levels.items() if known.get(item) != level]
-            dropped += [(item, fragment_id) for item in known.keys() - levels.keys()]
+            if before is not None and before.claims is fragment.claims:
+                continue
+            known, best = {} if before is None else _best_claims(before), _best_claims(fragment)
+            new += [(item, fragment_id, *best[item]) for item in best if known.get(item) != best[item]]
+            dropped += [(item, fragment_id) for item in known.keys() - best.keys()]
         await self._transaction.fragments.delete_claims(dropped)
         await self._transaction.fragments.put_claims(new)
 
@@ -199,16 +210,35 @@ class GraphWriter:
         if pointed != row or fragment_id in self._rows:
             self._rows[fragment_id] = pointed
 
-    async def _advance_views(self, plain: list[Fragment]) -> None:
-        """Write new values and choices into the views of fragments whose evidence is as before."""
+    async def _put_unions(self, unions: list[Union]) -> None:
+        """Point fragments at the profiles that they join, and write what these amount to."""
+        for union in unions:
+            head_id = union.head.fragment.fragment_id
+            for item in union.joining:
+                fragment_id = item.fragment.fragment_id
+                self._rows[fragment_id] = msgspec.structs.replace(
+                    self._rows[fragment_id], own_id=item.own_id or fragment_id, proven_id=head_id
+                )
+            created_at = next(row.created_at for row in union.views if row.view == "proven")
+            if created_at != union.head.created_at:
+                head = self._rows.get(head_id, union.head)
+                self._rows[head_id] = msgspec.structs.replace(head, created_at=created_at)
+        await self._transaction.view_profiles.advance([row for union in unions for row in union.views])
+
+    async def _advance_views(self, plain: list[Fragment], united: Collection[tuple[View, UUID]]) -> None:
+        """Write new values and choices into the views of fragments whose evidence is as before.
+
+        `united`: the profiles that have them already.
+        """
         moved = {
             item.fragment_id: item
             for item in plain
             if item.fragment_id in self._loaded.rows and self._new_items[item.fragment_id]
         }
         keys = {key for fragment_id in moved for key in self._loaded.rows[fragment_id].view_keys}
+        keys = keys.difference(united)
         advanced = []
-        for stored in await self._transaction.view_profiles.lock(keys):
+        for stored in await self._transaction.view_profiles.lock_alone(keys):
             if stored.updated_at >= self._first_seq:
                 raise Contended("Another request changed the same profile.")
             key = stored.view, stored.profile_id
@@ -216,13 +246,13 @@ class GraphWriter:
                 item for item in moved.values() if key in self._loaded.rows[item.fragment_id].view_keys
             ]
             advanced.append(self._advanced(stored, members))
-        await self._transaction.view_profiles.put(advanced)
+        await self._transaction.view_profiles.advance(advanced)
 
     def _advanced(self, stored: ViewRow, members: list[Fragment]) -> ViewRow:
         new = [(item, fragment) for fragment in members for item in self._new_items[fragment.fragment_id]]
         part = Part(stored.profile_id, stored.record, stored.choices, stored.absorbed, stored.updated_at)
         for item, fragment in sorted(new, key=lambda pair: (pair[0].seq, pair[1].fragment_id)):
-            part = _with_item(part, item, fragment, stored.view, self._values)
+            part = with_item(part, item, fragment, stored.view, self._values)
         return msgspec.structs.replace(
             stored, record=part.record, choices=dict(part.choices), updated_at=part.version
         )
@@ -231,17 +261,6 @@ class GraphWriter:
 def _ranked(component: Component, join: Join) -> Iterable[UUID]:
     """The fragments whose activity may decide who survives a join."""
     return component.members if len(component.members) <= MEMBERS_RANKED_MAX else (join.one, join.other)
-
-
-def _with_item(
-    part: Part, item: Write | ChoiceWrite, fragment: Fragment, view: View, rules: ReplayRules
-) -> Part:
-    if isinstance(item, Write):
-        return with_value(part, item, rules)
-    choices = choose(part.choices, item, is_of_user=user_in(fragment, view) is not None)
-    if choices is part.choices:
-        return part
-    return msgspec.structs.replace(part, choices=choices, version=item.seq)
 
 
 class _Reasons:
@@ -269,6 +288,7 @@ def _view_row(profile: ViewedProfile, reasons: _Reasons) -> ViewRow:
         record=profile.record,
         choices=dict(profile.choices),
         absorbed=tuple(map(reasons.named, profile.absorbed)),
+        head_id=profile.head,
     )
 
 
@@ -280,18 +300,18 @@ def _evidence(fragment: Fragment | None) -> tuple[Any, ...]:
     return fragment.owner, fragment.reported, proven
 
 
-def _levels(fragment: Fragment) -> dict[Tenure, int]:
-    """Tenure → the best evidence that a fragment ever had for it."""
-    found: dict[Tenure, int] = {}
-    for claim in fragment.claims:
-        found[claim.tenure] = max(found.get(claim.tenure, 0), int(claim.level))
+def _best_claims(fragment: Fragment) -> dict[Tenure, tuple[int, int]]:
+    """Tenure → the best evidence that a fragment ever had for it, and since when: proven, else asserted."""
+    found: dict[Tenure, tuple[int, int]] = {}
+    for claim in sorted(fragment.claims, key=lambda item: (item.level > EvidenceLevel.ASSERTED, -item.since)):
+        level = max(int(claim.level), *found.get(claim.tenure, (0,))[:1])
+        found[claim.tenure] = level, claim.since
     return found
 
 
 def _new_items(before: Fragment | None, after: Fragment) -> list[Write | ChoiceWrite]:
     """The visible writes and choices that a fragment had not before."""
-    writes = [item for item in after.writes if not item.is_asserted_identity]
-    found: list[Write | ChoiceWrite] = [*writes, *after.choices]
+    found = visible_items(after)
     if before is None:
         return found
     same = {*map(id, before.writes), *map(id, before.choices)}

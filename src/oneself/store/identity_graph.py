@@ -85,7 +85,20 @@ async def _add_users(
     if missing := users - graph.own.keys():
         loaded.add(await fragments.find((), missing))
     if proofs:
-        loaded.add(await fragments.find(await fragments.find_proven_claimants(proofs)))
+        loaded.add(await fragments.find(await _find_provable(transaction, loaded, proofs)))
+
+
+async def _find_provable(
+    transaction: Transaction, loaded: LoadedGraph, proofs: Collection[Identifier]
+) -> set[UUID]:
+    """The fragments that users may own by identifiers, and the users' own.
+
+    Who else holds them matters only where they changed hands: it decides which tenure is meant.
+    """
+    moved = loaded.graph.transfers.keys() & proofs
+    found = await transaction.fragments.find_proven_claimants(moved)
+    found |= await transaction.fragments.find_waiting(set(proofs) - moved)
+    return found - loaded.rows.keys()
 
 
 def _exact_keys(graph: IdentityGraph, footprint: GraphFootprint) -> Iterable[tuple[bytes, ExactKey]]:

@@ -159,8 +159,10 @@ CREATE TABLE fragment_claim (
     tenure integer NOT NULL,
     fragment_id uuid NOT NULL,
     level smallint NOT NULL,
+    since bigint NOT NULL,
     CONSTRAINT fragment_claim_key PRIMARY KEY (dataset_id, namespace, value, tenure, fragment_id)
 );
+CREATE INDEX fragment_claim_by_age ON fragment_claim USING btree (dataset_id, namespace, value, tenure, since, fragment_id) WHERE (level > 0);
 CREATE INDEX fragment_claim_of_fragment ON fragment_claim USING btree (dataset_id, fragment_id);
 CREATE INDEX fragment_claim_proven ON fragment_claim USING btree (dataset_id, namespace, lower(value)) WHERE (level > 0);
 
@@ -445,6 +447,7 @@ CREATE TABLE view_profile (
     provenance jsonb NOT NULL,
     choices jsonb NOT NULL,
     absorbed jsonb NOT NULL,
+    head_id uuid NOT NULL,
     CONSTRAINT view_profile_key PRIMARY KEY (dataset_id, view, profile_id)
 ) WITH (fillfactor=80);
 

@@ -145,8 +145,8 @@ def joins_of_newest(
 ) -> Iterator[Join]:
     """The joins in the view `proven` of a fragment whose proven claims are the newest, by its identifiers.
 
-    `holders`: who else has, or had, a proven claim. Of a tenure that is `crowded`, those with the oldest claims
-    suffice: more than `CLAIMANTS_PAIRED_MAX` claims are known to exist.
+    `holders`: who else has, or had, a proven claim. Of a tenure that is `crowded`, those with the oldest
+    claims suffice: more than `CLAIMANTS_PAIRED_MAX` claims are known to exist.
     """
     for claim in fragment.claims:
         if claim.level == EvidenceLevel.ASSERTED:

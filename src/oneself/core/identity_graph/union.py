@@ -1,7 +1,7 @@
 """Unions: fragments join a component that is stored, and nobody looks at its other fragments.
 
-A join that comes last in order is one more step of the replay: the stored part absorbs what a fragment amounts
-to alone, whatever the number of fragments (docs/concepts/trust.md, "Views").
+A join that comes last in order is one more step of the replay: the stored part absorbs what a fragment
+amounts to alone, whatever the number of fragments (docs/concepts/trust.md, "Views").
 
 Invariants: pure. The result is that of a replay of all fragments, or None.
 """
@@ -49,10 +49,10 @@ def unite(
 ) -> Part | None:
     """What the component amounts to after fragments joined it; None: another one would survive.
 
-    `joins`: each with the fragment that it brings, at most one since each observation. `items`: everything that
-    these fragments have, and what the batch wrote to others of the component.
+    `joins`: each with the fragment that it brings, at most one since each observation. `items`: everything
+    that these fragments have, and what the batch wrote to others of the component.
     """
-    whole = _Whole(stored, view, rules, active_before)
+    growing = _GrowingComponent(stored, view, rules, active_before)
     alone = {fragment.fragment_id: single(fragment) for _, fragment in joins}
     steps: list[tuple[int, bool, Fragment, Item | Join]] = [
         *((item.seq, False, fragment, item) for fragment, item in items),
@@ -61,17 +61,17 @@ def unite(
     # As in a replay, in one observation writes go first.
     for _, _, fragment, step in sorted(steps, key=lambda item: (*item[:2], item[2].fragment_id)):
         if isinstance(step, Join):
-            if not whole.absorb(fragment, alone.pop(fragment.fragment_id), step):
+            if not growing.absorb(fragment, alone.pop(fragment.fragment_id), step):
                 return None
         elif fragment.fragment_id in alone:
             part = alone[fragment.fragment_id]
             alone[fragment.fragment_id] = with_item(part, step, fragment, view, rules)
         else:
-            whole.part = with_item(whole.part, step, fragment, view, rules)
-    return whole.part
+            growing.part = with_item(growing.part, step, fragment, view, rules)
+    return growing.part
 
 
-class _Whole:
+class _GrowingComponent:
     """A component while fragments join it."""
 
     def __init__(

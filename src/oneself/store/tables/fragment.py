@@ -126,6 +126,34 @@ class FragmentTable(Table):
         """The fragments of which a server or a provider said one of these, in whatever case."""
         return await self._find_ids(_sql.find_proven_claimants, *_identifier_columns(identifiers))
 
+    async def find_waiting(self, identifiers: Collection[Identifier]) -> set[UUID]:
+        """Those of `find_proven_claimants` that have no owner yet, or are a user's own."""
+        return await self._find_ids(_sql.find_waiting, *_identifier_columns(identifiers))
+
+    async def find_oldest_claimants(
+        self, tenures: Collection[Tenure], number_max: int
+    ) -> dict[Tenure, list[UUID]]:
+        """Tenure → fragments with proven claims, the oldest first; at most `number_max` of each."""
+        if not tenures:
+            return {}
+        ordered = sorted(tenures)
+        columns = rows.columns(3, ((t.identifier.namespace, t.identifier.value, t.number) for t in ordered))
+        sql = _sql.find_oldest_claimants
+        found: dict[Tenure, list[UUID]] = {tenure: [] for tenure in ordered}
+        for row in await self._executor.fetch(sql, self._dataset_id, *columns, number_max):
+            found[ordered[row["number"] - 1]].append(row["fragment_id"])
+        return found
+
+    async def find_some_members(
+        self, view: StoredView, heads: Collection[UUID], number_max: int
+    ) -> dict[UUID, list[UUID]]:
+        """Head → itself and some other fragments of its profile in a view; of these at most `number_max`."""
+        found = {head: [head] for head in heads}
+        sql = _sql.find_some_members
+        for row in await self._executor.fetch(sql, self._dataset_id, view, sorted(found), number_max):
+            found[row["head_id"]].append(row["fragment_id"])
+        return found
+
     async def find_of_users(self, users: Iterable[str]) -> set[UUID]:
         """The fragments that users own, or that a report names them for."""
         return await self._find_ids(_sql.find_of_users, sorted(users))
@@ -187,14 +215,14 @@ class FragmentTable(Table):
         found = await self._executor.fetch(_sql.advance, self._dataset_id, *columns) if ordered else []
         return len(found) == len(ordered)
 
-    async def put_claims(self, claims: Iterable[tuple[Tenure, UUID, int]]) -> None:
-        """Record that fragments have, or had, claims: (identifier, fragment, evidence)."""
+    async def put_claims(self, claims: Iterable[tuple[Tenure, UUID, int, int]]) -> None:
+        """Record that fragments have, or had, claims: (identifier, fragment, evidence, since)."""
         found = sorted(
-            (t.identifier.namespace, t.identifier.value, t.number, fragment_id, level)
-            for t, fragment_id, level in claims
+            (t.identifier.namespace, t.identifier.value, t.number, fragment_id, level, since)
+            for t, fragment_id, level, since in claims
         )
         if found:
-            await self._executor.execute(_sql.put_claims, self._dataset_id, *rows.columns(5, found))
+            await self._executor.execute(_sql.put_claims, self._dataset_id, *rows.columns(6, found))
 
     async def delete_claims(self, claims: Iterable[tuple[Tenure, UUID]]) -> None:
         """Forget claims that fragments no longer keep."""

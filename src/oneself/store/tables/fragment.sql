@@ -165,6 +165,62 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS claim;
 
+-- name: find_waiting
+-- The fragments of which a server or a provider said identifiers, in whatever case, and that have no owner
+-- yet or are a user's own.
+-- $2: namespaces
+-- $3: values
+SELECT claim.fragment_id
+FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+CROSS JOIN LATERAL (
+    SELECT fragment_id FROM fragment_claim
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND lower(value) = lower(sought.value)
+      AND level > 0
+    OFFSET 0
+) AS claim
+JOIN fragment ON fragment.dataset_id = $1 AND fragment.fragment_id = claim.fragment_id
+WHERE fragment.owner_id IS NULL OR fragment.origin = 'user';
+
+-- name: find_oldest_claimants
+-- The fragments with the oldest proven claims on identifiers, up to a number for each, the oldest first.
+-- $2: namespaces
+-- $3: values
+-- $4: tenures
+-- $5: the largest number
+SELECT sought.number, claim.fragment_id
+FROM unnest($2::text[], $3::text[], $4::integer[])
+     WITH ORDINALITY AS sought (namespace, value, tenure, number)
+CROSS JOIN LATERAL (
+    SELECT fragment_id, since FROM fragment_claim
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
+      AND tenure = sought.tenure AND level > 0
+    ORDER BY since, fragment_id
+    LIMIT $5
+) AS claim
+ORDER BY sought.number, claim.since, claim.fragment_id;
+
+-- name: find_some_members
+-- Fragments of profiles in a view, up to a number for each.
+-- $2: view
+-- $3: the fragments that head the profiles
+-- $4: the largest number
+SELECT sought.head_id, member.fragment_id
+FROM unnest($3::uuid[]) AS sought (head_id)
+CROSS JOIN LATERAL (
+    (
+        SELECT fragment_id FROM fragment
+        WHERE $2::text = 'own' AND dataset_id = $1 AND own_id = sought.head_id AND own_id <> fragment_id
+        LIMIT $4
+    )
+    UNION ALL
+    (
+        SELECT fragment_id FROM fragment
+        WHERE $2::text = 'proven' AND dataset_id = $1 AND proven_id = sought.head_id
+          AND proven_id <> fragment_id
+        LIMIT $4
+    )
+) AS member;
+
 -- name: find_of_users
 -- The fragments that users own, or that a report names them for.
 -- $2: users
@@ -225,9 +281,12 @@ RETURNING fragment_id;
 -- $4: tenures
 -- $5: fragments
 -- $6: evidence
-INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level)
-SELECT $1, row.* FROM unnest($2::text[], $3::text[], $4::integer[], $5::uuid[], $6::smallint[]) AS row
-ON CONFLICT (dataset_id, namespace, value, tenure, fragment_id) DO UPDATE SET level = excluded.level;
+-- $7: the seqs of the observations that made the first claims of that evidence
+INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level, since)
+SELECT $1, row.*
+FROM unnest($2::text[], $3::text[], $4::integer[], $5::uuid[], $6::smallint[], $7::bigint[]) AS row
+ON CONFLICT (dataset_id, namespace, value, tenure, fragment_id)
+DO UPDATE SET level = excluded.level, since = excluded.since;
 
 -- name: delete_claims
 -- Delete claims that fragments no longer keep.

@@ -34,6 +34,8 @@ class ViewRow(msgspec.Struct, frozen=True, kw_only=True):
     choices: dict[str, EffectiveChoice]
     #: In the order of absorption.
     absorbed: tuple[AbsorbedPart, ...]
+    #: The fragment that ranks first. The survivor of the narrower view gives the id.
+    head_id: UUID
 
 
 class ViewedFragment(msgspec.Struct, frozen=True):
@@ -72,11 +74,25 @@ class ViewProfileTable(Table):
         found = await self._executor.fetch(_sql.lock, self._dataset_id, *columns) if columns[0] else []
         return [_read(row) for row in found]
 
+    async def lock_alone(self, keys: Iterable[tuple[View, UUID]]) -> list[ViewRow]:
+        """As `lock`, without what the profiles absorbed."""
+        columns = rows.columns(2, sorted(keys))
+        sql = _sql.lock_alone
+        found = await self._executor.fetch(sql, self._dataset_id, *columns) if columns[0] else []
+        return [_read(row) for row in found]
+
+    async def advance(self, profiles: Sequence[ViewRow]) -> None:
+        """Replace profiles that `lock_alone` read. `absorbed`: what they absorbed since."""
+        if profiles:
+            ordered = sorted(profiles, key=lambda row: (row.view, row.profile_id))
+            columns = rows.columns(10, map(_row, ordered))
+            await self._executor.execute(_sql.advance, self._dataset_id, *columns)
+
     async def put(self, profiles: Sequence[ViewRow]) -> None:
         """Insert or replace profiles."""
         if profiles:
             ordered = sorted(profiles, key=lambda row: (row.view, row.profile_id))
-            await self._executor.execute(_sql.put, self._dataset_id, *rows.columns(9, map(_row, ordered)))
+            await self._executor.execute(_sql.put, self._dataset_id, *rows.columns(10, map(_row, ordered)))
 
     async def delete(self, keys: Iterable[tuple[View, UUID]]) -> None:
         """Delete profiles by view and id, if they are there."""
@@ -90,6 +106,7 @@ def _row(row: ViewRow) -> tuple[object, ...]:
         row.view, row.profile_id, row.user_id, row.created_at, row.updated_at,
         rows.encode_json(row.record.values), rows.encode_json(row.record.provenance),
         rows.encode_json(row.choices), rows.encode_json(row.absorbed),
+        row.head_id,
     )  # fmt: skip
 
 
@@ -103,6 +120,7 @@ def _read(row: Any) -> ViewRow:
         record=rows.decode_record(row["unified_values"], row["unified_provenance"]),
         choices=_choices.decode(row["unified_choices"]),
         absorbed=_absorbed.decode(row["unified_absorbed"]),
+        head_id=row["unified_head_id"],
     )
 
 

@@ -42,6 +42,48 @@ WHERE dataset_id = $1 AND (view, profile_id) IN (SELECT * FROM unnest($2::text[]
 ORDER BY view, profile_id
 FOR NO KEY UPDATE;
 
+-- name: lock_alone
+-- The same without the profiles that were absorbed: there may be very many.
+-- $2: views
+-- $3: profile ids, in the same order
+SELECT {unified_columns_alone}
+FROM view_profile AS unified
+WHERE dataset_id = $1 AND (view, profile_id) IN (SELECT * FROM unnest($2::text[], $3::uuid[]))
+ORDER BY view, profile_id
+FOR NO KEY UPDATE;
+
+-- name: advance
+-- Replace profiles of views that exist, and append what they absorbed since.
+-- $2: views
+-- $3: profile ids
+-- $4: users
+-- $5: when they were created, in µs
+-- $6: when they last changed, in µs
+-- $7: values
+-- $8: provenance
+-- $9: consent choices
+-- $10: profiles absorbed since
+-- $11: the fragments that rank first
+-- The insertion always conflicts: no join, so nothing to plan wrongly. A long list that stays as it is, is
+-- not rewritten.
+INSERT INTO view_profile AS stored (
+    dataset_id, view, profile_id, user_id, created_at, updated_at, record_values, provenance, choices,
+    absorbed, head_id
+)
+SELECT $1, row.view, row.profile_id, row.user_id, row.created_at, row.updated_at, row.record_values::jsonb,
+       row.provenance::jsonb, row.choices::jsonb, row.absorbed::jsonb, row.head_id
+FROM unnest($2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
+            $9::text[], $10::text[], $11::uuid[])
+     AS row (view, profile_id, user_id, created_at, updated_at, record_values, provenance, choices, absorbed,
+             head_id)
+ON CONFLICT (dataset_id, view, profile_id) DO UPDATE
+SET created_at = excluded.created_at, updated_at = excluded.updated_at,
+    record_values = excluded.record_values, provenance = excluded.provenance, choices = excluded.choices,
+    absorbed = CASE
+        WHEN excluded.absorbed = '[]' THEN stored.absorbed
+        ELSE stored.absorbed || excluded.absorbed
+    END;
+
 -- name: put
 -- Insert or replace profiles of views.
 -- $2: views
@@ -53,19 +95,21 @@ FOR NO KEY UPDATE;
 -- $8: provenance
 -- $9: consent choices
 -- $10: absorbed profiles
+-- $11: the fragments that rank first
 INSERT INTO view_profile (
     dataset_id, view, profile_id, user_id, created_at, updated_at, record_values, provenance, choices,
-    absorbed
+    absorbed, head_id
 )
 SELECT $1, row.view, row.profile_id, row.user_id, row.created_at, row.updated_at, row.record_values::jsonb,
-       row.provenance::jsonb, row.choices::jsonb, row.absorbed::jsonb
+       row.provenance::jsonb, row.choices::jsonb, row.absorbed::jsonb, row.head_id
 FROM unnest($2::text[], $3::uuid[], $4::text[], $5::bigint[], $6::bigint[], $7::text[], $8::text[],
-            $9::text[], $10::text[])
-     AS row (view, profile_id, user_id, created_at, updated_at, record_values, provenance, choices, absorbed)
+            $9::text[], $10::text[], $11::uuid[])
+     AS row (view, profile_id, user_id, created_at, updated_at, record_values, provenance, choices, absorbed,
+             head_id)
 ON CONFLICT (dataset_id, view, profile_id) DO UPDATE
 SET user_id = excluded.user_id, created_at = excluded.created_at, updated_at = excluded.updated_at,
     record_values = excluded.record_values, provenance = excluded.provenance, choices = excluded.choices,
-    absorbed = excluded.absorbed;
+    absorbed = excluded.absorbed, head_id = excluded.head_id;
 
 -- name: delete
 -- Delete profiles of views.
