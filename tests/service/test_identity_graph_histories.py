@@ -20,7 +20,7 @@ from support import databases
 from support.stored_views import ReadProfiles, folded_profiles, stored_profiles
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph import histories as view_histories
-from unit.core.identity_graph.steps import Create, GiveUp, Page, Settings, SignIn, Verify
+from unit.core.identity_graph.steps import Create, GiveUp, Page, Server, Settings, SignIn, Verify
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -133,3 +133,14 @@ async def test_long_histories_equal_the_fold(database: Database, history: Histor
     await assert_equals_the_fold(database, await play_one_by_one(database, history))
     await databases.empty(database)
     await assert_equals_the_fold(database, await play_together(database, history))
+
+
+async def test_a_first_merge_makes_concurrent_writers_to_the_survivor_repeat(services: Services) -> None:
+    """They found no row of the view, into which they have to write as well."""
+    played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
+    await played.play(enumerate([Server(ids={"mail": "a@", "card": "c1"})]))
+    (alone,) = await played.fragments()
+    await played.play(enumerate([Server(ids={"mail": "a@"})]))
+    survivor = next(row for row in await played.fragments() if row.fragment == alone.fragment)
+    assert survivor.proven_id == alone.fragment.fragment_id
+    assert survivor.read_version != alone.read_version

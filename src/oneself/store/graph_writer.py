@@ -178,6 +178,9 @@ class GraphWriter:
         await self._transaction.view_profiles.put([_view_row(item, reasons) for item in several.values()])
         for fragment_id in around:
             self._point(fragment_id, profiles["own", fragment_id], profiles["proven", fragment_id])
+        for _, profile_id in several.keys() - {(row.view, row.profile_id) for row in before}:
+            # Whoever is writing to it found no row of the view, and has to repeat the batch.
+            self._rows.setdefault(profile_id, self._known_row(profile_id))
 
     async def _view(self, around: set[UUID]) -> dict[tuple[View, UUID], ViewedProfile]:
         graph, rules = self._loaded.graph, self._loaded.rules
@@ -200,15 +203,18 @@ class GraphWriter:
 
     def _point(self, fragment_id: UUID, own: ViewedProfile, proven: ViewedProfile) -> None:
         """Point a fragment at its survivors."""
-        row = self._rows.get(fragment_id) or msgspec.structs.replace(
-            self._loaded.rows[fragment_id], fragment=self._loaded.graph.fragments[fragment_id]
-        )
+        row = self._known_row(fragment_id)
         created_at = proven.created_at if proven.profile_id == fragment_id else row.fragment.began_at
         pointed = msgspec.structs.replace(
             row, own_id=own.profile_id, proven_id=proven.profile_id, created_at=created_at
         )
         if pointed != row or fragment_id in self._rows:
             self._rows[fragment_id] = pointed
+
+    def _known_row(self, fragment_id: UUID) -> FragmentRow:
+        """The row of a fragment that was read, with the fragment as it is now."""
+        row = self._rows.get(fragment_id) or self._loaded.rows[fragment_id]
+        return msgspec.structs.replace(row, fragment=self._loaded.graph.fragments[fragment_id])
 
     async def _put_unions(self, unions: list[Union]) -> None:
         """Point fragments at the profiles that they join, and write what these amount to."""
