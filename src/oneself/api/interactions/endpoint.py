@@ -129,7 +129,7 @@ class EventEndpoint:
         if request.method not in ("GET", "POST"):
             raise RequestRejected(405, "Send an event by GET or POST.")
         event = decode_event(await decode_request(request, accepts_forms=True))
-        repeatable = decode_repeatable(request, _key_application(admission), event, explains=False)
+        repeatable = decode_repeatable(request, _key_application(admission), event, is_public=True)
         return await self._ingest(dataset_ref, sender, EventSource(), event, admission.config, repeatable)
 
     async def _handle_trusted_event(self, request: RawRequest, dataset_ref: DatasetRef) -> RawResponse:
@@ -156,7 +156,7 @@ class EventEndpoint:
         admission = await self._admission.admit(dataset_ref, sender)
         event = decode_event(await decode_request(request, accepts_forms=False))
         application = _key_application(admission)
-        repeatable = decode_repeatable(request, application, event, explains=False)
+        repeatable = decode_repeatable(request, application, event)
         source = _source(event, application)
         return await self._ingest(dataset_ref, sender, source, event, admission.config, repeatable)
 

@@ -1,7 +1,8 @@
 """`Idempotency-Key` on the event endpoints: a repeat of an event with credentials gets the first answer.
 
 A key belongs to the sender's application or write key, the browser that the event names, and the endpoint.
-Without credentials the header is ignored, because anybody could repeat the key of somebody else.
+Without credentials the header is ignored, because anybody could repeat the key of somebody else. A browser
+key is in the page for everybody: an answer to it that gives a browser its id is not kept.
 Source: docs/concepts/log-and-fold.md, exactly once; docs/wire/interactions.md §6.
 """
 
@@ -24,11 +25,17 @@ INVALID_CODE = "invalid_idempotency_key"
 
 
 def decode_repeatable(
-    request: RawRequest, sender: str | None, event: Event, *, explains: bool
+    request: RawRequest,
+    sender: str | None,
+    event: Event,
+    *,
+    explains: bool = False,
+    is_public: bool = False,
 ) -> Repeatable | None:
     """The options that make an event repeatable; None without a key or without credentials.
 
-    `sender`: the application or write key that the credentials name. Raises RequestRejected (400).
+    `sender`: the application or write key that the credentials name. `is_public`: everybody may know the
+    credentials. Raises RequestRejected (400).
     """
     lines = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
     if not lines or sender is None:
@@ -37,7 +44,9 @@ def decode_repeatable(
     if len(lines) > 1 or not is_idempotency_key(key):
         raise RequestRejected(400, INVALID_KEY, code=INVALID_CODE)
 
-    def render(result: EventResult) -> ReplayableResponse:
+    def render(result: EventResult) -> ReplayableResponse | None:
+        if is_public and result.gives_browser_id(event.tracker):
+            return None
         response = render_result(result, explains=explains)
         return encode_response(StoredResponse(response.status, (), response.body))
 

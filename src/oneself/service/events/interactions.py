@@ -45,8 +45,8 @@ class Repeatable(msgspec.Struct, frozen=True):
     #: From `request_key`.
     key: str
     fingerprint: str
-    #: Makes the response that is stored under the key.
-    render: Callable[[EventResult], ReplayableResponse]
+    #: Makes the response that is stored under the key; None: a repeat must not get it, and is a new event.
+    render: Callable[[EventResult], ReplayableResponse | None]
 
 
 class Interactions:

@@ -47,6 +47,12 @@ class EventResult(msgspec.Struct, frozen=True, kw_only=True):
     def is_processed(self) -> bool:
         return self.resolved_id is not None
 
+    def gives_browser_id(self, sent_tracker: str | None) -> bool:
+        """Whether a browser learns an id here that has not shown its tracker: a secret of that browser."""
+        if self.tracker is not None:
+            return self.tracker != sent_tracker
+        return self.anonymous_id is not None
+
 
 class ResolvedUsers(msgspec.Struct, frozen=True):
     """The users of a resolution by their ids on the wire."""

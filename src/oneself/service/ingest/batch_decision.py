@@ -263,6 +263,8 @@ class BatchDecision:
             return resolution
         is_rendered = submission.render is not None and submission.view == "all"
         response = submission.render(resolution) if submission.render and is_rendered else None
+        if is_rendered and response is None:
+            return resolution
         stored = IdempotencyRecord(
             key=submission.key,
             seq=resolution.seq,

@@ -64,8 +64,8 @@ class Submission(msgspec.Struct, frozen=True):
     by_tracker: str | None = None
     #: Rejects the observation unless the `updated_at` of the unified profile is one of these.
     expected_versions: frozenset[int] | None = None
-    #: Makes the response that is stored under the idempotency key.
-    render: Callable[[Resolution], ReplayableResponse] | None = None
+    #: Makes the response that is stored under the idempotency key; None: the key is not stored.
+    render: Callable[[Resolution], ReplayableResponse | None] | None = None
     #: The version of the configuration by which an interface decoded it. If another version is current, the
     #: interface has to decode it again.
     decoded_by: int | None = None

@@ -137,6 +137,48 @@ async def test_the_same_key_of_another_browser_stores_another_event(senders: Sen
     assert again.content == first.content
 
 
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"anonymousProfileTracker": ""},
+        {"anonymousProfileTracker": "undefined"},
+        {"anonymousProfileTracker": "", "anonymousId": "0123456789abcdef"},
+        {},
+        {"anonymousId": "not valid!"},
+    ],
+)
+async def test_with_a_browser_key_nobody_gets_the_ids_of_another_browser(
+    senders: Senders, user: dict[str, str]
+) -> None:
+    """A browser key is in the page: whoever sends the same event with the same header begins anew."""
+    page = await senders.key("browser")
+    answers = [await senders.send(page, endpoint="event", user=user) for _ in range(2)]
+    answers += await asyncio.gather(*(senders.send(page, endpoint="event", user=user) for _ in range(4)))
+    assert {answer.status_code for answer in answers} == {200}
+    for name in ("id", "anonymousProfileTracker", "anonymousId"):
+        given = [answer.json()[name] for answer in answers if name in answer.json()]
+        assert len(set(given)) == len(given), name
+    assert await senders.stored() == len(answers)
+
+
+async def test_a_browser_that_knows_its_tracker_can_repeat_an_event(senders: Senders) -> None:
+    page = await senders.key("browser")
+    asked = await senders.send(page, None, endpoint="event", user={"anonymousProfileTracker": ""})
+    browser = {"anonymousProfileTracker": asked.json()["anonymousProfileTracker"]}
+    first, again = [await senders.send(page, endpoint="event", user=browser) for _ in range(2)]
+    assert (first.status_code, again.content) == (200, first.content)
+    assert await senders.stored() == 2
+
+
+@pytest.mark.parametrize("kind", ["server", "application"])
+async def test_a_server_that_repeats_an_event_gets_the_tracker_again(senders: Senders, kind: str) -> None:
+    server = await (senders.application("shop") if kind == "application" else senders.key("server"))
+    user = {"anonymousProfileTracker": ""}
+    first, again = [await senders.send(server, user=user) for _ in range(2)]
+    assert again.json()["anonymousProfileTracker"] == first.json()["anonymousProfileTracker"]
+    assert await senders.stored() == 1
+
+
 async def test_without_credentials_the_header_is_ignored(senders: Senders) -> None:
     first, again = [await senders.send({}, endpoint="event") for _ in range(2)]
     assert first.json()["id"] != again.json()["id"]
