@@ -68,11 +68,14 @@ async def test_a_signed_in_user_is_not_prompted_again(shop: Application, visitor
 async def test_an_application_can_require_a_new_sign_in(
     shop: Application, visitor: Visitor, parameters: dict[str, str]
 ) -> None:
+    """The user continues the session, under a new cookie."""
     first = await shop.tokens(await visitor.register(EMAIL, await shop.registration()))
+    cookie = visitor.http.cookies["oneself_session"]
     page = await shop.authorize(**parameters)
     assert heading(page) == "Sign in"
     second = await shop.tokens(await visitor.sign_in(EMAIL, page=page))
-    assert claims_of(first["id_token"])["sid"] != claims_of(second["id_token"])["sid"]
+    assert claims_of(first["id_token"])["sid"] == claims_of(second["id_token"])["sid"]
+    assert visitor.http.cookies["oneself_session"] != cookie
 
 
 async def test_prompt_create_shows_the_registration_page(shop: Application) -> None:
