@@ -116,3 +116,16 @@ async def test_many_claimants_of_one_address_are_joined_as_in_the_fold(services:
     await played.play(enumerate((Verify(user="ann", namespace="mail", value="a@"), *named)))
     assert FOUND
     await assert_equals_the_fold(services.database, played.dataset_id)
+
+
+async def test_what_joins_a_large_profile_does_not_replace_the_claims_of_its_user(services: Services) -> None:
+    """A till says the card of a user with other addresses, more than once."""
+    till = (Server(ids={"card": "k", "mail": f"{letter}@"}) for letter in "bcbdc")
+    card = Server(user="ann", ids={"card": "k"})
+    played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
+    await played.play(enumerate((Verify(user="ann", namespace="mail", value="a@"), card, *till)))
+    assert FOUND
+    await assert_equals_the_fold(services.database, played.dataset_id)
+    rows = await services.database.fetch("SELECT record_values::text AS told FROM view_profile")
+    assert rows
+    assert all("a@" in row["told"] and not {"b@", "c@", "d@"} & set(row["told"].split('"')) for row in rows)

@@ -27,9 +27,10 @@ from oneself.core.identity_graph.joins import (
     user_in,
     user_join,
 )
-from oneself.core.identity_graph.replay import MEMBERS_RANKED_MAX, Part
+from oneself.core.identity_graph.replay import MEMBERS_RANKED_MAX, Part, gives_way_to_own
 from oneself.core.identity_graph.union import Item, StoredComponent, unite
 from oneself.store.loaded_graph import LoadedGraph, users_of
+from oneself.store.own_identity import find_own_identity
 from oneself.store.tables.fragment import FragmentRow, StoredView
 from oneself.store.tables.view_profile import ViewRow
 from oneself.store.transaction import Transaction
@@ -251,6 +252,9 @@ class ComponentUnions:
         )
         activity = await self._activity(component, joins)
         items = [*self._items_of(stored, [fragment for _, fragment in joins])]
+        found = await find_own_identity(transaction, rows, items, self._changed)
+        own = found.get(stored.user_id, frozenset())
+        items = [(writer, item) for writer, item in items if not gives_way_to_own(item, writer, own)]
         part = unite(component, joins, items, view, rules.fold.values, lambda *key: activity.get(key, 0))
         if part is None:
             return None

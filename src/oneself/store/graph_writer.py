@@ -24,14 +24,16 @@ from oneself.core.identity_graph.replay import (
     MEMBERS_RANKED_MAX,
     AbsorbedPart,
     Part,
+    gives_way_to_own,
     replay,
     with_item,
 )
 from oneself.core.identity_graph.views import ViewedProfile, Views
-from oneself.core.values.record import Values
+from oneself.core.values.record import Path, Values
 from oneself.errors import Contended
 from oneself.store.component_union import ComponentUnions, Union, visible_items
 from oneself.store.loaded_graph import LoadedGraph, exact_digest, proven_identifiers_of, users_of
+from oneself.store.own_identity import find_own_identity
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.view_profile import ViewRow
 from oneself.store.transaction import Transaction
@@ -244,18 +246,26 @@ class GraphWriter:
         keys = {key for fragment_id in moved for key in self._loaded.rows[fragment_id].view_keys}
         keys = keys.difference(united)
         advanced = []
-        for stored in await self._transaction.view_profiles.lock_alone(keys):
+        locked = await self._transaction.view_profiles.lock_alone(keys)
+        items = [(item, new) for item in moved.values() for new in self._new_items[item.fragment_id]]
+        own = await find_own_identity(self._transaction, locked, items, self._changed)
+        for stored in locked:
             if stored.updated_at >= self._first_seq:
                 raise Contended("Another request changed the same profile.")
             key = stored.view, stored.profile_id
             members = [
                 item for item in moved.values() if key in self._loaded.rows[item.fragment_id].view_keys
             ]
-            advanced.append(self._advanced(stored, members))
+            advanced.append(self._advanced(stored, members, own.get(stored.user_id, frozenset())))
         await self._transaction.view_profiles.advance(advanced)
 
-    def _advanced(self, stored: ViewRow, members: list[Fragment]) -> ViewRow:
-        new = [(item, fragment) for fragment in members for item in self._new_items[fragment.fragment_id]]
+    def _advanced(self, stored: ViewRow, members: list[Fragment], own: frozenset[Path]) -> ViewRow:
+        new = [
+            (item, fragment)
+            for fragment in members
+            for item in self._new_items[fragment.fragment_id]
+            if not gives_way_to_own(item, fragment, own)
+        ]
         part = Part(stored.profile_id, stored.record, stored.choices, stored.absorbed, stored.updated_at)
         for item, fragment in sorted(new, key=lambda pair: (pair[0].seq, pair[1].fragment_id)):
             part = with_item(part, item, fragment, stored.view, self._values)

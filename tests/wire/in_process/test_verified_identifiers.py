@@ -70,6 +70,38 @@ async def test_a_verified_address_leads_to_its_user_everywhere(shop: Stage, orde
         assert await found_by(shop, "vera", view) == only(shop.user_id("vera")), view
 
 
+@pytest.mark.parametrize("order", ["verified first", "till first", "never verified"])
+async def test_her_address_does_not_give_way_to_what_the_till_said(shop: Stage, order: str) -> None:
+    await shop.play(VERA + "registers mal")
+    if order == "verified first":
+        await shop.play("verifies mal")
+    await shop.play(TILL)
+    if order == "till first":
+        await shop.play("verifies mal")
+    for repeated in ("", TILL, "server mail=mal@ card=L plan=later"):
+        await shop.play(repeated)
+        for question in ("Me vera", "V"):
+            told = (await shop.read(question)).json()
+            assert told["identity_attributes"]["emailaddress"] == "vera@acme.example"
+        assert await shop.listed("mail", "vera@") == [shop.profile_id("V")]
+        assert shop.profile_id("V") not in await shop.listed("mail", "mal@")
+
+
+@pytest.mark.parametrize("order", ["provider first", "till first"])
+async def test_what_the_provider_says_goes_first_whatever_the_order(shop: Stage, order: str) -> None:
+    await shop.play("registers vera\nname V Me vera")
+    acts = ["patch V card=L", "server mail=till@ card=L"]
+    await shop.play("\n".join(acts if order == "provider first" else reversed(acts)))
+    assert (await shop.answer("V")).split()[-1] == "mail=vera@"
+
+
+async def test_an_application_can_still_write_it_by_id(shop: Stage) -> None:
+    await shop.play(VERA)
+    await shop.play("server mail=till@ card=L")
+    await shop.play("patch V mail=new@")
+    assert "mail=new@" in (await shop.answer("V")).split()
+
+
 async def test_an_address_that_was_given_up_leads_to_what_was_said_since(stage: Stage) -> None:
     await stage.play("""
         report ann mail!=shared@

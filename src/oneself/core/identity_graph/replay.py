@@ -347,18 +347,41 @@ def _stays(record: Record, item: Write, rules: ReplayRules) -> bool:
     return False
 
 
+def own_identity(fragments: Iterable[Fragment]) -> frozenset[Path]:
+    """The identity attributes that stand in a user's own fragment, where the identity provider writes."""
+    return frozenset(
+        item.path
+        for fragment in fragments
+        if fragment.origin == "user"
+        for item in fragment.writes
+        if _is_of_identity(item.path) and item.value is not None and not item.is_asserted_identity
+    )
+
+
+def gives_way_to_own(item: Write | ChoiceWrite, writer: Fragment, own: frozenset[Path]) -> bool:
+    """Whether a view does not show a write, because the user's own fragment has the identity attribute.
+
+    `own`: the result of `own_identity` for the view.
+    """
+    if not own or isinstance(item, ChoiceWrite) or writer.origin == "user":
+        return False
+    return any(item.path[: len(path)] == path for path in own)
+
+
 def _visible_writes(members: list[Fragment], view: View) -> Iterable[tuple[UUID, Write]]:
     """The writes that a view shows.
 
     Asserted identities are visible in `all` alone, and there not among the identity attributes of an owned
-    profile.
+    profile. Those come from the user's own fragment first, whatever the order.
     """
     has_owner = any(member.owner is not None for member in members)
+    own = own_identity(members)
     for member in members:
         for item in member.writes:
             if item.is_asserted_identity and (view != "all" or (has_owner and _is_of_identity(item.path))):
                 continue
-            yield member.fragment_id, item
+            if not gives_way_to_own(item, member, own):
+                yield member.fragment_id, item
 
 
 def _is_of_identity(path: Path) -> bool:

@@ -18,6 +18,7 @@ Readings that the law leaves open, and that the core shares:
 * What a server ties to a browser is activity of the browser's fragment.
 * An anonymous id is joined to the fragment in which it first came with a tracker, while its own names nobody.
 * The end of a verified claim ends the identifier of its user, not the value.
+* Provider claims that stand in a user's own fragment go before what other fragments say of these attributes.
 """
 
 from __future__ import annotations
@@ -673,11 +674,19 @@ class Oracle:
 
     def _replay(self, view: View, members: frozenset[Name]) -> Part:
         is_owned = any(self.fragments[name].owner for name in members)
+        own = {
+            writing.path
+            for name in members
+            if name.kind == "user"
+            for writing in self.fragments[name].writings
+            if writing.path in CLAIMED and writing.value is not None
+        }
         part = {name: Part(name, {name}, {}, []) for name in members}
         writings = [
             (name, writing)
             for name in members
             for writing in self._effective(self.fragments[name], view, is_owned=is_owned)
+            if name.kind == "user" or writing.path not in own
         ]
         joins = self._tree(view, members)
         for step in range(self.step + 1):
