@@ -14,7 +14,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import USER_ID, USER_ID_PRIORITY, Identifier
+from oneself.core.identity.identifier import TRACKER, USER_ID, USER_ID_PRIORITY, Identifier
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
@@ -42,6 +42,8 @@ class Candidate(msgspec.Struct, frozen=True):
     since: int = 0
     #: Whether it is accepted without a check by the guards.
     required: bool = False
+    #: Whether it is the user who signed in on the browser that speaks: what the browser says is theirs.
+    is_speaker: bool = False
 
 
 def rank(profile: Profile) -> tuple[int, int, int, UUID]:
@@ -104,6 +106,8 @@ def find_candidates(
 
     if addressed is not None:
         add(Candidate(addressed, required=not is_anothers(addressed, evidence)))
+    if (speaker := _speaker(state, observation, evidence)) is not None:
+        add(Candidate(speaker, required=True, is_speaker=True))
     if observation.creates:
         add(Candidate(as_created(observation, evidence), required=True))
     for identifier in evidence.persons:
@@ -117,6 +121,18 @@ def find_candidates(
     for candidate in _by_device(state, observation, evidence, token_evidence, config):
         add(candidate)
     return found
+
+
+def _speaker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Profile | None:
+    """The user who signed in on the browser that speaks, wherever what it says is only asserted.
+
+    Source: docs/concepts/trust.md, "Fragments".
+    """
+    if observation.trust != "browser" or policy_of(observation).values_policy != "event":
+        return None
+    trackers = (device for device in evidence.devices if device.namespace == TRACKER)
+    holders = (holder for tracker in trackers for _, holder in state.claims_of(tracker))
+    return next((holder for holder in holders if holder.is_identified), None)
 
 
 def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) -> Candidate:

@@ -107,7 +107,8 @@ def _unprovable(
     Source: docs/concepts/trust.md, "Joins".
     """
     rule, profile = config.dataset.asserted_merges, candidate.profile
-    if rule == "unrestricted" or profile.profile_id not in protected:
+    is_open = rule == "unrestricted" and not any(item.is_speaker for item in accepted)
+    if is_open or profile.profile_id not in protected:
         return None
     others = [item.profile for item in accepted if item.profile.profile_id in protected]
     has_user = any(item.is_identified for item in (profile, *others))
