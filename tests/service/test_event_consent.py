@@ -25,6 +25,11 @@ async def harness(services: Services) -> InteractionsHarness:
     return await InteractionsHarness(services).begin()
 
 
+async def assert_verified(harness: InteractionsHarness) -> None:
+    report = await verify(harness.services.database, lambda done, total: None)
+    assert report.difference is None, report.difference
+
+
 async def is_tracked(harness: InteractionsHarness, device: str, *named: tuple[str, str]) -> bool:
     try:
         await harness.event(*named, device=device)
@@ -75,6 +80,17 @@ async def test_a_server_binds_the_person_on_every_browser(harness: InteractionsH
     assert await is_tracked(harness, X)
 
 
+async def test_a_server_binds_whom_nobody_knew(harness: InteractionsHarness) -> None:
+    """The profile that begins with the choice has what names the person; the browser beside it is not theirs."""
+    visitor = await harness.event(device=X)
+    await opt_out(harness, ANN, device=X, trust="server")
+    person = await harness.found("emailAddress:ann@acme.example")
+    assert person not in (None, visitor.survivor.profile_id)
+    assert not await is_tracked(harness, Y, ANN)
+    assert await is_tracked(harness, X)
+    await assert_verified(harness)
+
+
 async def test_a_choice_without_a_browser_binds_nobody(harness: InteractionsHarness) -> None:
     await harness.event(ANN, device=X)
     await opt_out(harness, ANN)
@@ -91,5 +107,4 @@ async def test_choices_of_browsers_leave_room_for_those_of_servers(harness: Inte
     assert view is not None
     assert len(view.survivor.consents) == EVENT_CHOICES_MAX + 1
     assert not await is_tracked(harness, X, ANN)
-    report = await verify(harness.services.database, lambda done, total: None)
-    assert report.difference is None, report.difference
+    await assert_verified(harness)

@@ -218,7 +218,7 @@ async def test_a_dataset_is_created_changed_and_deleted(org: Organisation) -> No
 
 async def test_a_setting_equal_to_its_default_folds(org: Organisation) -> None:
     # JSON creates strings that are equal to the default but not the same object, as a request does.
-    settings = json.loads('{"identity_trust": "timestamp", "merged_anonymous": "follow", "label": ""}')
+    settings = json.loads('{"identity_trust": "tiered", "merged_anonymous": "follow", "label": ""}')
     await org.datasets.create(org.dataset_ref, "web", {"identity_trust": settings["identity_trust"]})
     await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": "fresh"})
     await org.datasets.change(org.dataset_ref, "web", {"merged_anonymous": settings["merged_anonymous"]})

@@ -42,9 +42,9 @@ Trust = Annotated[
     str | None,
     typer.Option(
         "--identity-trust",
-        metavar="timestamp|tiered",
-        help="Which identity wins. timestamp (default): the newest. tiered: one from a server "
-        "before one from a browser.",
+        metavar="tiered|timestamp",
+        help="Which identity wins. tiered (default): one from a server before one from a browser. "
+        "timestamp: the newest.",
     ),
 ]
 Merged = Annotated[

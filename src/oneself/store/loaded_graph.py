@@ -12,14 +12,16 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
 from oneself.core.identity_graph.observe import Observed, observe
 from oneself.core.identity_graph.owners import detach
+from oneself.core.identity_graph.placing import user_on
 from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import GraphRules
+from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.store.tables.fragment import FragmentEntry, FragmentRow
 from oneself.store.transaction import Transaction
@@ -64,6 +66,13 @@ class LoadedGraph:
         self._browsers = dict(self.graph.browsers)
         self._verified = dict(self.graph.verified)
         self._transfers = dict(self.graph.transfers)
+
+    def with_speaker(self, evidence: Evidence) -> Evidence:
+        """The evidence with the user who signed in on its browser."""
+        trackers = [device for device in evidence.devices if device.namespace == TRACKER]
+        users = (user_on(self.graph, tracker) for tracker in trackers)
+        speaker = next((user for user in users if user is not None), None)
+        return evidence if speaker is None else msgspec.structs.replace(evidence, speaker=speaker)
 
     def observe(
         self, observed: Observed, believed_id: UUID, unified_ids: Callable[[UUID], Collection[UUID]]

@@ -50,12 +50,13 @@ def test_stored_settings_keep_their_meaning() -> None:
 def test_stored_settings_of_earlier_versions_mean_what_they_meant() -> None:
     settings = msgspec.convert({"label": "Web"}, DatasetSettings)
     assert (settings.channel_identity_conflict, settings.comparison) == ("replace", 1)
-    assert settings.default_view == "proven"
+    assert (settings.default_view, settings.identity_trust) == ("proven", "timestamp")
 
 
 def test_the_settings_of_a_new_dataset_are_stored() -> None:
     stored = msgspec.to_builtins(NEW_DATASET)
     assert stored == {
+        "identity_trust": "tiered",
         "channel_identity_conflict": "keep_apart",
         "default_view": "all",
         "asserted_merges": "all",

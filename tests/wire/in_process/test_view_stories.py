@@ -191,6 +191,41 @@ STORIES: dict[str, str] = {
         D = D > F1 vera mail=vera@ mood=form plan=crm
         Me vera = F1 < C D vera mail=vera@ mood=form plan=crm
     """,
+    "an address that nobody verified joins nobody whom a server knows, in any view": """
+        server mail=vera@ plan=crm
+        find C mail=vera@
+        post F1 T1
+        registers vera T1
+        F1 all = F1 vera mail=vera@
+        C all = C mail=vera@ plan=crm
+        server mail=vera@ mood=shop
+        C all = C mail=vera@ mood=shop plan=crm
+        page T1 mail=vera@ mood=home
+        F1 all = F1 vera mail=vera@ mood=home
+        C all = C mail=vera@ mood=shop plan=crm
+        verifies vera
+        C = C > F1 vera mail=vera@ mood=shop plan=crm
+        C all = C > F1 vera mail=vera@ mood=shop plan=crm
+    """,
+    "the same, where she registers first": """
+        post F1 T1
+        registers vera T1
+        server mail=vera@ plan=crm
+        find C mail=vera@
+        F1 all = F1 vera mail=vera@
+        C all = C mail=vera@ plan=crm
+        verifies vera
+        C = C > F1 vera mail=vera@ plan=crm
+        C all = C > F1 vera mail=vera@ plan=crm
+    """,
+    "an address that only pages named brings their browsers along": """
+        page T1 mail=vera@ mood=click
+        name F1 T1
+        post F2 T2
+        registers vera T2
+        F2 all = F2 > F1 vera mail=vera@ mood=click
+        F2 = F2 vera mail=vera@
+    """,
     "a record that names her user id is hers": """
         post F1 T1
         registers vera T1
@@ -342,6 +377,16 @@ STORIES: dict[str, str] = {
         B all = B mail=ben@ plan=bens
         F1 all = F1 ann mail=ann@ mood=hers
     """,
+    "she takes back what she wrote, and says again what her browser had said": """
+        post P1 T1 plan=c interests=x
+        registers ann T1
+        patch P1 plan=a interests=y
+        patch P1 plan=c interests=x
+        P1 = P1 ann interests=x mail=ann@ plan=c
+        me ann plan=-
+        me ann plan=c
+        Me ann = P1 ann interests=x mail=ann@ plan=c
+    """,
     "nobody signs in: two people type their addresses on one tablet": """
         page T1 mail=a@ plan=one
         name F1 T1
@@ -356,6 +401,8 @@ STORIES: dict[str, str] = {
         T1 = F1 > F2 ann mail=b@ mood=two plan=one
     """,
 }
+
+
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
 async def test_a_story_reads_as_written(stage: Stage, story: str) -> None:
     await stage.play(story)

@@ -200,7 +200,8 @@ def test_a_trusted_only_value_from_a_trusted_source_matches(web: Dataset) -> Non
 # -- tiers --------------------------------------------------------------------------------------------------
 
 
-def test_timestamp_the_later_identity_replaces_a_trusted_one(web: Dataset) -> None:
+def test_timestamp_the_later_identity_replaces_a_trusted_one(new_dataset: NewDataset) -> None:
+    web = new_dataset(identity_trust="timestamp")
     web_id, trusted, later = fresh("w"), _email(), _email()
     user = web.server_event(identities={"webId": web_id, "emailAddress": trusted})["resolvedUserId"]
     assert web.identify(webId=web_id, emailAddress=later) == user
@@ -208,8 +209,8 @@ def test_timestamp_the_later_identity_replaces_a_trusted_one(web: Dataset) -> No
     assert web.resolve(emailAddress=trusted) is None
 
 
-def test_tiered_an_untrusted_identity_does_not_replace_a_trusted_one(new_dataset: NewDataset) -> None:
-    web = new_dataset(identity_trust="tiered")
+def test_an_untrusted_identity_does_not_replace_a_trusted_one(web: Dataset) -> None:
+    """A new dataset has `identity_trust: tiered`."""
     web_id, trusted, later = fresh("w"), _email(), _email()
     user = web.server_event(identities={"webId": web_id, "emailAddress": trusted})["resolvedUserId"]
     assert web.identify(webId=web_id, emailAddress=later) == user

@@ -23,7 +23,13 @@ from oneself.core.profiles.consent import merge_choices
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
-from oneself.core.resolution.evidence import Evidence, claim_ages, identities_before_and_after, identities_of
+from oneself.core.resolution.evidence import (
+    Evidence,
+    claim_ages,
+    identities_before_and_after,
+    identities_of,
+    unverified_identifiers,
+)
 from oneself.core.resolution.kinds import KindPolicy, policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
@@ -375,6 +381,7 @@ def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: l
     state, observation, seq = application.state, application.observation, application.seq
     at = observation.effective_at(seq)
     ages = _ages(application, plan)
+    unverified = unverified_identifiers(observation, application.config) if plan.claims else frozenset()
     for part in absorbed:
         merge = next(m for m in plan.merges if m.absorbed_id == part.profile_id)
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
@@ -387,7 +394,8 @@ def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: l
             if holder.profile_id == plan.survivor_id:
                 state.release(claim, seq)
     for identifier in plan.claims:
-        state.claim(Claim(identifier, plan.profile_id, seq, observation.trust, at, ages[identifier]))
+        trust = "browser" if identifier in unverified else observation.trust
+        state.claim(Claim(identifier, plan.profile_id, seq, trust, at, ages[identifier]))
     for device in plan.devices:
         for claim, _ in state.claims_of(device):
             state.release(claim, seq)

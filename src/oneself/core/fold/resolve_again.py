@@ -35,6 +35,8 @@ class ErasureScope(msgspec.Struct, frozen=True):
     identifiers: frozenset[Identifier]
     #: Entry → its fragment.
     fragments: Mapping[EntryKey, UUID]
+    #: Fragment of a browser and seq → the user who had signed in on it by then, if any.
+    speaker_of: Callable[[UUID, int], str | None]
     #: The profiles of these people in the view `all`, before the erasure.
     profile_ids: frozenset[UUID]
     #: Whether somebody else held an identifier right after a seq.
@@ -154,6 +156,9 @@ def _plan(
 ) -> Plan:
     recorded = recorded_plan(entry)
     evidence = _left_to_others(extract_evidence(observation, config), observation, entry, scope)
+    fragment_id = scope.fragments.get((entry.seq, entry.observation_id))
+    if fragment_id is not None:
+        evidence = msgspec.structs.replace(evidence, speaker=scope.speaker_of(fragment_id, entry.seq))
     if not evidence.identifiers and observation.addressed_id is None and not observation.creates and home:
         return Plan(profile_id=home, survivor_id=home)
     plan = resolve(state, observation, config, evidence)

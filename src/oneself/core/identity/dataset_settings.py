@@ -51,6 +51,11 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     classifications: dict[str, str] = {}
 
     @property
+    def guards_asserted_merges(self) -> bool:
+        """Whether what is only asserted merges less than what is proven."""
+        return self.asserted_merges != "unrestricted"
+
+    @property
     def visit_timeout_us(self) -> int:
         """The longest pause within a visit, in µs."""
         return self.visit_timeout_ms * MILLISECOND_US
@@ -62,6 +67,7 @@ class DatasetSettings(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 NEW_DATASET = DatasetSettings(
+    identity_trust="tiered",
     channel_identity_conflict="keep_apart",
     default_view="all",
     asserted_merges="all",

@@ -19,7 +19,13 @@ from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Reported
 from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph, VerifiedClaim
 from oneself.core.identity_graph.owners import Bringer, add_fresh_tracker, detach, move_tracker
 from oneself.core.identity_graph.placing import create, fragment_for, in_browser, own_fragment
-from oneself.core.identity_graph.replay import ReplayRules, put, takes_effect_proven, with_write
+from oneself.core.identity_graph.replay import (
+    ReplayRules,
+    as_repeated,
+    put,
+    takes_effect_proven,
+    with_write,
+)
 from oneself.core.identity_graph.word import Word
 from oneself.core.values.record import Path
 
@@ -172,7 +178,7 @@ def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules
         assert word.source is not None
         is_identity = ".".join(change.path) in rules.identity_paths
         is_asserted = is_identity and word.speaker == "browser"
-        item = Write(change.path, change.value, word.source, is_asserted, word.level)
+        item = as_repeated(writes, Write(change.path, change.value, word.source, is_asserted, word.level))
         after = put(record, item, rules.values)
         if after is not record or takes_effect_proven(writes, item):
             writes, record = with_write(writes, item), after

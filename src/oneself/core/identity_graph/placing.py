@@ -64,6 +64,13 @@ def in_browser(
     return fragment
 
 
+def user_on(graph: IdentityGraph, device: Identifier) -> str | None:
+    """The user whose words a browser speaks: who signed in on it last, else whom a report names."""
+    browser = graph.browser(device)
+    fragment = _of_user(browser, [graph.fragments[item] for item in browser.present])
+    return None if fragment is None else fragment.user_id
+
+
 def begin_in_browser_with_user(graph: IdentityGraph, device: Identifier, word: Word) -> Fragment:
     """A new fragment for a user who signs in where another user's fragments are present."""
     fragment = _begin(graph, word, "browser", browser=device)
@@ -112,10 +119,10 @@ def _divided(
         return None
     if len(present) == 1 and not identifiers:
         return present[0]
+    of_user = _of_user(browser, present)
+    if of_user is not None:
+        return of_user
     current = next((item for item in present if item.fragment_id == browser.current), present[-1])
-    users = [item for item in present if item.owner] or [item for item in present if item.reported]
-    if users:
-        return current if current in users else users[-1]
     if not identifiers:
         return current
     same = next((item for item in present if not item.named.isdisjoint(identifiers)), None)
@@ -125,6 +132,12 @@ def _divided(
         return current
     unnamed = next((item for item in present if not item.named), None)
     return current if unnamed is None and len(present) >= BROWSER_FRAGMENTS_MAX else unnamed
+
+
+def _of_user(browser: BrowserFragments, present: list[Fragment]) -> Fragment | None:
+    """The present fragment of the user who speaks in a browser; None: it has no user."""
+    users = [item for item in present if item.owner] or [item for item in present if item.reported]
+    return next((item for item in users if item.fragment_id == browser.current), users[-1] if users else None)
 
 
 def _addressed(graph: IdentityGraph, profile_id: UUID, word: Word) -> Fragment | None:

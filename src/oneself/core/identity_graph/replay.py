@@ -287,10 +287,14 @@ def with_item(
 
 
 def put(record: Record, item: Write, rules: ReplayRules) -> Record:
-    """The record with a write, unless what stands there goes before it."""
+    """The record with a write, unless what stands there goes before it.
+
+    Its source is that of the write, also where it repeats what another fragment said: what the same fragment
+    said in between is not kept.
+    """
     if _stays(record, item, rules):
         return record
-    return write(record, ValueChanges((Change(item.path, item.value),)), item.source)
+    return write(record, ValueChanges((Change(item.path, item.value),)), item.source, keeps_age=False)
 
 
 def record_of(writes: Iterable[Write], rules: ReplayRules) -> Record:
@@ -308,10 +312,6 @@ def with_write(writes: tuple[Write, ...], item: Write) -> tuple[Write, ...]:
     proven identity stays beside an asserted one: the views `own` and `proven` do not show the asserted one.
     """
     depth = len(item.path)
-    repeated = next((o for o in writes if o.path == item.path and o.value == item.value), None)
-    if repeated is not None and repeated.is_asserted_identity == item.is_asserted_identity:
-        source = as_old_as((repeated.source,), (item.source,))[0]
-        item = msgspec.structs.replace(item, source=source)
     kept = (
         o
         for o in writes
@@ -320,6 +320,15 @@ def with_write(writes: tuple[Write, ...], item: Write) -> tuple[Write, ...]:
         or (item.is_asserted_identity and not o.is_asserted_identity)
     )
     return (*kept, item)
+
+
+def as_repeated(writes: Iterable[Write], item: Write) -> Write:
+    """The write; one that repeats what its fragment says is as old as the first one."""
+    repeated = next((o for o in writes if o.path == item.path and o.value == item.value), None)
+    if repeated is None or repeated.is_asserted_identity != item.is_asserted_identity:
+        return item
+    source = as_old_as((repeated.source,), (item.source,))[0]
+    return msgspec.structs.replace(item, source=source)
 
 
 def takes_effect_proven(writes: Iterable[Write], item: Write) -> bool:

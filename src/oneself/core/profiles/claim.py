@@ -26,3 +26,8 @@ class Claim(msgspec.Struct, frozen=True):
     at: int
     #: Its age: the seq of the observation that first reported the value.
     since: int
+
+    @property
+    def is_asserted(self) -> bool:
+        """Whether nothing proves it."""
+        return self.trust != "server"

@@ -42,6 +42,9 @@ class Candidate(msgspec.Struct, frozen=True):
     since: int = 0
     #: Whether it is accepted without a check by the guards.
     required: bool = False
+    #: Whether only asserted identifiers led to it: one that the profile holds by assertion, or a claim that
+    #: nobody has verified.
+    is_asserted: bool = False
     #: Whether it is the user who signed in on the browser that speaks: what the browser says is theirs.
     is_speaker: bool = False
 
@@ -83,6 +86,14 @@ def current_claims(state: WorkingSet, identifier: Identifier, config: Config) ->
     return [held for held in state.claims_of(identifier) if config.is_current(held[0])]
 
 
+def holders(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
+    """The current claims of an identifier, the holder's first: a proven one goes before an asserted one."""
+    held = current_claims(state, identifier, config)
+    if len(held) > 1 and config.dataset.guards_asserted_merges:
+        held.sort(key=lambda item: item[0].is_asserted)
+    return held
+
+
 def find_candidates(
     state: WorkingSet,
     observation: Observation,
@@ -101,8 +112,12 @@ def find_candidates(
     def add(candidate: Candidate) -> None:
         candidate = _as_of(candidate, observation, state)
         present = found.get(candidate.profile.profile_id)
-        if present is None or (candidate.priority, candidate.since) < (present.priority, present.since):
+        if present is None:
             found[candidate.profile.profile_id] = candidate
+            return
+        first = min(present, candidate, key=lambda item: (item.priority, item.since))
+        is_asserted = present.is_asserted and candidate.is_asserted
+        found[candidate.profile.profile_id] = msgspec.structs.replace(first, is_asserted=is_asserted)
 
     if addressed is not None:
         add(Candidate(addressed, required=not is_anothers(addressed, evidence)))
@@ -111,11 +126,21 @@ def find_candidates(
     if observation.creates:
         add(Candidate(as_created(observation, evidence), required=True))
     for identifier in evidence.persons:
-        for claim, profile in current_claims(state, identifier, config)[:1]:
+        for claim, profile in holders(state, identifier, config)[:1]:
+            is_asserted = claim.is_asserted or identifier in evidence.unverified
             since = claim.since if identifier.namespace in config.rule_namespaces else 0
             # The user's own profile is never refused: one user never has two.
             required = identifier.namespace == USER_ID
-            add(Candidate(profile, identifier, _priority(identifier, config), since, required))
+            add(
+                Candidate(
+                    profile,
+                    identifier,
+                    _priority(identifier, config),
+                    since,
+                    required,
+                    is_asserted=is_asserted,
+                )
+            )
     if token_evidence is not None:
         add(Candidate(token_evidence.holder, None, IDENTITY_PRIORITY))
     for candidate in _by_device(state, observation, evidence, token_evidence, config):
@@ -124,15 +149,15 @@ def find_candidates(
 
 
 def _speaker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Profile | None:
-    """The user who signed in on the browser that speaks, wherever what it says is only asserted.
+    """The profile of the user who signed in on the browser that speaks, if what it says is only asserted.
 
     Source: docs/concepts/trust.md, "Fragments".
     """
-    if observation.trust != "browser" or policy_of(observation).values_policy != "event":
+    if evidence.speaker is None or observation.trust != "browser" or observation.profile_id is not None:
         return None
     trackers = (device for device in evidence.devices if device.namespace == TRACKER)
     holders = (holder for tracker in trackers for _, holder in state.claims_of(tracker))
-    return next((holder for holder in holders if holder.is_identified), None)
+    return next((holder for holder in holders if holder.user_id == evidence.speaker), None)
 
 
 def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) -> Candidate:

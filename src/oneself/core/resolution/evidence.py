@@ -21,8 +21,10 @@ from oneself.core.identity.identifier_source import (
     identifiers_in_values,
 )
 from oneself.core.identity.normalise import normalise
+from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation, SenderTrust
 from oneself.core.resolution.token_evidence import TokenEvidence, token_identifier
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.record import Record
 
 
@@ -35,6 +37,10 @@ class Evidence(msgspec.Struct, frozen=True):
     devices: tuple[Identifier, ...]
     #: Identifiers that are not used.
     dropped: tuple[Dropped, ...]
+    #: Those among `persons` that nothing proves, though a server sends them: unverified claims of a provider.
+    unverified: frozenset[Identifier] = frozenset()
+    #: The user who signed in on the browser that speaks.
+    speaker: str | None = None
     #: The evidence of the token; UNSET: the token is not read yet; None: it has none.
     token_evidence: TokenEvidence | UnsetType | None = UNSET
 
@@ -42,6 +48,11 @@ class Evidence(msgspec.Struct, frozen=True):
     def identifiers(self) -> tuple[Identifier, ...]:
         """All identifiers that are used."""
         return (*self.persons, *self.devices)
+
+    @property
+    def proven(self) -> tuple[Identifier, ...]:
+        """The identifiers that name a person and are proven, if a server sends them."""
+        return tuple(item for item in self.persons if item not in self.unverified)
 
     @property
     def user_id(self) -> str | None:
@@ -63,7 +74,33 @@ def extract_evidence(observation: Observation, config: Config) -> Evidence:
             dropped[outcome] = None
         else:
             (devices if outcome.is_device else persons)[outcome] = None
-    return Evidence(tuple(persons), tuple(devices), tuple(dropped))
+    unverified = unverified_identifiers(observation, config)
+    return Evidence(tuple(persons), tuple(devices), tuple(dropped), unverified)
+
+
+def unverified_identifiers(observation: Observation, config: Config) -> frozenset[Identifier]:
+    """The identifiers of a provider's report that are claims which nobody has verified.
+
+    Source: docs/concepts/trust.md, "Evidence".
+    """
+    is_report = policy_of(observation).values_policy == "identity_provider" and bool(observation.values)
+    if not (is_report and config.dataset.guards_asserted_merges and _names_user(observation)):
+        return frozenset()
+    found: dict[bool, set[Identifier]] = {True: set(), False: set()}
+    for match in config.identifier_sources:
+        is_verified = match.scope != IDENTITY_ATTRIBUTES or _is_verified(match, observation)
+        for raw in identifiers_in_patch(observation.values, match):
+            if isinstance(outcome := admit(raw, observation.trust, config), Identifier):
+                found[is_verified].add(outcome)
+    return frozenset(found[False] - found[True])
+
+
+def _names_user(observation: Observation) -> bool:
+    return any(identifier.namespace == USER_ID for identifier in observation.identifiers)
+
+
+def _is_verified(match: IdentifierSource, observation: Observation) -> bool:
+    return ".".join(match.keys) in observation.verified
 
 
 def admit(raw: Identifier, trust: SenderTrust, config: Config) -> Identifier | Dropped:

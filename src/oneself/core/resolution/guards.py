@@ -36,11 +36,14 @@ def screen_candidates(
     token_evidence: TokenEvidence | None,
     config: Config,
     protected: Collection[UUID] = (),
+    *,
+    is_proof: bool = False,
 ) -> Screening:
     """Decide which candidates are one person (docs/concepts/resolution.md, rule 6).
 
     `candidates`: by profile id. `token_evidence`: the evidence of the token, if it identifies a profile.
-    `protected`: if an observation only asserts who it is about, the profiles that it must not merge.
+    `protected`: if something is only asserted, the profiles that it must not merge. `is_proof`: whether a
+    server sends the observation.
     """
     ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
     user_id = _whose(ordered, evidence)
@@ -52,7 +55,7 @@ def screen_candidates(
         code = None
         if not candidate.required:
             code = _refusal(candidate, user_id, accepted, identities, config)
-            code = code or _unprovable(candidate, accepted, config, protected)
+            code = code or _unprovable(candidate, accepted, evidence if is_proof else None, config, protected)
         if code is not None:
             refused.append((candidate, code))
             continue
@@ -100,19 +103,26 @@ def _refusal(
 
 
 def _unprovable(
-    candidate: Candidate, accepted: list[Candidate], config: Config, protected: Collection[UUID]
+    candidate: Candidate,
+    accepted: list[Candidate],
+    proof: Evidence | None,
+    config: Config,
+    protected: Collection[UUID],
 ) -> Refusal | None:
     """The refusal of a merge of two protected profiles by what is only asserted; None if it may be.
 
+    `proof`: the evidence, if a server sends it; what it proves is of a protected profile.
     Source: docs/concepts/trust.md, "Joins".
     """
     rule, profile = config.dataset.asserted_merges, candidate.profile
     is_open = rule == "unrestricted" and not any(item.is_speaker for item in accepted)
-    if is_open or profile.profile_id not in protected:
+    if is_open or profile.profile_id not in protected or (proof is not None and not candidate.is_asserted):
         return None
     others = [item.profile for item in accepted if item.profile.profile_id in protected]
     has_user = any(item.is_identified for item in (profile, *others))
-    if others and (rule == "unprotected" or has_user):
+    has_user = has_user or (proof is not None and proof.user_id is not None)
+    is_between_protected = bool(others) or (proof is not None and bool(proof.proven))
+    if is_between_protected and (rule == "unprotected" or has_user):
         namespace = None if candidate.via is None else candidate.via.namespace
         return Refusal("untrusted_evidence", profile.profile_id, namespace)
     return None

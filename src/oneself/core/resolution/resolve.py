@@ -62,8 +62,10 @@ def resolve(
     if policy.reads_stored_values and addressed is not None:
         evidence = _still_stored(evidence, addressed, config)
     candidates = find_candidates(state, observation, evidence, addressed, token_evidence, config)
-    protected = _protected(state, observation, candidates)
-    screening = screen_candidates(candidates, evidence, token_evidence, config, protected)
+    protected = _protected(state, observation, candidates, config)
+    screening = screen_candidates(
+        candidates, evidence, token_evidence, config, protected, is_proof=observation.trust == "server"
+    )
     if policy.opt_out == "respected":
         profiles = [candidate.profile for candidate in screening.accepted]
         used = _pointed_at(state, evidence)
@@ -77,10 +79,15 @@ def resolve(
 
 
 def _protected(
-    state: WorkingSet, observation: Observation, candidates: dict[UUID, Candidate]
+    state: WorkingSet, observation: Observation, candidates: dict[UUID, Candidate], config: Config
 ) -> frozenset[UUID]:
-    """The candidates of whom a server or a sign-in said who they are, if the observation only asserts it."""
-    if observation.trust != "browser" or len(candidates) < 2:
+    """The candidates of whom a server or a sign-in said who they are, if anything is only asserted."""
+    if observation.trust == "browser":
+        may_be_refused = len(candidates) > 1
+    else:
+        is_guarded = config.dataset.guards_asserted_merges
+        may_be_refused = is_guarded and any(item.is_asserted for item in candidates.values())
+    if not may_be_refused:
         return frozenset()
     return frozenset(key for key, item in candidates.items() if is_protected(state, item.profile))
 
@@ -124,17 +131,24 @@ def _choice_only(
 ) -> Plan:
     """Store only the consent: merge nothing, claim nothing.
 
-    It is stored on the best-ranked candidate or a new profile; what a browser says, on the browser's. The
-    visitor may have opted out of tracking (docs/wire/interactions.md §9.5).
+    It is stored on the best-ranked candidate or a new profile: a browser's choice on the browser's, and what
+    a server says of a person, on theirs, which holds what names them. The visitor may have opted out of
+    tracking (docs/wire/interactions.md §9.5).
     """
-    profiles = [candidate.profile for candidate in screening.accepted]
+    accepted = screening.accepted
+    if observation.trust == "server" and evidence.persons:
+        accepted = tuple(item for item in accepted if item.via is None or not item.via.is_device)
+        evidence = msgspec.structs.replace(evidence, devices=())
+    profiles = [candidate.profile for candidate in accepted]
     if observation.trust == "browser" and evidence.devices:
         profiles = _pointed_at(state, evidence)
-        screening = Screening((), screening.refused)
+    screening = Screening((), screening.refused)
     if profiles:
         profile_id = profiles[0].profile_id
         return Plan(profile_id=profile_id, survivor_id=profile_id, replays_as_recorded=True)
-    return _plan(state, observation, msgspec.structs.replace(evidence, persons=()), screening, config)
+    if observation.trust == "browser":
+        evidence = msgspec.structs.replace(evidence, persons=())
+    return _plan(state, observation, evidence, screening, config)
 
 
 def _pointed_at(state: WorkingSet, evidence: Evidence) -> list[Profile]:
@@ -198,12 +212,21 @@ def _only_holder(
         if len(held) != 1 or (holder is not None and held[0][1] is not holder):
             return None
         claim, holder = held[0]
-        if not config.is_current(claim):
+        if not config.is_current(claim) or _is_proof(observation, identifier, claim, evidence, config):
             return None
     if holder is None or holder.consents or observation.choices:
         return None
     is_person_named = bool(evidence.persons) or token_evidence is not None
     return holder if is_person_named or is_followed(holder, observation, config) else None
+
+
+def _is_proof(
+    observation: Observation, identifier: Identifier, claim: Claim, evidence: Evidence, config: Config
+) -> bool:
+    """Whether an observation proves what a claim only asserts."""
+    if identifier.is_device or not (claim.is_asserted and config.dataset.guards_asserted_merges):
+        return False
+    return observation.trust == "server" and identifier not in evidence.unverified
 
 
 def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
@@ -325,7 +348,11 @@ def _claims(
     claims: list[Identifier] = []
     refusals: list[Refusal] = []
     for identifier in evidence.persons:
-        held = current_claims(state, identifier, config)
+        held = [
+            (claim, profile)
+            for claim, profile in current_claims(state, identifier, config)
+            if not _is_proof(observation, identifier, claim, evidence, config)
+        ]
         if any(profile.profile_id in one for _, profile in held):
             continue
         namespace = config.namespace(identifier.namespace)

@@ -76,17 +76,17 @@ class ValueChanges(Struct, frozen=True):
         return iter(self.items)
 
 
-def write(record: Record, changes: ValueChanges, source: ValueSource) -> Record:
+def write(record: Record, changes: ValueChanges, source: ValueSource, *, keeps_age: bool = True) -> Record:
     """The record with the changes applied. Each changed value has `source` as its only source.
 
-    Repeating a stored value keeps the seq that first set it.
+    `keeps_age`: repeating a stored value keeps the seq that first set it.
     """
     if not changes.items:
         return record
     values, provenance = record.values, dict(record.provenance)
     for change in changes.items:
         leaf = ".".join(change.path)
-        is_repeated = leaf in provenance and read(values, change.path) == change.value
+        is_repeated = keeps_age and leaf in provenance and read(values, change.path) == change.value
         sources = as_old_as(provenance[leaf], (source,)) if is_repeated else (source,)
         _forget(values, provenance, change.path)
         if change.value is None:

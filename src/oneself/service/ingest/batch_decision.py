@@ -162,7 +162,7 @@ class BatchDecision:
         token_evidence = read_token(self._state, observation, evidence.persons, self._config)
         if observation.token is not None:
             evidence = msgspec.structs.replace(evidence, token_evidence=token_evidence)
-        plan = fold(self._state, observation, self._config, seq, evidence)
+        plan = fold(self._state, observation, self._config, seq, self._graph.with_speaker(evidence))
         if isinstance(plan, Rejection):
             return ObservationRejected(plan)
         self._seq += 1

@@ -19,6 +19,7 @@ from oneself.core.fold.log_entry import EntryKey, LogEntry, observation_of
 from oneself.core.fold.replay import erase, tombstone
 from oneself.core.fold.resolve_again import ErasureScope, ResolvedAgain, resolve_again
 from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.joins import user_since
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.candidates import Candidate
@@ -70,6 +71,7 @@ async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[U
     scope = ErasureScope(
         erasing.identifiers,
         fragments,
+        lambda *asked: _speaker(erasing.rows, *asked),
         erasing.profile_ids,
         lambda *asked: _is_claimed(others, *asked),
         lambda identifier, seq: seq < given_up.get(identifier, 0),
@@ -87,6 +89,15 @@ async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[U
     await working_set.save(transaction, state, bridges)
     await _return_devices(transaction, erasing, claims, state)
     return gone
+
+
+def _speaker(rows: Mapping[UUID, FragmentRow], fragment_id: UUID, seq: int) -> str | None:
+    """The user who had signed in on the browser of a fragment before a seq, or was reported for it."""
+    row = rows.get(fragment_id)
+    if row is None or row.fragment.browser is None:
+        return None
+    since = user_since(row.fragment, "proven")
+    return None if since is None or since >= seq else row.fragment.user_id
 
 
 async def _claims_of_others(

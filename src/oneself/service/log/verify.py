@@ -99,7 +99,10 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
     graph = await identity_graph.gather(
         transaction, graph_footprint(named, config, rules, detached), rules, state.known_ids
     )
-    for entry, found in zip(entries, touched, strict=True):
+    for entry, named_by in zip(entries, touched, strict=True):
+        found = named_by
+        if named_by.evidence is not None:
+            found = msgspec.structs.replace(named_by, evidence=graph.with_speaker(named_by.evidence))
         before, config = config, replay(state, entry, config, found)
         graph.detach(found.detached, entry.seq)
         observation, evidence = found.observation, found.evidence
