@@ -81,7 +81,7 @@ async def test_a_server_binds_the_person_on_every_browser(harness: InteractionsH
 
 
 async def test_a_server_binds_whom_nobody_knew(harness: InteractionsHarness) -> None:
-    """The profile that begins with the choice has what names the person; the browser beside it is not theirs."""
+    """The profile that begins with the choice has what names them; the browser beside it is not theirs."""
     visitor = await harness.event(device=X)
     await opt_out(harness, ANN, device=X, trust="server")
     person = await harness.found("emailAddress:ann@acme.example")
