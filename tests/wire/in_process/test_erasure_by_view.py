@@ -6,6 +6,7 @@ they are one person. Whoever erases the stranger erases nothing of hers.
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -15,6 +16,7 @@ import pytest_asyncio
 from oneself.service.context import Actor
 from oneself.service.log.verify import verify
 from support.caller import Cds
+from support.view_stage import Stage
 
 VERAS_MAIL = "vera@acme.example"
 STRANGERS_PAGE = "Strange visit"
@@ -145,3 +147,25 @@ async def test_a_browser_is_not_handed_to_its_previous_user(shop: Cds) -> None:
     assert (await shop("DELETE", path, token=await shop.token(subject="ann"))).status_code == 204
     logged = await shop.services.database.fetch("SELECT content::text FROM log WHERE kind = 'erase'")
     assert not any(tracker in row["content"] for row in logged)
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_an_anonymous_id_that_may_mean_two_people_erases_neither(stage: Stage, dry_run: str) -> None:
+    """The id that one person began with, on a browser that another one uses now."""
+    await stage.play(
+        """
+        page a1 mood=first
+        page a1 mail=ann@
+        page a1 mail=ben@ number=2 mood=second
+        """
+    )
+    headers = {"Authorization": f"Bearer {await stage.cds.token()}"}
+    erase = f"/t/acme/api/v1/profiles/{stage.anonymous_id('a1')}/erase"
+    for view in ("own", "proven", "all"):
+        params = {"view": view, "dry_run": dry_run}
+        answer = await stage.cds.http.post(erase, headers=headers, params=params)
+        assert (answer.status_code, answer.json()["code"]) == (409, "ambiguous_id"), answer.text
+        candidates = re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", answer.json()["description"])
+        assert len(candidates) == 2
+        found = [await stage.cds("GET", f"/profiles/{item}", params={"view": view}) for item in candidates]
+        assert {item.status_code for item in found} == {200}

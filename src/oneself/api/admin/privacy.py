@@ -102,7 +102,7 @@ async def export_person(
     opt=requires_enabled("profile_delete"),
     status_code=200,
     operation_class=described(),
-    responses=error_responses(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404, 409),
 )
 async def erase_person(
     request: AnyRequest,

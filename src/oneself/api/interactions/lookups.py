@@ -37,7 +37,7 @@ from oneself.errors import ServiceError
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
 from oneself.service.log.audit import AuditEntry
 from oneself.service.privacy.selection import ErasureTarget
-from oneself.service.profiles.ids import AliasedProfile
+from oneself.service.profiles.ids import AliasedProfile, AmbiguousId
 
 if TYPE_CHECKING:
     from oneself.services import Services
@@ -259,9 +259,12 @@ async def _rows(request: AnyRequest) -> list[str]:
 
 
 async def _erase(call: RequestContext, at: DatasetRef, text: str, turns: asyncio.Semaphore) -> bool:
-    """Whether there was a profile to erase."""
+    """Whether there was a profile to erase. An id that may mean several erases none."""
     async with turns:
-        view = await call.services.profiles.lookup.find(at, text)
+        try:
+            view = await call.services.profiles.lookup.find_certain(at, text, "all")
+        except AmbiguousId:
+            return False
         if view is None:
             return False
         target = ErasureTarget(profile_id=view.survivor.profile_id, as_person=True)

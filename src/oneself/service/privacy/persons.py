@@ -1,7 +1,8 @@
 """People: export and erase a person by any id that they ever had.
 
 Invariants: `Lookup.find` says whom an id means. A profile id of an absorbed profile means, for
-erasure, what that profile brought; every other id means the whole person.
+erasure, what that profile brought; every other id means the whole person. An id that may mean several people
+erases none of them.
 """
 
 from __future__ import annotations
@@ -45,19 +46,19 @@ class Persons:
     async def erase(self, dataset_ref: DatasetRef, actor: Actor, text: str, view: View) -> Receipt | None:
         """Erase what the person that an id means has in a view, or the part that an absorbed profile brought.
 
-        None if no profile has the id. Raises Contended.
+        None if no profile has the id. Raises AmbiguousId, Contended.
         """
         target = await self._target(dataset_ref, text, view)
         return None if target is None else await self._erasure.erase(dataset_ref, actor, target)
 
     async def preview_erasure(self, dataset_ref: DatasetRef, text: str, view: View) -> ErasurePreview | None:
-        """What `erase` would take; None if no profile has the id."""
+        """What `erase` would take; None if no profile has the id. Raises AmbiguousId."""
         target = await self._target(dataset_ref, text, view)
         return None if target is None else await self._erasure.preview(dataset_ref, target)
 
     async def _target(self, dataset_ref: DatasetRef, text: str, view: View) -> ErasureTarget | None:
         # An id of a believed profile must not erase the person whose browser said what began it.
-        found = await self._lookup.find(dataset_ref, text, view, has_words=False)
+        found = await self._lookup.find_certain(dataset_ref, text, view)
         if found is None:
             return None
         profile = found.profile

@@ -8,6 +8,7 @@ Source: docs/wire/interactions.md §9.3.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 from typing import Literal
 from uuid import UUID
 
@@ -17,11 +18,27 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.normalise import normalise
 from oneself.core.profiles.profile import ANONYMOUS_PRIMARY_CHARS, PRIMARY_CHARS, Profile
+from oneself.errors import Conflict
 
 #: The longest id there is: a named one of a legacy dataset, 200 bytes.
 ID_CHARS_MAX = 200
 _UUID_DIGITS = 32
 _HEAD = re.compile(f"[0-9a-f]{{{ANONYMOUS_PRIMARY_CHARS}}}|[0-9a-f]{{{PRIMARY_CHARS}}}")
+
+
+#: More candidates of an ambiguous id are not named.
+CANDIDATES_MAX = 10
+
+
+class AmbiguousId(Conflict):
+    """An anonymous id may mean several profiles: it was the id of one, and points at another now."""
+
+    default_code = "ambiguous_id"
+    default_message = "Ambiguous id."
+
+    def __init__(self, candidates: Collection[UUID]) -> None:
+        named = ", ".join(map(str, sorted(candidates)[:CANDIDATES_MAX]))
+        super().__init__(f"This anonymous id may mean several profiles: {named}. Use a profile id.")
 
 
 class Alias(msgspec.Struct, frozen=True):

@@ -41,9 +41,11 @@ from oneself.errors import InvalidInput
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.ids import (
+    CANDIDATES_MAX,
     ID_CHARS_MAX,
     Alias,
     AliasedProfile,
+    AmbiguousId,
     Resolved,
     id_range,
     identifier_in,
@@ -85,6 +87,31 @@ class Lookup:
         profile_id = await self._find_called(dataset_ref, text) or await self._find_holder(dataset_ref, text)
         found = None if profile_id is None else await self._profiles.find(dataset_ref, profile_id)
         return None if found is None else msgspec.structs.replace(found, profile=found.survivor)
+
+    async def find_certain(self, dataset_ref: DatasetRef, text: str, view: View) -> ProfileView | None:
+        """The profile that an id means in a view, for what cannot be undone; None if it means none.
+
+        Raises AmbiguousId for an anonymous id that was the id of one profile and points at another now.
+        """
+        found = await self.find(dataset_ref, text, view, has_words=False)
+        called = display_value(text)
+        if found is None or not called or profile_id_in(text) in found.profile_ids:
+            return found
+        candidates = await self._find_candidates(dataset_ref, called, view)
+        if len(candidates) > 1 and found.survivor.profile_id in candidates:
+            raise AmbiguousId(candidates)
+        return found
+
+    async def _find_candidates(self, dataset_ref: DatasetRef, called: str, view: View) -> set[UUID]:
+        """The survivors that an anonymous id may mean in a view."""
+        if len(called) > ID_CHARS_MAX or "\x00" in called:
+            return set()
+        if view != "all":
+            return await self._views.find_candidates(dataset_ref, called, view)
+        meant = await self._profile_table(dataset_ref).find_of_anonymous_id(
+            called, id_range(called), CANDIDATES_MAX
+        )
+        return {item.survivor_id for item in meant}
 
     async def resolve(
         self, dataset_ref: DatasetRef, identities: Mapping[str, str], view: View = "all"

@@ -33,6 +33,7 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.ids import (
+    CANDIDATES_MAX,
     Alias,
     AliasedProfile,
     Resolved,
@@ -105,6 +106,19 @@ class ViewLookup:
         if found is None:
             return None
         return ProfileView(found.survivor, found.survivor, found.absorbed, config, view)
+
+    async def find_candidates(self, dataset_ref: DatasetRef, called: str, view: StoredView) -> set[UUID]:
+        """The profiles that an anonymous id may mean: those that were called so in the view, and that in
+        which its browser last spoke. None for an id that the service made, and for a named user's.
+        """
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            meant = await tables.profiles.find_of_anonymous_id(called, id_range(called), CANDIDATES_MAX)
+            if not meant:
+                return set()
+            rows = await tables.fragments.find(item.profile_id for item in meant if item.is_called)
+            candidates = [row for row in rows if called in await _every_name(tables, row, view)]
+            spoken = await _find_in_browser(tables, Identifier(ANONYMOUS_ID, called))
+        return {row.head_in(view) for row in (*candidates, spoken) if row is not None}
 
     async def resolve(
         self, dataset_ref: DatasetRef, identifiers: Iterable[Identifier], view: StoredView, config: Config

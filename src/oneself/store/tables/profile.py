@@ -15,7 +15,7 @@ from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.tables.claim import id_ranges, identifier_columns
-from oneself.store.tables.table import Table
+from oneself.store.tables.table import Table, structs_of
 
 _sql = Queries("profile")
 
@@ -40,6 +40,15 @@ class AbsorbedIds(msgspec.Struct, frozen=True):
     aliases: tuple[tuple[str, int], ...]
     #: Of the merge.
     seq: int
+
+
+class MeantProfile(msgspec.Struct, frozen=True):
+    """A profile that an anonymous id may mean."""
+
+    profile_id: UUID
+    survivor_id: UUID
+    #: It is or was called so; else the id only points at it now.
+    is_called: bool
 
 
 class ProfileTable(Table):
@@ -123,6 +132,15 @@ class ProfileTable(Table):
             _sql.find_called, self._dataset_id, text, *ids, ANONYMOUS_ID, LEGACY_ID
         )
         return found
+
+    async def find_of_anonymous_id(
+        self, text: str, ids: tuple[UUID | None, UUID | None], limit: int
+    ) -> list[MeantProfile]:
+        """The profiles that an anonymous id may mean. `ids`: as of `find_called`."""
+        found = await self._executor.fetch(
+            _sql.find_of_anonymous_id, self._dataset_id, text, *ids, ANONYMOUS_ID, LEGACY_ID, limit
+        )
+        return structs_of(MeantProfile, found)
 
     async def find_absorbed_ids(self, survivor_ids: Sequence[UUID]) -> dict[UUID, list[AbsorbedIds]]:
         """Survivor → the primary ids of each profile that it absorbed, in the order of the merges."""

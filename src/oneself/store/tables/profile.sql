@@ -198,6 +198,36 @@ SELECT CASE WHEN NOT EXISTS (SELECT FROM profile
      ORDER BY claimed.seq LIMIT 1)
 ) END AS profile_id;
 
+-- name: find_of_anonymous_id
+-- The profiles that an anonymous id may mean: those that were called so, and those that it points at now.
+-- None if the id is one that the service made, or a named user's.
+-- $2: id
+-- $3 to $4: the smallest and the largest profile id that begin with it; null if none can
+-- $5: the namespace of anonymous ids
+-- $6: the namespace of named ids
+-- $7: at most so many
+SELECT DISTINCT known.profile_id, known.survivor_id, known.is_called
+FROM (SELECT profile_id, until_seq FROM claim
+      WHERE dataset_id = $1 AND namespace = $5 AND value = $2
+      OFFSET 0) AS claimed
+CROSS JOIN LATERAL (
+    SELECT profile_id, coalesce(survivor_id, profile_id) AS survivor_id,
+           primary_id = $2 OR aliases @> jsonb_build_array(jsonb_build_array($2::text)) AS is_called
+    FROM profile
+    WHERE dataset_id = $1 AND profile_id = claimed.profile_id AND NOT erased
+    OFFSET 0
+) AS known
+WHERE (known.is_called OR claimed.until_seq IS NULL)
+  AND NOT EXISTS (
+      SELECT FROM profile
+      WHERE dataset_id = $1 AND profile_id BETWEEN $3 AND $4
+        AND (erased OR primary_id = $2 OR aliases @> jsonb_build_array(jsonb_build_array($2::text))))
+  AND NOT EXISTS (
+      SELECT FROM claim JOIN profile USING (dataset_id, profile_id)
+      WHERE claim.dataset_id = $1 AND claim.namespace = $6 AND claim.value = $2 AND NOT profile.erased)
+ORDER BY known.profile_id
+LIMIT $7;
+
 -- name: find_absorbed_ids
 -- The profiles that survivors have absorbed with every primary id that each had, in the order of the merges.
 -- $2: survivors

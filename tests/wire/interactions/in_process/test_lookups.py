@@ -15,6 +15,8 @@ from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.service.context import Actor
 from oneself.service.directory.accounts import Registration
 from oneself.service.directory.applications import NewApplication
+from oneself.service.ingest.trackers import new_tracker
+from oneself.service.profiles.ids import AmbiguousId
 from support.application import ORG, SECRET, SYSTEM
 from support.caller import Cds
 from support.interactions_harness import InteractionsHarness, customer, mail
@@ -220,6 +222,32 @@ async def test_a_request_without_a_file_is_rejected(client: LookupClient) -> Non
         assert_error(await client.http.post(path, headers=basic(), **body), 400)
     assert_error(await client.delete("name\nx", name="files"), 400)
     assert_error(await client.delete("name\n" + "x" * 17_000_000), 413)
+
+
+async def test_an_anonymous_id_of_two_users_deletes_neither(client: LookupClient) -> None:
+    """The id that one user began with, on a browser that another one uses now."""
+    await client.harness.event(device=X)
+    users = [(await client.harness.event(customer(name), device=X)).survivor for name in ("c-1", "c-2")]
+    assert len({user.profile_id for user in users}) == 2
+    assert (await client.delete(f"name\n{X}\n")).text == "Deleted 0 users (1 requested)"
+    for user in users:
+        assert (await client.user(user.primary_id))["id"] == user.primary_id
+    persons, ref = client.cds.services.privacy.persons, client.harness.dataset_ref
+    for act in (persons.preview_erasure(ref, X, "all"), persons.erase(ref, Actor("cli"), X, "all")):
+        with pytest.raises(AmbiguousId) as refused:
+            await act
+        assert all(str(user.profile_id) in refused.value.description for user in users)
+    assert (await client.delete(f"name\n{users[0].primary_id}\n")).text == "Deleted 1 users (1 requested)"
+    assert (await client.delete(f"name\n{X}\n")).text == "Deleted 1 users (1 requested)"
+
+
+async def test_an_id_that_the_service_made_is_deleted_whatever_browsers_send(client: LookupClient) -> None:
+    profiles, ref = client.cds.services.profiles.profiles, client.harness.dataset_ref
+    made = (await profiles.create(ref, Actor("cds"), {}, tracker=new_tracker())).survivor
+    for name in ("c-1", "c-2"):
+        await client.harness.event(customer(name), device=made.primary_id)
+    assert (await client.delete(f"name\n{made.primary_id}\n")).text == "Deleted 1 users (1 requested)"
+    assert await profiles.find(ref, made.profile_id) is None
 
 
 # -- the audit log ------------------------------------------------------------------------------------------
