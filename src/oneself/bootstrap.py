@@ -60,6 +60,7 @@ from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
 from oneself.service.rules.preview import Previews
+from oneself.service.rules.proven_preview import ProvenPreviews
 from oneself.service.rules.rules import Reindexer, Rules
 from oneself.service.schema.datasets import Datasets
 from oneself.service.schema.identity_types import IdentityTypes
@@ -309,6 +310,9 @@ def _rules(base: _Foundation) -> RuleServices:
     return RuleServices(
         rules=Rules(base.database, base.configurations),
         previews=base.previews,
+        proven_previews=ProvenPreviews(
+            base.database, base.configurations, entries_max=base.tunables.preview_entries_max
+        ),
         reindexer=Reindexer(base.database, base.configurations, base.ingest),
     )
 

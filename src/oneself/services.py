@@ -52,6 +52,7 @@ from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
 from oneself.service.rules.preview import Previews
+from oneself.service.rules.proven_preview import ProvenPreviews
 from oneself.service.rules.rules import Reindexer, Rules
 from oneself.service.schema.datasets import Datasets
 from oneself.service.schema.identity_types import IdentityTypes
@@ -109,6 +110,7 @@ class RuleServices(msgspec.Struct, frozen=True):
 
     rules: Rules
     previews: Previews
+    proven_previews: ProvenPreviews
     reindexer: Reindexer
 
 

@@ -20,6 +20,8 @@ def test_preview_create_deactivate_and_delete_a_rule(service: RunningService) ->
 
     first = rule("create", EMAIL)
     assert rule("preview", USERNAME)["profiles_absorbed"] == 0, "a preview works beside an existing rule"
+    assert rule("preview", USERNAME)["view"] == "proven"
+    assert rule("preview", USERNAME, "--view", "all")["view"] == "all"
     second = rule("create", USERNAME)
     assert second["priority"] == first["priority"] + 1, "a new rule gets the last priority"
     assert rule("change", second["rule_id"], "--proves-identity")["proves_identity"] is True

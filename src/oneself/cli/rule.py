@@ -13,6 +13,7 @@ from oneself.cli.context import run
 from oneself.cli.output import (
     AsJson,
     Org,
+    ViewName,
     Yes,
     confirm,
     dataset_of,
@@ -20,6 +21,7 @@ from oneself.cli.output import (
     show,
     show_list,
     timestamp,
+    view_of,
 )
 from oneself.errors import InvalidInput, NotFound
 
@@ -93,16 +95,28 @@ def create(
 
 @app.command()
 def preview(
-    property_name: Property, org: Org = None, priority: Priority = None, as_json: AsJson = False
+    property_name: Property,
+    org: Org = None,
+    priority: Priority = None,
+    view: ViewName = None,
+    as_json: AsJson = False,
 ) -> None:
-    """Show what a rule on this attribute would do to existing profiles. Changes nothing."""
+    """Show what a rule on this attribute would do to existing profiles. Changes nothing.
+
+    --view all also counts what pages without credentials said.
+    """
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         rule = await _new_rule(services, dataset_ref, property_name, priority)
+        seen = await view_of(services, dataset_ref, view)
+        if seen == "own":
+            raise InvalidInput("view", "A preview has the view proven or all.")
+        previews = services.rules.previews if seen == "all" else services.rules.proven_previews
         with _rule_errors():
-            result = await services.rules.previews.preview(dataset_ref, rule)
+            result = await previews.preview(dataset_ref, rule)
         return {
+            "view": seen,
             "profiles_with_a_value": result.profiles_indexed,
             "profiles_absorbed": result.profiles_absorbed,
             "largest_group": result.largest_group,

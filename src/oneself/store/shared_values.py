@@ -17,6 +17,7 @@ from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.values.record import Record
 from oneself.store import rows
 from oneself.store.queries import Queries
+from oneself.store.tables.fragment import FragmentRow, read_fragment
 from oneself.store.transaction import Transaction
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 _sql = Queries("shared_values", folder=".")
 _profiles = Queries("profile")
+_fragments = Queries("fragment")
 
 ROWS_PER_FETCH = 5000
 
@@ -44,6 +46,14 @@ class SharedValues:
         )
         while page := await cursor.fetch(ROWS_PER_FETCH):
             yield [(row["profile_id"], rows.read_record(row)) for row in page]
+
+    async def fragment_pages(self, source: IdentifierSource) -> AsyncIterator[list[FragmentRow]]:
+        """Every fragment that has anything under the first key of a source."""
+        cursor = await self._connection.cursor(
+            _fragments.find_values, self.transaction.dataset_id, source.scope, source.keys[0]
+        )
+        while page := await cursor.fetch(ROWS_PER_FETCH):
+            yield [read_fragment(row) for row in page]
 
     async def put(self, holders: Iterable[tuple[Identifier, UUID]]) -> None:
         """Note which profile holds which identifier."""

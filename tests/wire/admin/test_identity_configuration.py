@@ -295,7 +295,8 @@ def test_a_binding_to_stored_values_is_previewed_confirmed_and_applied(shop: Cds
     profile = shop.create({"user_id": fresh("u"), "traits": {key: "c1", plan: "trial"}})
     same, different = (shop.create({"traits": {key: word}}) for word in ("C1", "c2"))
     body = [{"name": "loyaltyId", "identity_type": "loyaltyId", "attribute": f"traits.{key}"}]
-    answer = ask(shop, "PUT", ATTRIBUTES, body)
+    token = shop.token("identity_update", "profile_view_all")
+    answer = shop.admin("PUT", ATTRIBUTES, body, token=token)
     assert answer.status_code == 409, answer.text
     shown = answer.json()
     assert set(shown) == {"code", "message", "description", "preview", "confirmation"}

@@ -1,4 +1,4 @@
-"""Refusals and invalid values in the view of the caller.
+"""Refusals, previews and invalid values in the view of the caller.
 
 Vera and Ben are users of whom servers say one card. Mal's page names Vera's address and that card.
 `support/view_stage.py` explains how a story is written.
@@ -90,3 +90,42 @@ async def test_invalid_values_are_counted_for_the_profiles_of_the_view(stage: St
     assert proven["profiles_seen"] == 2
     believed = await _listed(stage, "/unfit-values", view="all")
     assert len({item["example"] for item in believed["unfit_values"]}) == believed["profiles_seen"] == 1
+
+
+async def test_a_preview_counts_the_profiles_of_the_view(stage: Stage) -> None:
+    await stage.play("server mail=vera@ plan=gold\npost P TM mood=his\npage TM am plan=gold")
+    rule = {"rule_name": "plan", "property_name": "traits.plan", "priority": 7}
+    path, permission = f"/t/{ORG}/api/v1/unification-rules/preview", "unification_rule_view"
+
+    async def preview(*permissions: str, **params: str) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {await stage.cds.token(*permissions)}"}
+        return await stage.cds.http.post(path, headers=headers, params=params, json=rule)
+
+    for permissions in ((permission,), ()):
+        found = (await preview(*permissions)).json()
+        assert (found["counts"]["profiles"], found["counts"]["groups"], found["merges"]) == (1, 0, [])
+    believed = (await preview(view="all")).json()
+    assert (believed["counts"]["profiles"], believed["counts"]["groups"]) == (2, 1)
+    assert (await preview(permission, view="all")).status_code == 403
+    assert (await preview(view="own")).status_code == 400
+
+
+async def test_a_change_of_bindings_lists_profiles_only_for_who_may_read_all(stage: Stage) -> None:
+    await stage.play("server mail=vera@ plan=gold\npage TM am plan=gold")
+    await stage.admin(
+        "POST", "/identity-types", json={"id": "plan", "label": "plan", "uniqueness": "Identity Namespace"}
+    )
+    path, permission = f"/t/{ORG}/api/v1/datasets/default/identity-attributes", "identity_update"
+    bindings = [{"name": "plan", "identity_type": "plan", "attribute": "traits.plan"}]
+
+    async def put(*permissions: str) -> dict[str, Any]:
+        headers = {"Authorization": f"Bearer {await stage.cds.token(*permissions)}"}
+        answer = await stage.cds.http.put(path, headers=headers, json=bindings)
+        assert answer.status_code == 409, answer.text
+        return dict(answer.json())
+
+    everything, counts = await put(), await put(permission)
+    assert len(everything["preview"]["merges"]) == 1
+    assert counts["preview"]["merges"] == counts["preview"]["values_changed"] == []
+    assert counts["preview"]["counts"] == everything["preview"]["counts"]
+    assert counts["confirmation"] == everything["confirmation"]

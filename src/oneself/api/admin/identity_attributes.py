@@ -17,10 +17,10 @@ from msgspec import Struct
 
 from oneself.api.admin.profiles import dataset_of
 from oneself.api.admin.requirements import requires
-from oneself.api.admin.rules import PreviewDocument, render_preview
+from oneself.api.admin.rules import PreviewDocument, render_counts, render_preview
 from oneself.api.documents.paging import PAGE_SIZE_MAX, CursorWord, PageSize, Pagination, named_page
 from oneself.api.http.errors import INVALID_REQUEST, ErrorDocument
-from oneself.api.http.guard import context_of
+from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_array, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
 from oneself.api.http.status import status_of
@@ -82,7 +82,10 @@ class ChannelsDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class UnconfirmedDocument(Struct, frozen=True):
-    """What the change would do, and the confirmation that applies it."""
+    """What the change would do in the view `all`, and the confirmation that applies it.
+
+    The lists of `preview` are empty for a caller without `profile_view_all`.
+    """
 
     code: str
     message: str
@@ -140,7 +143,7 @@ async def put_identity_attributes(
     try:
         found = await call.services.identity.attributes.put(at, bindings, confirmation)
     except ConfirmationRequired as unconfirmed:
-        return _unconfirmed(unconfirmed)
+        return _unconfirmed(call, unconfirmed)
     page, pagination = named_page(found, lambda binding: binding.name, str(PAGE_SIZE_MAX), None)
     return _answer(200, BindingList([_render(binding) for binding in page], pagination))
 
@@ -164,7 +167,7 @@ async def put_channel_identities(
     try:
         found = await call.services.identity.attributes.put_channels(at, document, confirmation)
     except ConfirmationRequired as unconfirmed:
-        return _unconfirmed(unconfirmed)
+        return _unconfirmed(call, unconfirmed)
     return _answer(200, ChannelsDocument(**found))
 
 
@@ -195,10 +198,11 @@ def _render(binding: IdentityBinding) -> BindingDocument:
     return BindingDocument(binding.name, binding.type_id, binding.attribute)
 
 
-def _unconfirmed(error: ConfirmationRequired) -> Response[Any]:
+def _unconfirmed(call: RequestContext, error: ConfirmationRequired) -> Response[Any]:
+    render = render_preview if call.may_read_all else render_counts
     sentence = f"{error.description} Send it again with ?confirmation={error.confirmation}"
     document = UnconfirmedDocument(
-        error.code, error.message, sentence, render_preview(error.preview), error.confirmation
+        error.code, error.message, sentence, render(error.preview), error.confirmation
     )
     return _answer(status_of(error), document)
 

@@ -185,13 +185,15 @@ PROTECTION = Body("protection", INVALID_REQUEST, ProtectionPatch)
     operation_class=described(takes=PreviewRequest),
     responses=error_responses(400, 401, 403, 404, 409, 413, 415),
 )
-async def preview_rule(request: AnyRequest) -> PreviewDocument:
-    """Preview what a rule would change in existing profiles. Writes nothing."""
+async def preview_rule(request: AnyRequest, view: ViewParameter = None) -> PreviewDocument:
+    """Preview what a rule would change in the existing profiles of a view. Writes nothing."""
     call = context_of(request)
+    rules, seen = call.services.rules, call.listed_view(view)
+    previews = rules.previews if seen == "all" else rules.proven_previews
     document = await decode_object(request, PREVIEW)
     try:
-        before = await _before(call.services.rules.rules, call.dataset_ref, document)
-        preview = await call.services.rules.previews.preview(call.dataset_ref, _asked(document, before))
+        before = await _before(rules.rules, call.dataset_ref, document)
+        preview = await previews.preview(call.dataset_ref, _asked(document, before))
     except UnknownRule as error:
         raise wire_error(RULE_NOT_FOUND, error.message, 404) from None
     except RuleRejected as rejected:
@@ -315,6 +317,13 @@ def _check_protection(changes: Object) -> None:
                 raise wire_error(INVALID_REQUEST, f"{name}: {sentence}")
         elif not 1 <= value <= LIMIT_MAX:
             raise wire_error(INVALID_REQUEST, f"{name} must be between 1 and {LIMIT_MAX}.")
+
+
+def render_counts(preview: Preview) -> PreviewDocument:
+    """A preview without lists, for callers who may not read the profiles that these name."""
+    return render_preview(
+        msgspec.structs.replace(preview, merges=(), values_changed=(), refusals=(), separated=())
+    )
 
 
 def render_preview(preview: Preview) -> PreviewDocument:

@@ -72,6 +72,11 @@ class RequestContext(msgspec.Struct, frozen=True):
         """The user behind the request; None for an application that acts for itself."""
         return self.caller.user_id
 
+    @property
+    def may_read_all(self) -> bool:
+        """Whether the caller may read what the business believes."""
+        return self.caller.reach.is_everything and self.caller.holds(PROFILE_VIEW_ALL)
+
     def requested_view(self, text: str | None, config: Config | None = None) -> View:
         """The view that a request asks for. `text`: its parameter `view`. `config`: of its dataset, if it is
         not the organisation's own.
@@ -86,11 +91,10 @@ class RequestContext(msgspec.Struct, frozen=True):
             if named not in (None, "own"):
                 raise forbidden("A person reads what they own: view=own.")
             return "own"
-        may_read_all = self.caller.holds(PROFILE_VIEW_ALL)
-        if named == "all" and not may_read_all:
+        if named == "all" and not self.may_read_all:
             raise forbidden(f"view=all needs the permission {PROFILE_VIEW_ALL}.")
         view = named or (config or self.config).dataset.default_view
-        return "proven" if view == "all" and not may_read_all else view
+        return "proven" if view == "all" and not self.may_read_all else view
 
     def listed_view(self, text: str | None, config: Config | None = None) -> ListView:
         """The view of a list that a request asks for, as `requested_view`. There is no list of `own`."""

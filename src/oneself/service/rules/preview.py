@@ -1,4 +1,4 @@
-"""Preview: exactly what a change of a rule or of bindings would do, without doing it.
+"""Preview: exactly what a change of a rule or of bindings would do, without doing it, in the view `all`.
 
 Invariants: the same fold as the write path, on a working set that is discarded. Only profiles that share a
 value can be merged, so only those are loaded. Source: docs/concepts/resolution.md.
@@ -76,7 +76,8 @@ class Preview(msgspec.Struct, frozen=True):
     separated: tuple[PreviewedRefusal, ...]
 
 
-_NOTHING = Preview(0, 0, 0, 1, (), 0, (), 0, (), 0, ())
+#: Nothing would happen.
+NOTHING = Preview(0, 0, 0, 1, (), 0, (), 0, (), 0, ())
 
 
 class Previews:
@@ -101,8 +102,8 @@ class Previews:
             return await self._joining(dataset_ref.dataset_id, config, PutRule(rule), {rule.rule_id})
         if before is not None and before.is_active:
             async with open_shared_values(self._database, dataset_ref.dataset_id) as values:
-                return _cut(await _separating(values.transaction, rule), self._entries_max)
-        return _NOTHING
+                return cut_preview(await _separating(values.transaction, rule), self._entries_max)
+        return NOTHING
 
     async def preview_change(
         self, dataset_ref: DatasetRef, change: ConfigChange, source_ids: Collection[str]
@@ -119,12 +120,13 @@ class Previews:
         matches = [match for match in changed.identifier_sources if match.source_id in source_ids]
         former = find_job(changed, LEGACY_ID_JOB) if LEGACY_ID_JOB in source_ids else None
         if not matches and former is None:
-            return _NOTHING
+            return NOTHING
         async with open_shared_values(self._database, dataset_id) as values:
-            return _cut(await _joining(values, changed, matches, former), self._entries_max)
+            return cut_preview(await _joining(values, changed, matches, former), self._entries_max)
 
 
-def _cut(preview: Preview, entries_max: int) -> Preview:
+def cut_preview(preview: Preview, entries_max: int) -> Preview:
+    """The preview with lists of at most so many entries."""
     return msgspec.structs.replace(
         preview,
         merges=preview.merges[:entries_max],
@@ -228,7 +230,7 @@ def _diff(state: WorkingSet, before: dict[UUID, Profile], indexed: int) -> Previ
     changes = [
         PreviewedValueChange(survivor, path)
         for survivor in groups
-        for path in _changed_paths(before[survivor].record.values, state.profiles[survivor].record.values)
+        for path in changed_paths(before[survivor].record.values, state.profiles[survivor].record.values)
     ]
     refusals = {
         (r.refusal.code, r.profile_id, r.refusal.other_id or r.profile_id): None
@@ -249,13 +251,13 @@ def _diff(state: WorkingSet, before: dict[UUID, Profile], indexed: int) -> Previ
     )
 
 
-def _changed_paths(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
+def changed_paths(before: dict[str, Any], after: dict[str, Any], prefix: str = "") -> list[str]:
     """The dotted paths under which two values differ."""
     paths: list[str] = []
     for key in sorted(before.keys() | after.keys()):
         old, new = before.get(key), after.get(key)
         if isinstance(old, dict) and isinstance(new, dict):
-            paths += _changed_paths(old, new, f"{prefix}{key}.")
+            paths += changed_paths(old, new, f"{prefix}{key}.")
         elif old != new:
             paths.append(f"{prefix}{key}")
     return paths
@@ -274,7 +276,7 @@ async def _separating(transaction: Transaction, rule: UnificationRule) -> Previe
         groups = _groups(entries, without)
         if len(groups) > 1:
             separated.append(PreviewedRefusal(survivor_id, groups))
-    return msgspec.structs.replace(_NOTHING, separated_count=len(separated), separated=tuple(separated))
+    return msgspec.structs.replace(NOTHING, separated_count=len(separated), separated=tuple(separated))
 
 
 def _groups(entries: list[LogEntry], configs: dict[int, Config]) -> tuple[tuple[UUID, ...], ...]:

@@ -20,6 +20,7 @@ from oneself.core.config.changes import ConfigChange, DropRule, PutRule
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.identity.identifier_source import UnificationRule
+from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.reindex import ReindexJob, find_job
 from oneself.errors import OneselfError
@@ -27,6 +28,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Submission
+from oneself.service.rules.stored_values import unindexed
 from oneself.store.database import Database
 from oneself.store.reindex_queue import IndexedProfile, ReindexQueue, open_queue
 from oneself.store.tables.reindex_job import LeasedJob, ReindexProgress, lease_job
@@ -51,6 +53,8 @@ class UnknownRule(OneselfError):
     """There is no rule with this id in the organisation."""
 
 
+#: Before the id of every fragment.
+_BEFORE_ALL = UUID(int=0)
 #: How often to ask whether other workers have finished.
 AWAITED_POLL_S = 0.2
 
@@ -184,6 +188,8 @@ class Reindexer:
         if work is not None and left is not None:
             async with open_queue(self._database, job, work.source) as queue:
                 left = await self._index_pages(queue, left)
+            if left is not None and work.namespace != LEGACY_ID:
+                left = await self._index_hidden(left)
         if left is not None:
             await jobs.finish(left)
 
@@ -209,6 +215,30 @@ class Reindexer:
             left = await jobs.put_progress(
                 passed, LEASE_S, seen=len(page), indexed=len(merged), merged=sum(merged)
             )
+        return left
+
+    async def _index_hidden(self, job: LeasedJob) -> LeasedJob | None:
+        """Index what servers said of fragments whose believed profile has another value, or none.
+
+        A fragment's own values identify, whether a view shows them or not. Returns as `_index_pages`.
+        """
+        tables, after = Tables(self._database, job.dataset_id), _BEFORE_ALL
+        left: LeasedJob | None = job
+        while left is not None:
+            config = await self._configurations.current(job.dataset_id)
+            work = find_job(config, job.job_id)
+            if work is None:
+                break
+            source = work.source
+            rows = await tables.fragments.list_values(
+                source.scope, source.keys[0], after, self._profiles_per_page
+            )
+            if not rows:
+                break
+            after = rows[-1].fragment.fragment_id
+            observations = await unindexed(tables, rows, source, config)
+            merged = [await outcome for outcome in self._submit(job.dataset_id, observations)]
+            left = await tables.reindex_jobs.put_progress(left, LEASE_S, merged=sum(merged))
         return left
 
     def _submit(self, dataset_id: int, observations: Iterable[Observation]) -> list[asyncio.Task[int]]:

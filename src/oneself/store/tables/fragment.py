@@ -97,6 +97,16 @@ class FragmentTable(Table):
         found = await self._executor.fetch(_MEMBERS[view], self._dataset_id, head)
         return sorted(map(read_fragment, found), key=lambda row: row.fragment.fragment_id)
 
+    async def find_members_of_heads(self, heads: Iterable[UUID]) -> list[FragmentRow]:
+        """The fragments of profiles in the view `proven`, by id."""
+        found = await self._executor.fetch(_sql.find_members_of_heads, self._dataset_id, sorted(heads))
+        return sorted(map(read_fragment, found), key=lambda row: row.fragment.fragment_id)
+
+    async def list_values(self, scope: str, key: str, after: UUID, limit: int) -> list[FragmentRow]:
+        """The next fragments that have anything under one key, by id."""
+        found = await self._executor.fetch(_sql.list_values, self._dataset_id, scope, key, after, limit)
+        return [read_fragment(row) for row in found]
+
     async def list_proven_heads(self, created_at: int, head: UUID, limit: int) -> list[ProvenHead]:
         """The profiles of the view `proven` from this one on, the newest first."""
         found = await self._executor.fetch(_sql.list_proven_heads, self._dataset_id, created_at, head, limit)

@@ -42,6 +42,39 @@ SELECT {fragment_columns}
 FROM fragment
 WHERE dataset_id = $1 AND proven_id = $2 AND proven_id <> fragment_id;
 
+-- name: find_members_of_heads
+-- The fragments of profiles in the view `proven`.
+-- $2: the fragments that head them
+-- Two look-ups by an index each.
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]) AND proven_id = fragment_id
+UNION ALL
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND proven_id = ANY ($2::uuid[]) AND proven_id <> fragment_id;
+
+-- name: find_values
+-- Every fragment that has anything under one key.
+-- $2: scope
+-- $3: key
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND (record_values -> $2) ? $3
+ORDER BY fragment_id;
+
+-- name: list_values
+-- The next fragments that have anything under one key, by id.
+-- $2: scope
+-- $3: key
+-- $4: the id before them
+-- $5: rows at most
+SELECT {fragment_columns}
+FROM fragment
+WHERE dataset_id = $1 AND (record_values -> $2) ? $3 AND fragment_id > $4
+ORDER BY fragment_id
+LIMIT $5;
+
 -- name: list_proven_heads
 -- The next profiles of the view `proven`, the newest first, each with whether a server or a provider said an
 -- identifier of it that was said of another one as well.

@@ -68,6 +68,11 @@ class ViewProfileTable(Table):
         found = await self._executor.fetch(_sql.list_proven_values, self._dataset_id, after, limit)
         return [(row["profile_id"], msgspec.json.decode(row["record_values"])) for row in found]
 
+    async def find_merged_for(self, reason: str) -> list[UUID]:
+        """The profiles of the view `proven` that absorbed another one for a reason, in order."""
+        found = await self._executor.fetch(_sql.find_merged_for, self._dataset_id, reason)
+        return [row["profile_id"] for row in found]
+
     async def lock(self, keys: Iterable[tuple[View, UUID]]) -> list[ViewRow]:
         """Profiles by view and id, locked in this order until the end of the transaction."""
         columns = rows.columns(2, sorted(keys))

@@ -127,3 +127,12 @@ FROM {proven_profiles} AS profile
 WHERE profile_id > $2
 ORDER BY profile_id
 LIMIT $3;
+
+-- name: find_merged_for
+-- The profiles of the view `proven` that absorbed another one for a reason.
+-- $2: the reason
+SELECT profile_id
+FROM view_profile
+WHERE dataset_id = $1 AND view = 'proven'
+  AND absorbed @> jsonb_build_array(jsonb_build_object('reason', $2::text))
+ORDER BY profile_id;
