@@ -94,11 +94,11 @@ def read_aliases(row: Row) -> tuple[tuple[str, int], ...]:
 
 def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
     """Survivor → absorbed profiles, from rows of `find_members`."""
-    members: dict[UUID, tuple[Absorbed, ...]] = {}
+    members: dict[UUID, list[Absorbed]] = {}
     for row in rows:
         absorbed = Absorbed(row["profile_id"], row["reason"], row["seq"])
-        members[row["survivor_id"]] = (*members.get(row["survivor_id"], ()), absorbed)
-    return members
+        members.setdefault(row["survivor_id"], []).append(absorbed)
+    return {survivor_id: tuple(absorbed) for survivor_id, absorbed in members.items()}
 
 
 def profile_columns(profiles: Sequence[Profile]) -> Columns:

@@ -57,7 +57,10 @@ class Evidence(msgspec.Struct, frozen=True):
     @property
     def user_id(self) -> str | None:
         """The user that the observation names."""
-        return next((i.value for i in self.persons if i.namespace == USER_ID), None)
+        for identifier in self.persons:
+            if identifier.namespace == USER_ID:
+                return identifier.value
+        return None
 
 
 def extract_evidence(observation: Observation, config: Config) -> Evidence:

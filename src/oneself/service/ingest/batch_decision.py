@@ -203,10 +203,10 @@ class BatchDecision:
     def _was_erased(self, observation: Observation, evidence: Evidence) -> bool:
         """True if it happened before a person that it names was erased (docs/concepts/trust.md)."""
         happened = observation.occurred_at
+        if happened is None:
+            return False
         named = (*evidence.identifiers, exactly(evidence.persons))
-        return happened is not None and any(
-            self._erased.get(identifier, happened) > happened for identifier in named
-        )
+        return any(self._erased.get(identifier, happened) > happened for identifier in named)
 
     def _as_believed(self, observation: Observation) -> Observation:
         """The observation, with the believed profile of what it addresses if that has another id."""
@@ -233,7 +233,7 @@ class BatchDecision:
     def _is_anothers(self, observation: Observation, evidence: Evidence) -> bool:
         """Whether it names a user for a fragment that another user owns, or is reported for."""
         addressed = observation.profile_id
-        if policy_of(observation).addresses == "profile" or addressed is None or evidence.user_id is None:
+        if addressed is None or evidence.user_id is None or policy_of(observation).addresses == "profile":
             return False
         known = self._graph.graph.fragments.get(addressed) or self._state.survivor(addressed)
         return known is not None and known.user_id not in (None, evidence.user_id)

@@ -178,9 +178,9 @@ class _BatchWriter:
             async with begin(self._database, self._dataset_id) as transaction:
                 await transaction.lock_identifiers(footprint.identifiers, footprint.keys)
                 state, records = await working_set.gather(transaction, footprint)
-                graph = await identity_graph.gather(
-                    transaction, graph_footprint(named, config, rules), rules, state.known_ids
-                )
+                touched = graph_footprint(named, config, rules)
+                reindexed = state.known_ids if touched.reindexes else ()
+                graph = await identity_graph.gather(transaction, touched, rules, reindexed)
                 clock = await transaction.read_clock()
                 transaction_id = clock.transaction_id
                 if clock.config_version != config.version:
