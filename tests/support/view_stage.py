@@ -367,6 +367,8 @@ class Stage:
         hint = self._tokens[user]["id_token"]
         answer = await visitor.open("oauth2/logout", id_token_hint=hint, post_logout_redirect_uri=CALLBACK)
         assert answer.status_code == 302, answer.text
+        # The sign-out ended the token. The person reads on with one of another device.
+        self._tokens[user] |= {"access_token": await self.cds.token(subject=self._users[user])}
 
     async def _do_verifies(self, user: str) -> None:
         await self.admin("PATCH", f"/users/{self._users[user]}", json={"email_verified": True})
