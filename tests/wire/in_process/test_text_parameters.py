@@ -101,3 +101,28 @@ async def test_a_cookie_that_is_no_tracker_leads_nowhere(cds: Cds, text: str) ->
     assert [answer.status_code for answer in me] == [401, 401]
     linked = {"profile_id": created.json()["profile_id"], "user_id": "ann"}
     assert (await cds("POST", "/profiles/link", json=linked, headers=headers)).status_code == 200
+
+
+@pytest.mark.parametrize("credentials", [b"a\0b:c\0d", b"acme-backend:\0", b"\0:"])
+async def test_unstorable_credentials_of_a_client_are_answered(cds: Cds, credentials: bytes) -> None:
+    headers = {"Authorization": f"Basic {base64.b64encode(credentials).decode()}"}
+    form = {"grant_type": "client_credentials", "token": "a\0b", "code": "\0"}
+    for path in ("token", "revoke", "introspect"):
+        for body in (form, {"grant_type": "client_credentials", "token": "x"}):
+            answer = await cds.http.post(f"/t/acme/oauth2/{path}", data=body, headers=headers)
+            assert answer.status_code < 500, (path, answer.text)
+
+
+@pytest.mark.parametrize("subject", ["a\0b", "\0"])
+async def test_a_token_of_an_unstorable_subject_reaches_nothing(cds: Cds, subject: str) -> None:
+    token = await cds.token(subject=subject)
+    for method, path in (("GET", "/profiles/Me"), ("PATCH", "/profiles/Me"), ("POST", "/profiles")):
+        answer = await cds(method, path, json={}, token=token)
+        assert answer.status_code in (401, 403), answer.text
+
+
+async def test_an_unstorable_key_id_in_a_token_is_answered(cds: Cds) -> None:
+    _, claims, signature = (await cds.token()).split(".")
+    head = base64.urlsafe_b64encode(b'{"alg":"RS256","kid":"a\\u0000b"}').decode().rstrip("=")
+    answer = await cds("GET", "/profiles/Me", token=f"{head}.{claims}.{signature}")
+    assert answer.status_code == 401, answer.text

@@ -16,6 +16,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from oneself.core.text import is_storable
+
 CallerKind = Literal["application", "console", "person", "unnamed"]
 
 #: How issuers mark the token of an application whose `sub` is not the application's id: WSO2, Auth0, Entra.
@@ -74,4 +76,5 @@ def caller_kind(claims: dict[str, Any], application: str | None, subject: str | 
 
 
 def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    """A text; None for one that nothing can be called, because it cannot be stored."""
+    return value if isinstance(value, str) and value and is_storable(value) else None
