@@ -31,7 +31,7 @@ A story is a text. A line is an act, or a question with its answer:
     P2 = P2 > P1 ann interests=chess         P2 was merged into P1
     Me ann = P1 ann interests=chess          GET /profiles/Me
     T1 = P1 ann interests=chess              by tracker: POST /profiles and GET /profiles/Me with the cookie
-    write P1 = P1 ann interests=chess        the answer to a PATCH that changes nothing
+    write P1 = P1 ann interests=chess        the answer to a PATCH that changes nothing; `write T1`: by it
     list mail=v@ = P1 P2                     the profiles that a filter finds
 
 An answer is the id, what was merged into it or where it was merged, the user, and the values in alphabetic
@@ -167,13 +167,18 @@ class Stage:
         """The answer to a question, as the wire gives it."""
         name, *rest = question.split()
         if name == "write":
-            return await self.cds("PATCH", f"/profiles/{self._profiles[rest[0]]}", json={})
+            return await self._write_nothing(rest[0])
         if name == "Me":
             return await self._read_me(rest[0])
         if name in self._trackers:
             return await self._read_by_tracker(name)
         params = {"view": rest[0]} if rest else {}
         return await self.cds("GET", f"/profiles/{self._profiles[name]}", params=params)
+
+    async def _write_nothing(self, name: str) -> httpx.Response:
+        if name in self._trackers:
+            return await self.cds("PATCH", "/profiles/Me", json={}, headers=self.cookie(name))
+        return await self.cds("PATCH", f"/profiles/{self._profiles[name]}", json={})
 
     async def listed(self, name: str, value: str, **params: str) -> list[str]:
         """The ids of the profiles whose value is this one."""

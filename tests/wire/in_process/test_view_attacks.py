@@ -52,6 +52,7 @@ ROWS: dict[str, Row] = {
         P proven = P
         write P = P
         TM = P mail=vera@
+        write TM = P mail=vera@
         list mail=vera@ = W
         list plan=secret = W
         {UNMOVED}
@@ -193,6 +194,7 @@ ROWS: dict[str, Row] = {
         post P TM
         report vera TM phone=7
         TM = P
+        write TM = P
         page TM interests=his
         patch P card=later
         TM = P interests=his

@@ -25,6 +25,7 @@ STORIES: dict[str, str] = {
         P1 = P1 ann interests=chess mail=ann@ plan=gold
         Me ann = P1 ann interests=chess mail=ann@ plan=gold
         T1 = P1 ann interests=chess
+        write T1 = P1 ann interests=chess
 
         post P2 T2 interests=go+jazz
         signs-in ann T2
