@@ -212,7 +212,7 @@ STORIES: dict[str, str] = {
         post F1 T1
         registers vera T1
         server mail=vera@ plan=crm
-        find C mail=vera@
+        find C plan=crm
         F1 all = F1 vera mail=vera@
         C all = C mail=vera@ plan=crm
         verifies vera
