@@ -51,8 +51,8 @@ async def read_view(tables: Tables, view: View, profile_id: UUID, config: Config
 async def read_inside(tables: Tables, view: StoredView, profile_id: UUID, config: Config) -> Viewed | None:
     """The profile of a view that has the words which began a believed profile; None: there is none.
 
-    The business believes these words to be another person's than the browser that said them, so that no
-    fragment has the id. If it knows that person as another user, the id means nobody here.
+    The words belong to a fragment that was there before, so that none has the id. If the business knows the
+    believed profile as another user's, the id means nobody here.
     """
     believed = await tables.profiles.find_unified(profile_id)
     began = await tables.fragments.find_begun(profile_id) if believed else None

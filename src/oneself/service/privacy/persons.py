@@ -57,7 +57,7 @@ class Persons:
         return None if target is None else await self._erasure.preview(dataset_ref, target)
 
     async def _target(self, dataset_ref: DatasetRef, text: str, view: View) -> ErasureTarget | None:
-        # An id of a believed profile must not erase the person whose browser said what began it.
+        # An id of a believed profile must not erase everything of the person whose words began it.
         found = await self._lookup.find_certain(dataset_ref, text, view)
         if found is None:
             return None
