@@ -81,3 +81,8 @@ def test_only_store_uses_the_driver() -> None:
 def _sql_in(tree: ast.Module) -> list[str]:
     strings = (node.value for node in ast.walk(tree) if isinstance(node, ast.Constant))
     return [text[:60] for text in strings if isinstance(text, str) and IN_PYTHON.search(text)]
+
+
+def test_migrations_are_numbered_without_gaps() -> None:
+    numbers = [int(file.name[:4]) for file in sorted((STORE / "sql" / "migrations").glob("*.sql"))]
+    assert numbers == list(range(1, len(numbers) + 1))
