@@ -83,6 +83,6 @@ def _sql_in(tree: ast.Module) -> list[str]:
     return [text[:60] for text in strings if isinstance(text, str) and IN_PYTHON.search(text)]
 
 
-def test_migrations_are_numbered_without_gaps() -> None:
-    numbers = [int(file.name[:4]) for file in sorted((STORE / "sql" / "migrations").glob("*.sql"))]
-    assert numbers == list(range(1, len(numbers) + 1))
+def test_migrations_have_numbers_of_their_own() -> None:
+    numbers = [file.name[:4] for file in (STORE / "sql" / "migrations").glob("*.sql")]
+    assert len(numbers) == len(set(numbers))
