@@ -134,6 +134,8 @@ class Lookup:
         evidence = extract_evidence(observation, config)
         if view != "all":
             return await self._views.resolve(dataset_ref, evidence.persons, view, config)
+        # A question proves nothing of those whom it names.
+        evidence = msgspec.structs.replace(evidence, unverified=frozenset(evidence.persons))
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             state = await _gather(tables, evidence)
         return _resolved(state, observation, config, evidence)
