@@ -161,14 +161,15 @@ def test_people_who_share_a_browser_read_what_is_theirs(shop: Shop, page: Any, o
     assert shop.by_tracker(first)["user_id"] == me["user_id"]
 
     second = shop.visit(interests=["go"])
-    _sign_in(shop, other_page, ann_at, second)
+    elsewhere = _sign_in(shop, other_page, ann_at, second)
     assert _interests(shop.me(ann)) == ["chess", "go"]
     assert _interests(shop.by_tracker(second)) == ["go"]
     assert shop.by_id(second)["merged_to"]["profile_id"] == first.profile_id
 
     before = shop.me(ann)
     ben = _register(shop, page, ben_at, first)
-    assert shop.me(ann) == before
+    assert "profile_id" not in shop.me(ann), "his sign-in ended her session in this browser"
+    assert shop.me(elsewhere) == before
     assert shop.me(ben)["profile_id"] not in (first.profile_id, second.profile_id)
     assert _interests(shop.me(ben)) == []
     assert shop.by_tracker(first)["user_id"] == shop.me(ben)["user_id"]
