@@ -176,3 +176,22 @@ async def test_the_provider_owns_the_name_of_a_person(stage: Stage) -> None:
     assert (await _read(stage, "F"))["identity_attributes"]["givenname"] == "Annie"
     await stage.play("post P TP\nregisters ann TP\nverifies ann\nF = F > P ann mail=ann@")
     assert (await _read(stage, "F"))["identity_attributes"]["givenname"] == "Ann"
+
+
+async def test_what_is_written_once_is_judged_by_what_the_caller_sees(stage: Stage) -> None:
+    """A stranger's page cannot keep a value out, and what the caller sees is not written twice."""
+    once = {"attribute_name": "traits.once", "mutability": "writeOnce"}
+    await stage.cds.define("traits", once)
+    await stage.play("server mail=vera@ plan=hers\nfind V mail=vera@\npost P TM")
+    await _patch(stage, "P", traits={"once": "his"})
+    await stage.play("page TM mail=vera@")
+    believed = await stage.cds("GET", f"/profiles/{stage.profile_id('V')}", params={"view": "all"})
+    assert believed.json()["traits"]["once"] == "his"
+
+    await _patch(stage, "V", traits={"once": "hers"})
+    assert (await _read(stage, "V"))["traits"] == {"once": "hers", "plan": "hers"}
+    for view, value in (("proven", "other"), ("all", "third")):
+        path, body = f"/profiles/{stage.profile_id('V')}", {"traits": {"once": value}}
+        refused = await stage.cds("PATCH", path, params={"view": view}, json=body)
+        assert refused.status_code == 400, refused.text
+    assert (await _read(stage, "V"))["traits"] == {"once": "hers", "plan": "hers"}

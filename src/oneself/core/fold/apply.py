@@ -44,19 +44,26 @@ from oneself.core.values.validation import InvalidValue
 
 
 def fold(
-    state: WorkingSet, observation: Observation, config: Config, seq: int, evidence: Evidence | None = None
+    state: WorkingSet,
+    observation: Observation,
+    config: Config,
+    seq: int,
+    evidence: Evidence | None = None,
+    *,
+    accepted: bool = False,
 ) -> Plan | Rejection:
     """Resolve an observation and apply its plan.
 
     Returns the plan as it was applied, or a rejection, which changes nothing.
     `seq`: when the observation is recorded, in µs since 1970; greater than the seq of everything it touches.
-    `evidence`: the evidence of the observation, if it was extracted already.
+    `evidence`: the evidence of the observation, if it was extracted already. `accepted`: its values were
+    checked against what its caller sees.
     """
     plan = resolve(state, observation, config, evidence)
     if isinstance(plan, Rejection):
         return plan
     try:
-        return apply(state, observation, plan, config, seq)
+        return apply(state, observation, plan, config, seq, accepted=accepted)
     except InvalidValue as problem:
         return Rejection("invalid_value", str(problem))
 

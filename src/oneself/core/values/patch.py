@@ -70,6 +70,16 @@ def apply_patch(
     return ValueChanges(tuple(_changes(schema, stored, patch, policy)))
 
 
+def writes_once(schema: Schema, patch: dict[str, Any]) -> bool:
+    """Whether what is stored may forbid a change that a patch makes."""
+    return any(
+        field.attribute.mutability == WRITE_ONCE or field.guarded
+        for path, bucket in buckets(patch)
+        for key in bucket
+        if (field := schema.fields(*path).get(key)) is not None
+    )
+
+
 def _changes(schema: Schema, stored: Record, patch: dict[str, Any], policy: _WritePolicy) -> Iterator[Change]:
     for path, bucket in buckets(patch, strict=policy.creating):
         fields = schema.fields(*path)

@@ -21,6 +21,8 @@ from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.token_evidence import read_token, visit_identities
 from oneself.core.resolution.working_set import WorkingSet
+from oneself.core.values.patch import apply_patch
+from oneself.core.values.validation import InvalidValue
 from oneself.service.ingest.asked_view import AskedView
 from oneself.service.ingest.idempotency import KEY_LIFE_US
 from oneself.service.ingest.submission import (
@@ -162,7 +164,12 @@ class BatchDecision:
         token_evidence = read_token(self._state, observation, evidence.persons, self._config)
         if observation.token is not None:
             evidence = msgspec.structs.replace(evidence, token_evidence=token_evidence)
-        plan = fold(self._state, observation, self._config, seq, self._graph.with_speaker(evidence))
+        try:
+            accepted = self._accepts_values(submission)
+        except InvalidValue as problem:
+            return ObservationRejected(Rejection("invalid_value", str(problem)))
+        evidence_here = self._graph.with_speaker(evidence)
+        plan = fold(self._state, observation, self._config, seq, evidence_here, accepted=accepted)
         if isinstance(plan, Rejection):
             return ObservationRejected(plan)
         self._seq += 1
@@ -189,6 +196,26 @@ class BatchDecision:
                 tracker=self._tracker(observation),
             )
         return self._with_stored_response(submission, resolution)
+
+    def _accepts_values(self, submission: Submission) -> bool:
+        """Whether a write was checked against what its caller sees, so that nothing else can forbid it.
+
+        Raises InvalidValue. What a tracker shows is not all that its fragment's user has.
+        """
+        observation, addressed = submission.observation, submission.observation.profile_id
+        if addressed is None or submission.by_tracker is not None or addressed in self._changed:
+            return False
+        seen = self._seen.get(submission.asked(addressed))
+        if seen is None or policy_of(observation).values_policy != "application":
+            return False
+        apply_patch(
+            self._config.schema,
+            seen.survivor.record,
+            observation.values,
+            creating=False,
+            authority="application",
+        )
+        return True
 
     def _tracker(self, observation: Observation) -> str | None:
         """The tracker that was sent if a profile holds it, else the one that was made for the browser; the

@@ -22,6 +22,7 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.kinds import policy_of
+from oneself.core.values.patch import writes_once
 from oneself.errors import Contended, Unavailable
 from oneself.service.configuration import Configurations
 from oneself.service.ingest.asked_view import AskedView
@@ -106,12 +107,15 @@ def _conflict_keys(submission: Submission) -> frozenset[Hashable]:
 async def _find_seen(
     transaction: Transaction, submissions: list[Submission], config: Config
 ) -> dict[AskedView, Viewed]:
-    """What the callers of conditional requests, and of those with a tracker, see in narrower views."""
+    """What callers see in narrower views: of conditional requests, of those with a tracker, and of writes
+    that what is stored may forbid."""
     found: dict[AskedView, Viewed] = {}
     for submission in submissions:
         profile_id = submission.observation.profile_id
-        needs_none = submission.expected_versions is None and submission.by_tracker is None
-        if needs_none or profile_id is None or submission.view == "all":
+        if profile_id is None or submission.view == "all":
+            continue
+        is_compared = submission.expected_versions is not None or submission.by_tracker is not None
+        if not (is_compared or writes_once(config.schema, submission.observation.values)):
             continue
         asked = submission.asked(profile_id)
         viewed = await asked.read(transaction, config)
