@@ -195,3 +195,15 @@ async def test_what_is_written_once_is_judged_by_what_the_caller_sees(stage: Sta
         refused = await stage.cds("PATCH", path, params={"view": view}, json=body)
         assert refused.status_code == 400, refused.text
     assert (await _read(stage, "V"))["traits"] == {"once": "hers", "plan": "hers"}
+
+
+async def test_what_is_written_once_cannot_be_guessed_by_tracker(stage: Stage) -> None:
+    """What the tracker does not show forbids nothing and tells nothing."""
+    await stage.cds.define("traits", {"attribute_name": "traits.once", "mutability": "writeOnce"})
+    await stage.play("post A TA\nregisters ann TA")
+    await _patch(stage, "A", traits={"once": "secret"})
+    for guess in ("wrong", "secret"):
+        body, cookie = {"traits": {"once": guess}}, {"Cookie": f"cds_profile={stage.tracker('TA')}"}
+        answer = await stage.cds("PATCH", "/profiles/Me", headers=cookie, json=body)
+        assert answer.status_code == 200, answer.text
+        assert "once" not in answer.json().get("traits", {})

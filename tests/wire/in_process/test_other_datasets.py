@@ -13,10 +13,10 @@ from support.view_stage import Stage
 WEB = "web"
 
 
-async def open_web(stage: Stage) -> None:
+async def open_web(stage: Stage, attribute: str = "identity_attributes.emailaddress") -> None:
     """Create a dataset of events, in which an address is bound to the provider claim."""
     await stage.admin("POST", "/datasets", json={"name": WEB})
-    bound = {"name": "mail", "identity_type": "emailAddress", "attribute": "identity_attributes.emailaddress"}
+    bound = {"name": "mail", "identity_type": "emailAddress", "attribute": attribute}
     cards = {"name": "card", "identity_type": "card", "attribute": "traits.card"}
     await stage.admin("PUT", f"/datasets/{WEB}/identity-attributes", json=[bound, cards])
 
@@ -56,6 +56,18 @@ async def previewed(stage: Stage, user: str) -> dict[str, Any]:
     )
     assert answer.status_code == 200, answer.text
     return dict(answer.json())
+
+
+@pytest.mark.parametrize("by", ["person", "account"])
+async def test_the_spelling_of_the_attribute_makes_no_difference(stage: Stage, by: str) -> None:
+    """`oneself dataset attributes web --bind emailAddress` binds this attribute."""
+    await open_web(stage, "identity_attributes.emailAddress")
+    await stage.play("registers vera\nverifies vera")
+    before = await previewed(stage, "vera")
+    await say(stage, "hers", mail="Vera@acme.example")
+    assert (await previewed(stage, "vera"))["entries"] == before["entries"] + 1
+    await erased(stage, "vera", by)
+    assert "hers" not in await said(stage)
 
 
 @pytest.mark.parametrize("by", ["person", "account", "server"])

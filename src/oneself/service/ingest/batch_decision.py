@@ -200,13 +200,13 @@ class BatchDecision:
     def _accepts_values(self, submission: Submission) -> bool:
         """Whether a write was checked against what its caller sees, so that nothing else can forbid it.
 
-        Raises InvalidValue. What a tracker shows is not all that its fragment's user has.
+        Raises InvalidValue.
         """
         observation, addressed = submission.observation, submission.observation.profile_id
-        if addressed is None or submission.by_tracker is not None or addressed in self._changed:
+        if addressed is None or policy_of(observation).values_policy != "application":
             return False
         seen = self._seen.get(submission.asked(addressed))
-        if seen is None or policy_of(observation).values_policy != "application":
+        if seen is None or self._has_changed(submission, addressed, seen):
             return False
         apply_patch(
             self._config.schema,
@@ -279,7 +279,7 @@ class BatchDecision:
         return survivor is not None and survivor.updated_at not in submission.expected_versions
 
     def _has_changed(self, submission: Submission, addressed: UUID, seen: Viewed) -> bool:
-        """Whether the batch has changed what the caller of a conditional request sees."""
+        """Whether the batch has changed what a caller sees."""
         if submission.by_tracker is None:
             return addressed in self._changed
         return submission.by_tracker in self._spoke or not self._written.isdisjoint(seen.visible_fragments)

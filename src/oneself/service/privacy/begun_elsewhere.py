@@ -70,8 +70,9 @@ async def find_begun(tables: Tables, home: Tables, user_id: str) -> list[BegunFr
 
     `home`: the dataset in which the user verified them.
     """
-    paths = graph_rules(await tables.config.find()).owners.claim_paths
-    periods = [period for period in await _find_periods(home, user_id) if period.path in paths.values()]
+    every = await _find_periods(home, user_id)
+    paths = _spelled_as_at_home(graph_rules(await tables.config.find()).owners.claim_paths, every)
+    periods = [period for period in every if period.path in paths.values()]
     named = [Identifier(name, p.value) for p in periods for name, path in paths.items() if path == p.path]
     rows = await tables.fragments.find(await tables.fragments.find_proven_claimants(named))
     owned = [(row, proofs) for row in rows if (proofs := _proofs_of(row, periods, paths))]
@@ -80,6 +81,15 @@ async def find_begun(tables: Tables, home: Tables, user_id: str) -> list[BegunFr
     entries = await tables.fragments.find_entries(row.fragment.fragment_id for row, _ in theirs)
     found = (_begun(row, proofs, entries, paths) for row, proofs in theirs)
     return [item for item in found if item.entries]
+
+
+def _spelled_as_at_home(paths: _ClaimPaths, periods: Iterable[VerifiedPeriod]) -> _ClaimPaths:
+    """The paths of provider claims in another dataset, in the spelling of the dataset that has the claims.
+
+    Attributes of one dataset never differ in case alone; those of two may.
+    """
+    spelled = {".".join(period.path).lower(): period.path for period in periods}
+    return {name: spelled.get(".".join(path).lower(), path) for name, path in paths.items()}
 
 
 async def _find_periods(home: Tables, user_id: str) -> list[VerifiedPeriod]:
