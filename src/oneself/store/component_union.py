@@ -149,9 +149,9 @@ class ComponentUnions:
         named = {item for found in oldest.values() for item in found}
         rows = {row.fragment.fragment_id: row for row in await fragments.find(named, users)}
         hubs = {
-            row.fragment.owner.user_id: fragment_id
+            user: fragment_id
             for fragment_id, row in rows.items()
-            if row.fragment.origin == "user" and row.fragment.owner is not None
+            if (user := row.fragment.own_user) is not None
         }
         holders = {tenure: tuple(item for item in found if item in rows) for tenure, found in oldest.items()}
         crowded = frozenset(t for t, found in oldest.items() if len(found) > CLAIMANTS_PAIRED_MAX)

@@ -58,8 +58,6 @@ class LoadedGraph:
             self.rows[fragment.fragment_id] = row
             self.believed[fragment.fragment_id] = row.believed_id
             self.graph.put(fragment)
-            if fragment.origin == "user" and fragment.owner is not None:
-                self.graph.own[fragment.owner.user_id] = fragment.fragment_id
 
     def begin(self) -> None:
         """Everything is loaded: what differs from now on has changed."""

@@ -144,6 +144,11 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
         return None if self.reported is None else self.reported.user_id
 
     @property
+    def own_user(self) -> str | None:
+        """The user whose own fragment it is; None: it is nobody's own."""
+        return self.owner.user_id if self.origin == "user" and self.owner is not None else None
+
+    @property
     def present_claims(self) -> tuple[FragmentClaim, ...]:
         """The claims that have not ended."""
         return tuple(claim for claim in self.claims if claim.is_present)

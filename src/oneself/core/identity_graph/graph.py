@@ -100,6 +100,8 @@ class IdentityGraph:
                 self.claimants.setdefault(claim.tenure, set()).add(fragment_id)
         if fragment.began_with:
             self._note_waiting(fragment)
+        if (user := fragment.own_user) is not None:
+            self.own[user] = fragment_id
         return fragment
 
     @property

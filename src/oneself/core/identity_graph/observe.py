@@ -257,7 +257,7 @@ def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, ob
 
 def _stored_level(graph: IdentityGraph, fragment: Fragment, path: Path) -> EvidenceLevel:
     """The evidence for the value that a fragment has at a path."""
-    user = fragment.owner.user_id if fragment.owner is not None and fragment.origin == "user" else None
+    user = fragment.own_user
     if user is not None and (user, path) in graph.verified:
         return EvidenceLevel.VERIFIED
     levels = [item.level for item in fragment.writes if item.path == path[: len(item.path)]]

@@ -43,7 +43,6 @@ def own_fragment(graph: IdentityGraph, user_id: str, word: Word) -> Fragment:
     fragment = graph.own_fragment(user_id)
     if fragment is None:
         fragment = _begin(graph, word, "user", owner=Owner(user_id, word.seq, "user"))
-        graph.own[user_id] = fragment.fragment_id
     return fragment
 
 

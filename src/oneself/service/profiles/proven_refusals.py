@@ -94,10 +94,7 @@ async def _refused_joins(
     graph, heads = IdentityGraph(), dict[UUID, UUID]()
     for profile_id in (head.fragment_id, *others):
         for row in await tables.fragments.find_members("proven", profile_id):
-            fragment = graph.put(row.fragment)
-            heads[fragment.fragment_id] = profile_id
-            if fragment.origin == "user" and fragment.owner is not None:
-                graph.own[fragment.owner.user_id] = fragment.fragment_id
+            heads[graph.put(row.fragment).fragment_id] = profile_id
     found: dict[tuple[UUID, str, str], list[int]] = {}
     guards = graph_rules(config).guards
     for item in partition(graph, graph.fragments.values(), "proven", guards).refused:

@@ -123,8 +123,6 @@ class _Members:
             record = record_of(row.fragment.writes, rules)
             fragment = self.graph.put(msgspec.structs.replace(row.fragment, record=record))
             self.heads[fragment.fragment_id] = row.proven_id
-            if fragment.origin == "user" and fragment.owner is not None:
-                self.graph.own[fragment.owner.user_id] = fragment.fragment_id
         fragments = list(self.graph.fragments.values())
         self.graph.verified |= await find_verified(self._tables, fragments)
         named = {item for match in matches for one in fragments for item in stored_values(one, match, config)}
@@ -155,11 +153,7 @@ def _copied(graph: IdentityGraph) -> IdentityGraph:
     copied = IdentityGraph()
     for fragment in graph.fragments.values():
         copied.put(fragment)
-    copied.own, copied.verified, copied.transfers = (
-        dict(graph.own),
-        dict(graph.verified),
-        dict(graph.transfers),
-    )
+    copied.verified, copied.transfers = dict(graph.verified), dict(graph.transfers)
     return copied
 
 

@@ -31,7 +31,7 @@ async def find_verified(
     tables: Tables, fragments: Iterable[Fragment]
 ) -> dict[tuple[str, Path], VerifiedClaim]:
     """The verified provider claims of the users whose own fragments are among some."""
-    users = {item.owner.user_id for item in fragments if item.origin == "user" and item.owner is not None}
+    users = {user for item in fragments if (user := item.own_user) is not None}
     return await tables.verified_claims.find(users, ()) if users else {}
 
 
