@@ -18,7 +18,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
-from oneself.core.identity_graph.fragment import Fragment, FragmentClaim, Tenure
+from oneself.core.identity_graph.fragment import Fragment, Tenure
 from oneself.core.identity_graph.joins import (
     CLAIMANTS_PAIRED_MAX,
     Join,
@@ -27,6 +27,7 @@ from oneself.core.identity_graph.joins import (
     user_in,
     user_join,
 )
+from oneself.core.identity_graph.names import proven_claims
 from oneself.core.identity_graph.replay import MEMBERS_RANKED_MAX, Part, gives_way_to_own
 from oneself.core.identity_graph.union import Item, StoredComponent, unite
 from oneself.store.loaded_graph import LoadedGraph, users_of
@@ -128,7 +129,7 @@ class ComponentUnions:
     def _begins_to_join(self, fragment: Fragment) -> bool:
         """Whether a fragment was without proven evidence, so that nothing joined it, and all of it is new."""
         row = self._loaded.rows.get(fragment.fragment_id)
-        proven = _proven_claims(fragment)
+        proven = proven_claims(fragment)
         return (
             fragment.origin != "user"
             and len(users_of(fragment)) <= 1
@@ -144,7 +145,7 @@ class ComponentUnions:
     async def _around(self, alone: list[Fragment]) -> _Around:
         fragments = self._transaction.fragments
         users = {user for fragment in alone for user in users_of(fragment)}
-        tenures = {claim.tenure for fragment in alone for claim in _proven_claims(fragment)}
+        tenures = {claim.tenure for fragment in alone for claim in proven_claims(fragment)}
         oldest = await fragments.find_oldest_claimants(tenures, CLAIMANTS_PAIRED_MAX + 1)
         named = {item for found in oldest.values() for item in found}
         rows = {row.fragment.fragment_id: row for row in await fragments.find(named, users)}
@@ -171,7 +172,7 @@ class ComponentUnions:
     def _joins(self, fragment: Fragment, around: _Around) -> list[Join]:
         """The joins of a fragment in the view `proven`."""
         guards, user = self._rules.guards, fragment.user_id
-        tenures = {claim.tenure for claim in _proven_claims(fragment)}
+        tenures = {claim.tenure for claim in proven_claims(fragment)}
         holders = {tenure: around.holding(tenure, fragment.fragment_id) for tenure in tenures}
         joins = [*joins_of_newest(fragment, holders, around.crowded, guards.matching, guards.priorities)]
         if user is not None and user in around.hubs:
@@ -191,12 +192,12 @@ class ComponentUnions:
             for row in rows
             for claim in row.fragment.claims
         )
-        tenures = {claim.tenure for claim in _proven_claims(fragment)} - around.crowded
+        tenures = {claim.tenure for claim in proven_claims(fragment)} - around.crowded
         is_filling = any(
             sum(
                 claim.tenure == tenure
                 for item in (*around.holding(tenure, fragment.fragment_id), fragment)
-                for claim in _proven_claims(item)
+                for claim in proven_claims(item)
             )
             > CLAIMANTS_PAIRED_MAX
             for tenure in tenures
@@ -295,14 +296,10 @@ def visible_items(fragment: Fragment) -> list[Item]:
     return [*(item for item in fragment.writes if not item.is_asserted_identity), *fragment.choices]
 
 
-def _proven_claims(fragment: Fragment) -> list[FragmentClaim]:
-    return [claim for claim in fragment.claims if claim.level > EvidenceLevel.ASSERTED]
-
-
 def _is_alone(row: FragmentRow) -> bool:
     """Whether a stored fragment had no proven evidence, so that it is a profile by itself."""
     fragment = row.fragment
-    has_evidence = users_of(fragment) or _proven_claims(fragment)
+    has_evidence = users_of(fragment) or proven_claims(fragment)
     return not has_evidence and row.own_id == row.proven_id == fragment.fragment_id
 
 
@@ -312,7 +309,7 @@ def _joining(fragment: Fragment, joins: list[Join], anchors: set[UUID], around: 
     if fragment.owner is not None:
         hub = around.rows[around.hubs[fragment.owner.user_id]]
         own_join, own_id = user_join(hub.fragment, fragment, fragment.owner.user_id, "own"), hub.own_id
-    tenures = frozenset(claim.tenure for claim in _proven_claims(fragment)) - around.crowded
+    tenures = frozenset(claim.tenure for claim in proven_claims(fragment)) - around.crowded
     join = min(joins, key=lambda item: item.age)
     return Joining(fragment, frozenset(anchors), tenures, join, own_join, own_id)
 

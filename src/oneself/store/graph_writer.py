@@ -19,6 +19,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Tenure, Write
 from oneself.core.identity_graph.joins import Join, View
+from oneself.core.identity_graph.names import proven_claims
 from oneself.core.identity_graph.partition import Component
 from oneself.core.identity_graph.replay import (
     MEMBERS_RANKED_MAX,
@@ -312,8 +313,7 @@ def _evidence(fragment: Fragment | None) -> tuple[Any, ...]:
     """What decides with whom a fragment is in the stored views."""
     if fragment is None:
         return None, None, ()
-    proven = tuple(claim for claim in fragment.claims if claim.level > EvidenceLevel.ASSERTED)
-    return fragment.owner, fragment.reported, proven
+    return fragment.owner, fragment.reported, proven_claims(fragment)
 
 
 def _best_claims(fragment: Fragment) -> dict[Tenure, tuple[int, int]]:

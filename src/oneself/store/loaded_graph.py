@@ -13,9 +13,9 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import TRACKER, Identifier
-from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
+from oneself.core.identity_graph.names import proven_claims
 from oneself.core.identity_graph.observe import Observed, observe
 from oneself.core.identity_graph.owners import detach
 from oneself.core.identity_graph.placing import user_on
@@ -155,7 +155,7 @@ def exact_digest(key: ExactKey) -> bytes:
 
 def proven_identifiers_of(fragment: Fragment) -> set[Identifier]:
     """The identifiers that a server or a provider said of a fragment."""
-    return {claim.tenure.identifier for claim in fragment.claims if claim.level > EvidenceLevel.ASSERTED}
+    return {claim.tenure.identifier for claim in proven_claims(fragment)}
 
 
 def users_of(fragment: Fragment) -> set[str]:
