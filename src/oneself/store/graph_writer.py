@@ -9,7 +9,7 @@ Source: docs/concepts/trust.md, "Views"; docs/decisions/0021-views-beside-the-be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -18,11 +18,9 @@ import msgspec
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Tenure, Write
-from oneself.core.identity_graph.joins import Join, View
+from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.names import proven_claims
-from oneself.core.identity_graph.partition import Component
 from oneself.core.identity_graph.replay import (
-    MEMBERS_RANKED_MAX,
     AbsorbedPart,
     Part,
     gives_way_to_own,
@@ -190,17 +188,7 @@ class GraphWriter:
         members = [graph.fragments[item] for item in around]
         activity: dict[tuple[UUID, int], int] = {}
         views = Views(graph, members, rules.guards, rules.fold.values, lambda *key: activity.get(key, 0))
-        components = {
-            id(component): component
-            for view in STORED_VIEWS
-            for component in views.partition(view).components.values()
-        }
-        asked = {
-            (member, join.since)
-            for component in components.values()
-            for join in component.joins
-            for member in _ranked(component, join)
-        }
+        asked = views.activity_that_ranks(STORED_VIEWS)
         activity |= await self._transaction.fragments.find_activity(asked) if asked else {}
         return {(view, item): views.of(view, item) for view in STORED_VIEWS for item in around}
 
@@ -273,11 +261,6 @@ class GraphWriter:
         return msgspec.structs.replace(
             stored, record=part.record, choices=dict(part.choices), updated_at=part.version
         )
-
-
-def _ranked(component: Component, join: Join) -> Iterable[UUID]:
-    """The fragments whose activity may decide who survives a join."""
-    return component.members if len(component.members) <= MEMBERS_RANKED_MAX else (join.one, join.other)
 
 
 class _Reasons:

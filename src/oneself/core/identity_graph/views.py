@@ -5,7 +5,7 @@ Invariants: pure. Own ⊆ proven ⊆ all. A view is complete in itself: ids, ver
 Source: docs/concepts/trust.md, "Views".
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 import msgspec
@@ -14,9 +14,10 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.choices import EffectiveChoices
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
-from oneself.core.identity_graph.joins import View
+from oneself.core.identity_graph.joins import Join, View
 from oneself.core.identity_graph.partition import Component, Guards, Partition, partition
 from oneself.core.identity_graph.replay import (
+    MEMBERS_RANKED_MAX,
     AbsorbedPart,
     ActiveBefore,
     Part,
@@ -94,6 +95,16 @@ class Views:
             self._partitions[view] = partition(self._graph, fragments, view, self._guards)
         return self._partitions[view]
 
+    def activity_that_ranks(self, views: Iterable[View]) -> set[tuple[UUID, int]]:
+        """The activity that may decide who survives a join in some views: fragment, and before which seq."""
+        found = {id(item): item for view in views for item in self.partition(view).components.values()}
+        return {
+            (member, join.since)
+            for component in found.values()
+            for join in component.joins
+            for member in _ranked(component, join)
+        }
+
     def of(self, view: View, fragment_id: UUID) -> ViewedProfile:
         """The profile that a fragment belongs to in a view."""
         component = self.partition(view).components[fragment_id]
@@ -142,6 +153,11 @@ class Views:
             fragments = [self._fragments[item] for item in component.members]
             self._parts[key] = replay(fragments, component.joins, view, self._rules, self._active_before)
         return self._parts[key]
+
+
+def _ranked(component: Component, join: Join) -> Iterable[UUID]:
+    """The fragments whose activity may decide who survives a join."""
+    return component.members if len(component.members) <= MEMBERS_RANKED_MAX else (join.one, join.other)
 
 
 def _absorbed_into(profile_id: UUID, part: Part) -> tuple[AbsorbedPart, ...]:

@@ -10,7 +10,7 @@ Source: docs/concepts/trust.md, "Views"; docs/concepts/resolution.md.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from uuid import UUID, uuid4
 
 import msgspec
@@ -20,20 +20,15 @@ from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity.identifier_source import (
-    IdentifierSource,
-    UnificationRule,
-)
-from oneself.core.identity_graph.graph import IdentityGraph, VerifiedClaim
-from oneself.core.identity_graph.joins import Join, View
+from oneself.core.identity.identifier_source import IdentifierSource, UnificationRule
+from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.observe import Observed, observe
 from oneself.core.identity_graph.partition import Component, Guards
-from oneself.core.identity_graph.replay import MEMBERS_RANKED_MAX, record_of
+from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.observation import Reindex
-from oneself.core.values.record import Path
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.rules.preview import (
@@ -50,8 +45,6 @@ from oneself.service.rules.stored_values import find_verified, proven_values, st
 from oneself.store.database import Database
 from oneself.store.shared_values import SharedValues, open_shared_values
 from oneself.store.transaction import Tables
-
-Verified = Mapping[tuple[str, Path], VerifiedClaim]
 
 
 class ProvenPreviews:
@@ -138,12 +131,7 @@ class _Members:
             rules.fold.values,
             lambda *key: activity.get(key, 0),
         )
-        asked = {
-            (member, join.since)
-            for component in (*_components(views, "own"), *_components(views, "proven"))
-            for join in component.joins
-            for member in _ranked(component, join)
-        }
+        asked = views.activity_that_ranks(("own", "proven"))
         activity |= await self._tables.fragments.find_activity(asked) if asked else {}
         return views
 
@@ -157,15 +145,10 @@ def _copied(graph: IdentityGraph) -> IdentityGraph:
     return copied
 
 
-def _components(views: Views, view: View) -> list[Component]:
-    """The components of a view, each once."""
-    found = {component.members: component for component in views.partition(view).components.values()}
+def _components(views: Views) -> list[Component]:
+    """The components of the view `proven`, each once."""
+    found = {component.members: component for component in views.partition("proven").components.values()}
     return sorted(found.values(), key=lambda component: min(component.members))
-
-
-def _ranked(component: Component, join: Join) -> Iterable[UUID]:
-    """The fragments whose activity may decide who survives a join."""
-    return component.members if len(component.members) <= MEMBERS_RANKED_MAX else (join.one, join.other)
 
 
 def _reindex(graph: IdentityGraph, matches: Sequence[IdentifierSource], config: Config) -> None:
@@ -194,7 +177,7 @@ class _Change(msgspec.Struct, frozen=True):
 
     def preview(self, indexed: int) -> Preview:
         """`indexed`: how many profiles have a value."""
-        joined = [item for item in _components(self.after, "proven") if len(self._parts(item)) > 1]
+        joined = [item for item in _components(self.after) if len(self._parts(item)) > 1]
         merges = sorted(map(self._merge, joined), key=lambda merge: (-len(merge.absorbed), merge.survivor))
         profiles = [self.after.of("proven", min(component.members)) for component in joined]
         changes = [change for profile in profiles for change in self._changes(profile)]
@@ -253,7 +236,7 @@ async def _separating(tables: Tables, config: Config, rule: UnificationRule) -> 
         members = _Members(tables)
         await members.load([head], (), config)
         views = await members.views(config, guards)
-        groups = [_ids(views.of("proven", min(item.members))) for item in _components(views, "proven")]
+        groups = [_ids(views.of("proven", min(item.members))) for item in _components(views)]
         if len(groups) > 1:
             separated.append(PreviewedRefusal(head, tuple(groups)))
     return msgspec.structs.replace(NOTHING, separated_count=len(separated), separated=tuple(separated))
