@@ -19,7 +19,6 @@ from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, USER_ID, Dro
 from oneself.core.identity.identifier_source import (
     IdentifierSource,
     identifiers_in_patch,
-    identifiers_in_values,
 )
 from oneself.core.identity.normalise import display_value
 from oneself.core.identity_graph import fold
@@ -31,6 +30,7 @@ from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.owners import Bringer, assign_owners
 from oneself.core.identity_graph.placing import fragment_for
 from oneself.core.identity_graph.rules import GraphRules
+from oneself.core.identity_graph.stored_values import stored_identifiers, stored_level
 from oneself.core.identity_graph.word import Speaker, Word
 from oneself.core.resolution.evidence import Evidence, admit, first_recorded
 from oneself.core.resolution.kinds import KindPolicy, policy_of
@@ -246,22 +246,11 @@ def _reindex(graph: IdentityGraph, observed: Observed) -> Fragment | None:
 
 def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, observed: Observed) -> None:
     since = first_recorded(fragment.record, match)
-    level = _stored_level(graph, fragment, match.path)
+    level = stored_level(fragment, match.path, graph.verified)
     if since is None or (match.namespace.trusted_only and level == EvidenceLevel.ASSERTED):
         return
-    stored = identifiers_in_values(fragment.record.values, match)
-    found = (admit(item, "server", observed.config) for item in stored)
-    identifiers = [item for item in found if isinstance(item, Identifier)]
+    identifiers = stored_identifiers(fragment, match, observed.config)
     hold_stored(graph, fragment, match.name, identifiers, level, since, observed.seq)
-
-
-def _stored_level(graph: IdentityGraph, fragment: Fragment, path: Path) -> EvidenceLevel:
-    """The evidence for the value that a fragment has at a path."""
-    user = fragment.own_user
-    if user is not None and (user, path) in graph.verified:
-        return EvidenceLevel.VERIFIED
-    levels = [item.level for item in fragment.writes if item.path == path[: len(item.path)]]
-    return max(levels, default=EvidenceLevel.ASSERTED)
 
 
 #: Without a user, these are words about a browser.

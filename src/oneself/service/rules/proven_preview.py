@@ -26,6 +26,7 @@ from oneself.core.identity_graph.observe import Observed, observe
 from oneself.core.identity_graph.partition import Component, Guards
 from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import graph_rules
+from oneself.core.identity_graph.stored_values import stored_identifiers
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.observation import Reindex
@@ -41,7 +42,7 @@ from oneself.service.rules.preview import (
     changed_paths,
     cut_preview,
 )
-from oneself.service.rules.stored_values import find_verified, proven_values, stored_values
+from oneself.service.rules.stored_values import find_verified, proven_values
 from oneself.store.database import Database
 from oneself.store.shared_values import SharedValues, open_shared_values
 from oneself.store.transaction import Tables
@@ -118,7 +119,9 @@ class _Members:
             self.heads[fragment.fragment_id] = row.proven_id
         fragments = list(self.graph.fragments.values())
         self.graph.verified |= await find_verified(self._tables, fragments)
-        named = {item for match in matches for one in fragments for item in stored_values(one, match, config)}
+        named = {
+            item for match in matches for one in fragments for item in stored_identifiers(one, match, config)
+        }
         self.graph.transfers |= await self._tables.verified_claims.find_transfers(named)
 
     async def views(self, config: Config, guards: Guards | None = None) -> Views:

@@ -5,26 +5,24 @@ Source: docs/concepts/trust.md, "Joins".
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from uuid import UUID, uuid4
 
 import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity.identifier_source import IdentifierSource, identifiers_in_values
+from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import VerifiedClaim
 from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import graph_rules
-from oneself.core.resolution.evidence import admit
+from oneself.core.identity_graph.stored_values import Verified, stored_identifiers, stored_level
 from oneself.core.resolution.observation import Reindex
 from oneself.core.values.record import Path
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables
-
-Verified = Mapping[tuple[str, Path], VerifiedClaim]
 
 
 async def find_verified(
@@ -42,19 +40,10 @@ def proven_values(
 
     `fragment`: as it is stored, without its record.
     """
-    levels = [item.level for item in fragment.writes if item.path == match.path[: len(item.path)]]
-    is_own = fragment.origin == "user" and fragment.owner is not None
-    is_verified = is_own and (fragment.user_id, match.path) in verified
-    if not is_verified and max(levels, default=EvidenceLevel.ASSERTED) == EvidenceLevel.ASSERTED:
+    if stored_level(fragment, match.path, verified) == EvidenceLevel.ASSERTED:
         return []
     record = record_of(fragment.writes, graph_rules(config).fold.values)
-    return stored_values(msgspec.structs.replace(fragment, record=record), match, config)
-
-
-def stored_values(fragment: Fragment, match: IdentifierSource, config: Config) -> list[Identifier]:
-    """The identifiers of a source in the record of a fragment."""
-    named = (admit(item, "server", config) for item in identifiers_in_values(fragment.record.values, match))
-    return [item for item in named if isinstance(item, Identifier)]
+    return stored_identifiers(msgspec.structs.replace(fragment, record=record), match, config)
 
 
 async def unindexed(
