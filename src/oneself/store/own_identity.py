@@ -10,14 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from uuid import UUID
 
-from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Write
+from oneself.core.identity_graph.fragment import Fragment, Write
 from oneself.core.identity_graph.replay import own_identity
+from oneself.core.identity_graph.union import Item
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.record import Path
 from oneself.store.tables.view_profile import ViewRow
 from oneself.store.transaction import Transaction
-
-Item = Write | ChoiceWrite
 
 
 async def find_own_identity(

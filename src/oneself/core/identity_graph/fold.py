@@ -160,17 +160,16 @@ def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules
     """The fragment with the identifiers, values and activity of a word."""
     active_at = max(fragment.active_at, word.at)
     changes = word.changes_of(fragment.record)
-    if word.identifiers or word.rewritten:
-        fragment = hold(
-            graph,
-            fragment,
-            word.identifiers,
-            word.level,
-            word.seq,
-            word.at,
-            newest_wins=rules.newest_wins,
-            rewritten=word.rewritten,
-        )
+    fragment = hold(
+        graph,
+        fragment,
+        word.identifiers,
+        word.level,
+        word.seq,
+        word.at,
+        newest_wins=rules.newest_wins,
+        rewritten=word.rewritten,
+    )
     if not changes:
         return graph.put(msgspec.structs.replace(fragment, active_at=active_at, seq=word.seq))
     writes, record = fragment.writes, fragment.record

@@ -160,7 +160,7 @@ class BatchDecision:
             return ObservationRejected(
                 Rejection("erased", "The person was erased after this event occurred; it was not stored.")
             )
-        seq = self._seq
+        seq, evidence = self._seq, self._graph.with_speaker(evidence)
         token_evidence = read_token(self._state, observation, evidence.persons, self._config)
         if observation.token is not None:
             evidence = msgspec.structs.replace(evidence, token_evidence=token_evidence)
@@ -168,8 +168,7 @@ class BatchDecision:
             accepted = self._accepts_values(submission)
         except InvalidValue as problem:
             return ObservationRejected(Rejection("invalid_value", str(problem)))
-        evidence_here = self._graph.with_speaker(evidence)
-        plan = fold(self._state, observation, self._config, seq, evidence_here, accepted=accepted)
+        plan = fold(self._state, observation, self._config, seq, evidence, accepted=accepted)
         if isinstance(plan, Rejection):
             return ObservationRejected(plan)
         self._seq += 1

@@ -118,8 +118,7 @@ async def _find_seen(
         if not (is_compared or writes_once(config.schema, submission.observation.values)):
             continue
         asked = submission.asked(profile_id)
-        viewed = await asked.read(transaction, config)
-        if viewed is not None:
+        if asked not in found and (viewed := await asked.read(transaction, config)) is not None:
             found[asked] = viewed
     return found
 
