@@ -76,12 +76,12 @@ class Events:
             )
             run_command(self._stage, *arguments)
         self._narrator.say(
-            "\n  [bold]user.id[/] in events of pages is now a webId. [bold]fresh[/]: the browser is "
-            "shared, so an event\n  without identity creates a new profile."
+            "\n  [bold]user.id[/] in events of pages is now a webId. [bold]fresh[/]: the browser is"
+            "\n  shared, so an event without identity creates a new profile."
         )
         self._narrator.say(
-            "\n  Pages send events without credentials. What they say of people is believed, not proven. "
-            "A look-up of\n  what is believed takes a permission of its own:"
+            "\n  Pages send events without credentials. What they say of people is believed,"
+            "\n  not proven. A look-up of what is believed takes a permission of its own:"
         )
         self._client.token = self._client.fetch_token(READER_PERMISSIONS)
 

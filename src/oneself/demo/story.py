@@ -255,8 +255,8 @@ class Story:
 
     def _refusal(self, visit: Visit, other_id: str) -> None:
         self._narrator.say(
-            "\n  The service records why it did not merge the profiles. It decides that on what the business "
-            "believes,\n  and reading that takes a permission of its own:"
+            "\n  The service records why it did not merge the profiles. It decides that on what"
+            "\n  the business believes, and reading that takes a permission of its own:"
         )
         shop_token = self._back_end.token
         self._back_end.token = self._back_end.fetch_token(READER_PERMISSIONS)
