@@ -187,7 +187,8 @@ def _value(
     updates: _Updates = {}
     if won is not existing:
         updates = _replacing(sides, path, mine, won.value, None if won is incoming else won.sources)
-    if canonical_key(mine) == canonical_key(theirs):
+    keeps_both = won is not existing and won is not incoming
+    if not keeps_both and canonical_key(mine) == canonical_key(theirs):
         updates |= _with_first_age(sides, path, updates, (*existing.sources, *incoming.sources))
     return won.value, updates
 
@@ -203,7 +204,10 @@ def _replacing(
 
 
 def _with_first_age(sides: _Sides, path: str, updates: _Updates, both: tuple[ValueSource, ...]) -> _Updates:
-    """A value that both sides have keeps the earliest seq that set it."""
+    """A value that both sides have, of the sources of one, keeps the earliest seq that set it.
+
+    With the sources of both, the earliest is among them. A mark would say which two were merged first.
+    """
     sources = updates[path] if path in updates else sides.mine.get(path)
     return {} if sources is None else {path: as_old_as(both, sources)}
 
