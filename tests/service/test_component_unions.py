@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
+from oneself.core.identity_graph.graph import PersonJoin
 from oneself.services import Services
 from oneself.store.component_union import ComponentUnions, Union
 from oneself.store.database import Database
@@ -96,9 +97,11 @@ async def test_what_joins_a_large_profile_locks_nothing_but_its_rows(
     locked: list[int] = []
     lock = FragmentTable.lock
 
-    async def locks(self: FragmentTable, fragment_ids: Iterable[UUID]) -> list[FragmentRow]:
+    async def locks(
+        self: FragmentTable, fragment_ids: Iterable[UUID]
+    ) -> tuple[list[FragmentRow], list[PersonJoin]]:
         found = await lock(self, fragment_ids)
-        locked.append(len(found))
+        locked.append(len(found[0]))
         return found
 
     monkeypatch.setattr(FragmentTable, "lock", locks)

@@ -32,7 +32,9 @@ INSERT INTO verified_claim
 SELECT 1, fragment_id::text, ARRAY['emailAddress'], fragment_id::text, 1, '[]' FROM fragment;
 INSERT INTO view_profile
 SELECT 1, 'own', fragment_id, NULL, 1, 1, '{}', '{}', '{}', '[]', fragment_id FROM fragment;
-ANALYZE fragment, fragment_claim, fragment_entry, browser, identifier_transfer, verified_claim, view_profile;
+INSERT INTO person_join SELECT 1, fragment_id, fragment_id, 1, 1, 'bridge' FROM fragment;
+ANALYZE fragment, fragment_claim, fragment_entry, browser, identifier_transfer, person_join, verified_claim,
+    view_profile;
 """
 #: Table, statement, parameters, the index, what its condition contains.
 STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
@@ -51,6 +53,11 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("event", "find_of_fragments", ([ID], 9, ID, 0, None, 0, 9, 9, 9), "fragment_entry_key", "fragment_id"),
     ("event", "find_scan_end_of_fragments", ([ID], 9, 0, 9), "fragment_entry_key", "fragment_id"),
     ("fragment", "lock", ([ID],), "fragment_key", "fragment_id"),
+    ("fragment", "lock", ([ID],), "person_join_key", "one_id"),
+    ("fragment", "lock", ([ID],), "person_join_by_other", "other_id"),
+    ("person_join", "find", ([ID],), "person_join_key", "one_id"),
+    ("person_join", "find", ([ID],), "person_join_by_other", "other_id"),
+    ("person_join", "delete_of_fragments", ([ID],), "person_join_key", "one_id"),
     ("fragment", "advance", ([ID], [1], [1], ["1"]), "fragment_key", "fragment_id"),
     ("fragment", "find_claimants", NAMES, "fragment_claim_key", "value"),
     ("fragment", "find_proven_claimants", NAMES, "fragment_claim_proven", "value"),

@@ -101,6 +101,11 @@ class PlayedHistory:
         """Erase what a user owns."""
         await self._services.privacy.erasure.erase(self._ref, PROVIDER, ErasureTarget(user_id=user))
 
+    async def erase_record(self, fragment_id: UUID) -> None:
+        """Erase a record that nobody owns, and nothing else."""
+        target = ErasureTarget(view="own", profile_id=fragment_id)
+        await self._services.privacy.erasure.erase(self._ref, APPLICATION, target)
+
     async def fragments(self) -> list[FragmentRow]:
         """All fragments."""
         found = await self._services.database.fetch(

@@ -122,6 +122,7 @@ class ComponentUnions:
         if not large:
             return []
         await self._lock(large, groups)
+        alone = [item for item in alone if not self._loaded.joined_with({item.fragment_id})]
         groups = self._grouped(alone, await self._around(alone))
         unions = [await self._union(head, groups[head]) for head in large if head in groups]
         return [union for union in unions if union is not None]
@@ -218,9 +219,10 @@ class ComponentUnions:
         self._locked = {*large, *(item.own_id for item in joining if item.own_id is not None)}
         self._locked |= {anchor for item in joining for anchor in item.anchors}
         known = {item.fragment.fragment_id for item in joining} & self._loaded.rows.keys()
-        locked = await self._transaction.fragments.lock(self._locked | known)
+        locked, joins = await self._transaction.fragments.lock(self._locked | known)
         self._check_unmoved(locked)
         self._loaded.add(locked)
+        self._loaded.add_joins(joins)
 
     async def _union(self, head: UUID, joining: list[Joining]) -> Union | None:
         own = {item.own_id for item in joining if item.own_id is not None}

@@ -75,7 +75,8 @@ class GraphWriter:
         }
         unions = await self._unions.find(seeds) if seeds else []
         joining = {item.fragment.fragment_id for union in unions for item in union.joining}
-        around = await self._lock_neighbourhood(seeds - joining) if seeds - joining else set[UUID]()
+        computed = (seeds - joining).union(*((join.one, join.other) for join in self._loaded.new_joins))
+        around = await self._lock_neighbourhood(computed) if computed else set[UUID]()
         unions = [union for union in unions if union.head.fragment.fragment_id not in around]
         for fragment in self._changed.values():
             self._rows[fragment.fragment_id] = self._row(fragment)
@@ -130,19 +131,21 @@ class GraphWriter:
         await self._transaction.fragments.put_claims(new)
 
     async def _lock_neighbourhood(self, seeds: set[UUID]) -> set[UUID]:
-        """Lock every fragment that a proven identifier or a user ties to some, directly or not."""
+        """Lock every fragment that a proven identifier, a user or a person ties to some, directly or not."""
         fragments, loaded = self._transaction.fragments, self._loaded
         around: set[UUID] = set()
         frontier = set(seeds)
         while frontier:
-            locked = await fragments.lock(frontier)
+            locked, joins = await fragments.lock(frontier)
             self._check_unmoved(locked)
             loaded.add(locked)
+            loaded.add_joins(joins)
             around |= frontier & loaded.graph.fragments.keys()
             items = [loaded.graph.fragments[item] for item in frontier if item in loaded.graph.fragments]
             identifiers = {item for fragment in items for item in proven_identifiers_of(fragment)}
             users = {user for fragment in items for user in users_of(fragment)}
-            frontier = await fragments.find_proven_claimants(identifiers)
+            frontier = loaded.joined_with(frontier)
+            frontier |= await fragments.find_proven_claimants(identifiers)
             frontier |= await fragments.find_of_users(users)
             frontier |= self._changed_neighbours(identifiers, users)
             frontier -= around

@@ -116,7 +116,9 @@ async def save(transaction: Transaction, loaded: LoadedGraph) -> None:
     await transaction.fragments.append_entries(loaded.entries)
     await loaded.save_names(transaction)
     changed, active = loaded.changed()
-    written = await GraphWriter(transaction, loaded, loaded.first_seq, changed).save() if changed else ()
+    written: Collection[UUID] = ()
+    if changed or loaded.new_joins:
+        written = await GraphWriter(transaction, loaded, loaded.first_seq, changed).save()
     advanced = [(item, loaded.rows[item.fragment_id]) for item in active if item.fragment_id not in written]
     if not await transaction.fragments.advance(advanced):
         raise Contended("Another request changed the same profile.")

@@ -12,9 +12,11 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.fold.log_entry import Bridge
 from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
-from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
+from oneself.core.identity_graph.graph import ExactKey, IdentityGraph, PersonJoin
 from oneself.core.identity_graph.names import proven_claims
 from oneself.core.identity_graph.observe import Observed, observe
 from oneself.core.identity_graph.owners import detach
@@ -39,6 +41,8 @@ class LoadedGraph:
         #: Fragment → the profile that its first observation is attached to.
         self.believed: dict[UUID, UUID] = {}
         self.entries: list[FragmentEntry] = []
+        #: The joins that are new.
+        self.new_joins: list[PersonJoin] = []
         #: Of the batch. Everything that the batch builds on has to be older.
         self.first_seq: int | None = None
         self._browsers: dict[Identifier, Any] = {}
@@ -103,6 +107,25 @@ class LoadedGraph:
                 self.first_seq = self.first_seq or seq
                 detach(self.graph, device)
 
+    def bridge(self, bridges: Iterable[Bridge], seq: int) -> None:
+        """Join fragments as an erasure does, as far as they are there."""
+        for item in bridges:
+            if item.one in self.graph.fragments and item.other in self.graph.fragments:
+                self.first_seq = self.first_seq or seq
+                join = PersonJoin(item.one, item.other, EvidenceLevel.PROVEN, item.since, "bridge")
+                self.new_joins.append(join)
+                self.add_joins([join])
+
+    def add_joins(self, joins: Iterable[PersonJoin]) -> None:
+        """Add joins that hang on no identifier."""
+        known = self.graph.person_joins
+        known += [item for item in dict.fromkeys(joins) if item not in known]
+
+    def joined_with(self, fragment_ids: Collection[UUID]) -> set[UUID]:
+        """The fragments that such joins tie to some, themselves among them."""
+        pairs = ({item.one, item.other} for item in self.graph.person_joins)
+        return set[UUID]().union(*(pair for pair in pairs if not pair.isdisjoint(fragment_ids)))
+
     def seen_with(self, fragment_id: UUID) -> set[UUID]:
         """The fragments that have been read of the profiles that a fragment belongs to."""
         row = self.rows.get(fragment_id)
@@ -138,8 +161,9 @@ class LoadedGraph:
         return None if row is None else row.fragment
 
     async def save_names(self, transaction: Transaction) -> None:
-        """Write browsers, verified claims, and who held identifiers when."""
+        """Write browsers, verified claims, who held identifiers when, and joins that hang on none."""
         graph = self.graph
+        await transaction.person_joins.put(self.new_joins)
         await transaction.browsers.put(_changed(graph.browsers, self._browsers))
         await transaction.verified_claims.put(_changed(graph.verified, self._verified))
         await transaction.verified_claims.delete(self._verified.keys() - graph.verified.keys())

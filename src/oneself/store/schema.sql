@@ -283,6 +283,17 @@ CREATE TABLE pending_rebuild (
     CONSTRAINT pending_rebuild_pkey PRIMARY KEY (dataset_id)
 );
 
+CREATE TABLE person_join (
+    dataset_id integer NOT NULL,
+    one_id uuid NOT NULL,
+    other_id uuid NOT NULL,
+    level smallint NOT NULL,
+    since bigint NOT NULL,
+    reason text NOT NULL,
+    CONSTRAINT person_join_key PRIMARY KEY (dataset_id, one_id, other_id, since, reason)
+);
+CREATE INDEX person_join_by_other ON person_join USING btree (dataset_id, other_id);
+
 CREATE TABLE profile (
     dataset_id integer NOT NULL,
     profile_id uuid NOT NULL,

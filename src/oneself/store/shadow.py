@@ -36,6 +36,7 @@ TABLES = (
     "browser",
     "verified_claim",
     "identifier_transfer",
+    "person_join",
     "view_profile",
 )
 

@@ -13,6 +13,7 @@ CREATE TEMP TABLE fragment_entry (LIKE oneself.fragment_entry INCLUDING ALL);
 CREATE TEMP TABLE browser (LIKE oneself.browser INCLUDING ALL);
 CREATE TEMP TABLE verified_claim (LIKE oneself.verified_claim INCLUDING ALL);
 CREATE TEMP TABLE identifier_transfer (LIKE oneself.identifier_transfer INCLUDING ALL);
+CREATE TEMP TABLE person_join (LIKE oneself.person_join INCLUDING ALL);
 CREATE TEMP TABLE view_profile (LIKE oneself.view_profile INCLUDING ALL);
 
 -- name: plan_point_lookups
@@ -24,7 +25,7 @@ SET LOCAL enable_mergejoin = off;
 -- name: plan_scans
 -- Gather statistics of the full scratch tables, and let the planner scan for the rest of the transaction.
 ANALYZE profile, claim, merge, refusal, config, fragment, fragment_claim, fragment_entry, browser,
-    verified_claim, identifier_transfer, view_profile;
+    verified_claim, identifier_transfer, person_join, view_profile;
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;

@@ -25,6 +25,7 @@ from oneself.store.tables.fragment import FragmentTable
 from oneself.store.tables.idempotency_record import IdempotencyTable
 from oneself.store.tables.log import LogTable
 from oneself.store.tables.merge import MergeTable
+from oneself.store.tables.person_join import PersonJoinTable
 from oneself.store.tables.profile import ProfileTable
 from oneself.store.tables.profile_listing import ProfileListingTable
 from oneself.store.tables.refusal import RefusalTable
@@ -103,6 +104,10 @@ class Tables:
     @property
     def merges(self) -> MergeTable:
         return MergeTable(self._executor, self.dataset_id)
+
+    @property
+    def person_joins(self) -> PersonJoinTable:
+        return PersonJoinTable(self._executor, self.dataset_id)
 
     @property
     def profile_listing(self) -> ProfileListingTable:

@@ -27,7 +27,8 @@ STORED: list[tuple[type, dict[str, Any]]] = [
     (ConfigDocument, {"version": 2, "seq": 9, "dataset": SETTINGS, "read_since": {"traits.card": 5}}),
     (Reconfigured, {"face": "admin", "change": {"type": "put_dataset_settings", "settings": SETTINGS}}),
     (Erased, {"face": "cds", "profile_ids": [str(UUID(int=3))], "application": None,
-              "entries": 4, "identifiers": 1, "detached": [{"namespace": "tracker", "value": "t"}]}),
+              "entries": 4, "identifiers": 1, "detached": [{"namespace": "tracker", "value": "t"}],
+              "bridges": [{"one": str(UUID(int=4)), "other": str(UUID(int=5)), "since": 8}]}),
     (ValueSource, {"seq": 1, "observation_id": "o", "at": 2, "face": "cds"}),
 ]  # fmt: skip
 
@@ -51,6 +52,11 @@ def test_stored_settings_of_earlier_versions_mean_what_they_meant() -> None:
     settings = msgspec.convert({"label": "Web"}, DatasetSettings)
     assert (settings.channel_identity_conflict, settings.comparison) == ("replace", 1)
     assert (settings.default_view, settings.identity_trust) == ("proven", "timestamp")
+
+
+def test_a_stored_erasure_of_an_earlier_version_leaves_no_bridges() -> None:
+    erased = msgspec.convert({"face": "cds", "profile_ids": [str(UUID(int=3))]}, Erased)
+    assert (erased.detached, erased.bridges) == ((), ())
 
 
 def test_the_settings_of_a_new_dataset_are_stored() -> None:

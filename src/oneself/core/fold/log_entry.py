@@ -52,6 +52,15 @@ class Reconfigured(msgspec.Struct, frozen=True):
     change: ConfigChange
 
 
+class Bridge(msgspec.Struct, frozen=True):
+    """A join of two fragments in the view `proven`, which an erased one held together."""
+
+    one: UUID
+    other: UUID
+    #: The seq of the last join on the way through the erased fragments.
+    since: int
+
+
 class Erased(msgspec.Struct, frozen=True):
     """The content of the entry for an erasure: ids and counts, no data about the erased person."""
 
@@ -67,6 +76,8 @@ class Erased(msgspec.Struct, frozen=True):
     identifiers: int = 0
     #: Browsers that begin anew: the person used them last, and other people before.
     detached: tuple[Identifier, ...] = ()
+    #: The joins between neighbours of the erased fragments. They count as far as both are there.
+    bridges: tuple[Bridge, ...] = ()
 
 
 class _Observed(msgspec.Struct, frozen=True):

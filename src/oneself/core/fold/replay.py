@@ -16,7 +16,7 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.fold.apply import apply, apply_recorded
-from oneself.core.fold.log_entry import Erased, LogEntry, Reconfigured, observation_of, recorded_plan
+from oneself.core.fold.log_entry import Bridge, Erased, LogEntry, Reconfigured, observation_of, recorded_plan
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence, extract_evidence
@@ -42,6 +42,8 @@ class Touched(msgspec.Struct, frozen=True):
     profile_ids: frozenset[UUID] = frozenset()
     #: The browsers that an erasure lets begin anew.
     detached: tuple[Identifier, ...] = ()
+    #: The joins that an erasure leaves between fragments.
+    bridges: tuple[Bridge, ...] = ()
 
 
 def touches(entry: LogEntry, config: Config) -> Touched:
@@ -50,7 +52,9 @@ def touches(entry: LogEntry, config: Config) -> Touched:
         return Touched()
     if entry.kind == "erase":
         erased = msgspec.convert(entry.content, Erased)
-        return Touched(profile_ids=frozenset(erased.profile_ids), detached=erased.detached)
+        return Touched(
+            profile_ids=frozenset(erased.profile_ids), detached=erased.detached, bridges=erased.bridges
+        )
     observation = observation_of(entry)
     if entry.replay == "judge":
         return Touched(observation, extract_evidence(observation, config))

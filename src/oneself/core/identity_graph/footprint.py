@@ -41,7 +41,7 @@ class GraphFootprint(msgspec.Struct, frozen=True, kw_only=True):
 
     devices: frozenset[Identifier]
     users: frozenset[str]
-    #: The fragments that it addresses.
+    #: The fragments that it addresses or joins.
     fragment_ids: frozenset[UUID]
     #: The person identifiers that it names, `user_id` not among them.
     persons: frozenset[Identifier]
@@ -69,10 +69,11 @@ def graph_footprint(
     config: Config,
     rules: GraphRules,
     detached: Iterable[Identifier] = (),
+    joined: Iterable[UUID] = (),
 ) -> GraphFootprint:
     """What a batch of observations, each with its evidence, may touch.
 
-    `detached`: browsers that an erasure lets begin anew.
+    `detached`: browsers that an erasure lets begin anew. `joined`: fragments that it joins.
     """
     gathered = _Gathered(config, rules)
     for observation, evidence in batch:
@@ -81,7 +82,7 @@ def graph_footprint(
     return GraphFootprint(
         devices=frozenset(gathered.devices).union(detached),
         users=frozenset(gathered.users),
-        fragment_ids=frozenset(gathered.fragment_ids),
+        fragment_ids=frozenset(gathered.fragment_ids).union(joined),
         persons=frozenset(gathered.persons),
         exact=tuple(gathered.exact),
         moves_trackers=bool(effects & {"sign_in", "report"}),

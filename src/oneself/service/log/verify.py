@@ -88,6 +88,7 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
     ]
     rules = graph_rules(config)
     detached = frozenset(device for t in touched for device in t.detached)
+    joined = frozenset(end for t in touched for item in t.bridges for end in (item.one, item.other))
     footprint = footprint_of(
         named,
         config,
@@ -97,7 +98,7 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
     )
     state, _ = await working_set.gather(transaction, footprint)
     graph = await identity_graph.gather(
-        transaction, graph_footprint(named, config, rules, detached), rules, state.known_ids
+        transaction, graph_footprint(named, config, rules, detached, joined), rules, state.known_ids
     )
     for entry, named_by in zip(entries, touched, strict=True):
         found = named_by
@@ -105,6 +106,7 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
             found = msgspec.structs.replace(named_by, evidence=graph.with_speaker(named_by.evidence))
         before, config = config, replay(state, entry, config, found)
         graph.detach(found.detached, entry.seq)
+        graph.bridge(found.bridges, entry.seq)
         observation, evidence = found.observation, found.evidence
         if observation is not None and evidence is not None and entry.profile_id is not None:
             observed = Observed(

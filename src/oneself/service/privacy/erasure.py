@@ -260,11 +260,11 @@ class Erasure:
             seq=seq,
             config=config,
         )
+        bridges = reach.part.bridges_over(leaving.fragments, config)
         names = {*selection.devices, *leaving.users, *selection.verified, *reach.claimed_browsers}
         await self._tombstones.put(transaction, names, selection.exact, seq)
         await transaction.log.forget_detached(leaving.browsers)
         gone = await refold_believed(transaction, erasing)
-        await refold(transaction, reach.part, leaving.detached, seq)
         receipt = Receipt(
             receipt_id=uuid.uuid4(),
             erased_at=seq,
@@ -273,7 +273,18 @@ class Erasure:
             entries=len(selection.entries),
             identifiers=len(names | selection.identifiers),
         )
-        await _record(transaction, actor, config.version, receipt, leaving.detached)
+        erased = Erased(
+            interface=actor.interface,
+            profile_ids=receipt.profile_ids,
+            application=receipt.application,
+            entries=receipt.entries,
+            identifiers=receipt.identifiers,
+            detached=tuple(sorted(leaving.detached)),
+            bridges=bridges,
+        )
+        entry = ErasureEntry(receipt.erased_at, receipt.receipt_id, erased)
+        await transaction.log.put_erasure(entry, config.version)
+        await refold(transaction, reach.part)
         return receipt
 
 
@@ -298,8 +309,10 @@ class _Reach(msgspec.Struct, frozen=True):
 
 
 class _Leaving(msgspec.Struct, frozen=True):
-    """Whose browsers and users an erasure takes."""
+    """The fragments, browsers and users that an erasure takes."""
 
+    #: Fragments of which nothing is left.
+    fragments: frozenset[UUID]
     #: Browsers that nobody else ever used.
     browsers: frozenset[Identifier]
     #: Browsers that other people used before; they begin anew.
@@ -343,7 +356,10 @@ async def _find_leaving(transaction: Transaction, selection: ErasureSelection, p
     users = {user for row in selection.fragments for user in users_of(row.fragment)}
     users -= {user for fragment_id in left for user in users_of(part.rows[fragment_id].fragment)}
     return _Leaving(
-        frozenset(gone), frozenset(detached), frozenset(Identifier(USER_ID, user) for user in users)
+        selection.fragment_ids - left,
+        frozenset(gone),
+        frozenset(detached),
+        frozenset(Identifier(USER_ID, user) for user in users),
     )
 
 
@@ -381,25 +397,6 @@ async def _is_stale(tables: Tables, target: ErasureTarget, expected: Expected) -
         viewed = await read_view(tables, expected.view, target.profile_id, config)
         survivor = None if viewed is None else viewed.survivor
     return survivor is not None and survivor.updated_at not in expected.versions
-
-
-async def _record(
-    transaction: Transaction,
-    actor: Actor,
-    config_version: int,
-    receipt: Receipt,
-    detached: frozenset[Identifier],
-) -> None:
-    content = Erased(
-        interface=actor.interface,
-        profile_ids=receipt.profile_ids,
-        application=receipt.application,
-        entries=receipt.entries,
-        identifiers=receipt.identifiers,
-        detached=tuple(sorted(detached)),
-    )
-    entry = ErasureEntry(receipt.erased_at, receipt.receipt_id, content)
-    await transaction.log.put_erasure(entry, config_version)
 
 
 def _receipt(entry: ErasureEntry) -> Receipt:

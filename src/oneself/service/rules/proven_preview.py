@@ -118,6 +118,7 @@ class _Members:
             fragment = self.graph.put(msgspec.structs.replace(row.fragment, record=record))
             self.heads[fragment.fragment_id] = row.proven_id
         fragments = list(self.graph.fragments.values())
+        self.graph.person_joins = await self._tables.person_joins.find(self.heads)
         self.graph.verified |= await find_verified(self._tables, fragments)
         named = {
             item for match in matches for one in fragments for item in stored_identifiers(one, match, config)
@@ -145,6 +146,7 @@ def _copied(graph: IdentityGraph) -> IdentityGraph:
     for fragment in graph.fragments.values():
         copied.put(fragment)
     copied.verified, copied.transfers = dict(graph.verified), dict(graph.transfers)
+    copied.person_joins = list(graph.person_joins)
     return copied
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from itertools import chain
 from typing import Any, Literal
 from uuid import UUID
 
@@ -11,6 +12,7 @@ import msgspec
 from oneself.core.fold.log_entry import EntryKey
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Fragment, Tenure
+from oneself.core.identity_graph.graph import PersonJoin
 from oneself.core.identity_graph.joins import View
 from oneself.core.values.record import EMPTY, Values
 from oneself.store import rows
@@ -24,6 +26,7 @@ _sql = Queries("fragment")
 StoredView = Literal["own", "proven"]
 _MEMBERS: dict[StoredView, str] = {"own": _sql.find_own_members, "proven": _sql.find_proven_members}
 _decode_state = msgspec.json.Decoder(Fragment).decode
+_decode_joins = msgspec.json.Decoder(list[PersonJoin]).decode
 #: Sets are written in order, so that equal states are equal texts.
 _encode_state = msgspec.json.Encoder(order="deterministic").encode
 _ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "observation_id", "active_at")
@@ -123,10 +126,14 @@ class FragmentTable(Table):
         row = await self._executor.fetchrow(_sql.find_between, self._dataset_id, first, last)
         return None if row is None else read_fragment(row)
 
-    async def lock(self, fragment_ids: Iterable[UUID]) -> list[FragmentRow]:
-        """Fragments by id, locked in the order of their ids until the end of the transaction."""
+    async def lock(self, fragment_ids: Iterable[UUID]) -> tuple[list[FragmentRow], list[PersonJoin]]:
+        """Fragments by id, locked in the order of their ids until the end of the transaction.
+
+        With them, their joins that hang on no identifier; one between two of them is there twice.
+        """
         found = await self._executor.fetch(_sql.lock, self._dataset_id, sorted(fragment_ids))
-        return [read_fragment(row) for row in found]
+        joins = [_decode_joins(row["person_joins"]) for row in found if row["person_joins"] is not None]
+        return [read_fragment(row) for row in found], list(chain.from_iterable(joins))
 
     async def find_claimants(self, identifiers: Collection[Identifier]) -> set[UUID]:
         """Fragments that ever had a claim on one of these, those with the best evidence first; not all."""

@@ -147,9 +147,18 @@ ORDER BY fragment_id
 LIMIT 1;
 
 -- name: lock
--- Fragments by id, locked in the order of their ids.
+-- Fragments by id, locked in the order of their ids, each with its joins that hang on no identifier.
 -- $2: fragment ids
-SELECT {fragment_columns}
+SELECT {fragment_columns}, (
+    SELECT jsonb_agg(jsonb_build_object(
+        'one', one_id, 'other', other_id, 'level', level, 'since', since, 'reason', reason
+    ))::text
+    FROM (
+        SELECT * FROM person_join WHERE dataset_id = $1 AND one_id = fragment.fragment_id
+        UNION ALL
+        SELECT * FROM person_join WHERE dataset_id = $1 AND other_id = fragment.fragment_id
+    ) AS tied
+) AS person_joins
 FROM fragment
 WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
 ORDER BY fragment_id

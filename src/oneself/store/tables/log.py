@@ -111,6 +111,14 @@ class LogTable(Table):
         found = await self._executor.fetch(_sql.find_of_fragments, self._dataset_id, *columns)
         return [_read_entry(row) for row in found]
 
+    async def find_erasures_of(
+        self, fragment_ids: Iterable[UUID], devices: Iterable[Identifier]
+    ) -> list[LogEntry]:
+        """The erasures that joined fragments or let browsers begin anew, in order."""
+        columns = sorted(fragment_ids), [rows.encode_json(device) for device in sorted(devices)]
+        found = await self._executor.fetch(_sql.find_erasures_of, self._dataset_id, *columns)
+        return [_read_entry(row) for row in found]
+
     async def find_claim_reports(self, profile_ids: Sequence[UUID]) -> list[ClaimReport]:
         """The reports of claims of profiles that say something else than the one before, in order."""
         found = await self._executor.fetch(_REPORTS_OF_PROFILES, self._dataset_id, profile_ids)

@@ -40,6 +40,20 @@ FROM (
 ) AS log
 ORDER BY seq, observation_id;
 
+-- name: find_erasures_of
+-- The erasures that joined fragments or let browsers begin anew, in order.
+-- $2: fragment ids
+-- $3: browsers, as JSON
+SELECT {entry_columns}
+FROM log
+WHERE dataset_id = $1 AND kind = 'erase' AND (
+    EXISTS (SELECT FROM jsonb_array_elements(content -> 'detached') AS device
+            WHERE device = ANY ($3::text[]::jsonb[]))
+    OR EXISTS (SELECT FROM jsonb_to_recordset(content -> 'bridges') AS bridge (one uuid, other uuid)
+               WHERE one = ANY ($2::uuid[]) AND other = ANY ($2::uuid[]))
+)
+ORDER BY seq, observation_id;
+
 -- name: find_profiles
 -- The profiles that entries are attached to.
 -- $2: seqs of the entries
