@@ -121,7 +121,7 @@ class Views:
             view=view,
             profile_id=profile_id,
             head=part.head,
-            absorbed=_absorbed_into(profile_id, part),
+            absorbed=_absorbed_into(profile_id, part, self._absorbed_since(view, part.head)),
             record=part.record,
             choices=part.choices,
             user_id=component.user_id,
@@ -147,6 +147,13 @@ class Views:
         inner = _INNER.get(view)
         return head if inner is None else self.of(inner, head).profile_id
 
+    def _absorbed_since(self, view: View, head: UUID) -> int:
+        """Since when a fragment is one with its survivor in the narrower view; what began so always was."""
+        inner = _INNER.get(view)
+        absorbed = () if inner is None else self.of(inner, head).absorbed
+        began_at = self._fragments[head].began_at
+        return next((item.seq for item in absorbed if item.head == head), began_at)
+
     def _part(self, view: View, component: Component) -> Part:
         key = view, component.members
         if key not in self._parts:
@@ -160,12 +167,13 @@ def _ranked(component: Component, join: Join) -> Iterable[UUID]:
     return component.members if len(component.members) <= MEMBERS_RANKED_MAX else (join.one, join.other)
 
 
-def _absorbed_into(profile_id: UUID, part: Part) -> tuple[AbsorbedPart, ...]:
+def _absorbed_into(profile_id: UUID, part: Part, since: int) -> tuple[AbsorbedPart, ...]:
     """What a part absorbed, each id once, without the survivor.
 
     Where the narrower view has another survivor than the replay, the head of the part is absorbed by it.
+    `since`: since when.
     """
-    head = AbsorbedPart(part.head, "user", part.version)
+    head = AbsorbedPart(part.head, "user", since)
     found = {item.head: item for item in reversed((*part.absorbed, head))}
     return tuple(
         item for item in (*part.absorbed, head) if found.get(item.head) is item and item.head != profile_id
