@@ -47,6 +47,7 @@ from oneself.service.identity_provider.directory_claims import DirectoryClaims
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.reports import IdentityReports
 from oneself.service.identity_provider.settings import IdentityServers
+from oneself.service.identity_provider.verification_relay import VerificationRelay
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.trackers import Trackers
 from oneself.service.log.audit import Audit
@@ -259,6 +260,7 @@ def _identity_provider(
         claim_sync=claim_sync,
         reports=IdentityReports(profiles, base.ingest, base.erasure, rejected_claims),
         rejected_claims=rejected_claims,
+        verification_relay=VerificationRelay(base.database, changes_max=base.tunables.verifications_max),
     )
 
 

@@ -40,6 +40,7 @@ from oneself.service.identity_provider.directory_claims import DirectoryClaims
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.reports import IdentityReports
 from oneself.service.identity_provider.settings import IdentityServers
+from oneself.service.identity_provider.verification_relay import VerificationRelay
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
 from oneself.service.privacy.erasure import Erasure
@@ -164,6 +165,7 @@ class IdentityProviderServices(msgspec.Struct, frozen=True):
     claim_sync: ClaimSync
     reports: IdentityReports
     rejected_claims: RejectedClaims
+    verification_relay: VerificationRelay
 
 
 class SetupServices(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from oneself.service.directory.login_throttle import LoginLimits
 from oneself.service.directory.signing_keys import UNKNOWN_KEY_REREAD_S, GenerateKey
 from oneself.service.directory.tokens import REVOCATIONS_REREAD_S
 from oneself.service.identity_provider.claim_sync import POLL_S, SCHEDULE_S
+from oneself.service.identity_provider.verification_relay import CHANGES_MAX
 from oneself.service.ingest.batcher import BatchLimits
 from oneself.service.rules.preview import ENTRIES_MAX
 from oneself.service.schema.user_attributes import USER_ATTRIBUTES_MAX
@@ -51,5 +52,7 @@ class Tunables(msgspec.Struct, frozen=True, kw_only=True):
     claim_sync_poll_s: float = POLL_S
     #: How soon the claims of a new identity server are due.
     claim_sync_schedule_s: float = SCHEDULE_S
+    #: How many changes of who verified what a dataset records at once.
+    verifications_max: int = CHANGES_MAX
     preview_entries_max: int = ENTRIES_MAX
     user_attributes_max: int = USER_ATTRIBUTES_MAX

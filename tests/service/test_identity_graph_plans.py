@@ -33,8 +33,13 @@ SELECT 1, fragment_id::text, ARRAY['emailAddress'], fragment_id::text, 1, '[]' F
 INSERT INTO view_profile
 SELECT 1, 'own', fragment_id, NULL, 1, 1, '{}', '{}', '{}', '[]', fragment_id FROM fragment;
 INSERT INTO person_join SELECT 1, fragment_id, fragment_id, 1, 1, 'bridge' FROM fragment;
-ANALYZE fragment, fragment_claim, fragment_entry, browser, identifier_transfer, person_join, verified_claim,
-    view_profile;
+INSERT INTO log (dataset_id, seq, observation_id, kind, config_version, content)
+SELECT 1, seq, fragment_id, 'verification', 1,
+       jsonb_build_object('user_id', 'u-' || seq, 'value', fragment_id)
+FROM fragment;
+INSERT INTO verification_queue (dataset_id, change, user_id) SELECT 1, 'verified', 'u-' || seq FROM fragment;
+ANALYZE log, verification_queue, fragment, fragment_claim, fragment_entry, browser, identifier_transfer,
+    person_join, verified_claim, view_profile;
 """
 #: Table, statement, parameters, the index, what its condition contains.
 STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
@@ -67,6 +72,10 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("fragment", "find_some_members", ("proven", [ID], 9), "fragment_by_proven", "proven_id"),
     ("fragment", "find_activity", ([ID], [1]), "fragment_entry_key", "fragment_id"),
     ("verified_claim", "find", (["u-1"], *NAMES), "verified_claim_by_value", "value"),
+    ("log", "find_verifications", (["u-1"], []), "log_of_verified_users", "user_id"),
+    ("log", "find_verifications", ([], ["7"]), "log_of_verified_values", "value"),
+    ("verification_queue", "list_next", (50,), "verification_queue_key", "dataset_id"),
+    ("verification_queue", "drop_user", ("u-1",), "verification_queue_of_user", "user_id"),
     ("verified_claim", "find_transfers", NAMES, "identifier_transfer_key", "value"),
     ("view_profile", "find_of_fragment", ("own", ID), "view_profile_key", "profile_id"),
     ("view_profile", "find_of_fragment", ("own", ID), "fragment_key", "fragment_id"),

@@ -65,6 +65,22 @@ async def test_a_start_of_the_service_rebuilds_it(earlier: str, service: Running
     assert "state_rebuilt" in service.log()
 
 
+async def test_every_other_dataset_copies_who_verified_what(earlier: str, service: RunningService) -> None:
+    await migrate(earlier)
+    async with await Database.open(earlier) as database:
+        queued = await database.fetch("SELECT dataset_id, change FROM verification_queue ORDER BY dataset_id")
+        others = await database.fetch(
+            "SELECT dataset_id, 'all' FROM dataset WHERE name <> 'default' ORDER BY dataset_id"
+        )
+        assert [tuple(row) for row in queued] == [tuple(row) for row in others] != []
+        await asyncio.to_thread(service.start)
+
+        async def is_copied() -> bool:
+            return await database.fetchval("SELECT count(*) FROM verification_queue") == 0
+
+        await until_async(is_copied, "the copy is done")
+
+
 async def test_the_next_start_rebuilds_nothing(earlier: str, service: RunningService) -> None:
     await asyncio.to_thread(service.start)
     await asyncio.to_thread(service.stop)

@@ -205,6 +205,11 @@ class Stage:
         """The user id of a person."""
         return self._users[user]
 
+    @property
+    def users(self) -> dict[str, str]:
+        """User id → the name of the person in stories."""
+        return {user_id: user for user, user_id in self._users.items()}
+
     def cookie(self, tracker: str) -> dict[str, str]:
         """The header that a browser with this tracker sends."""
         return {"Cookie": f"cds_profile={self._trackers[tracker]}"}
@@ -248,9 +253,8 @@ class Stage:
             words += [">", self._name(merged["profile_id"])]
         if merged := document.get("merged_from"):
             words += ["<", *sorted(self._name(item["profile_id"]) for item in merged)]
-        users = {user_id: user for user, user_id in self._users.items()}
         if user_id := document.get("user_id"):
-            words.append(users[user_id])
+            words.append(self.users[user_id])
         for name, attribute in sorted(ATTRIBUTES.items()):
             scope, key = attribute.split(".")
             if (value := document.get(scope, {}).get(key)) is not None:

@@ -27,6 +27,7 @@ from oneself.store.tables.secret_key_check import SecretKeyCheckTable
 from oneself.store.tables.signing_key import SigningKeyTable
 from oneself.store.tables.token_key import TokenKeyTable
 from oneself.store.tables.trusted_issuer import TrustedIssuerTable
+from oneself.store.tables.verification_queue import VerificationQueue
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database
@@ -126,6 +127,10 @@ class DirectoryTables:
     @property
     def secret_key_check(self) -> SecretKeyCheckTable:
         return SecretKeyCheckTable(self._executor)
+
+    @property
+    def verification_queue(self) -> VerificationQueue:
+        return VerificationQueue(self._executor)
 
 
 class DirectoryTransaction(DirectoryTables):

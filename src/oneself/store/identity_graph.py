@@ -48,6 +48,8 @@ async def gather(
     known = await _add_known_claims(transaction, loaded, footprint)
     proofs = footprint.claim_identifiers | footprint.proving | known
     await _add_users(transaction, loaded, footprint, proofs)
+    if footprint.records_verifications:
+        await _add_transfers(transaction, graph)
     for row in loaded.rows.values() if exact else ():
         if row.exact_key in exact:
             graph.exact[exact[row.exact_key]] = row.fragment.fragment_id
@@ -69,6 +71,13 @@ async def _add_known_claims(
         graph.verified |= await claims.find((), values)
         graph.transfers |= await claims.find_transfers(identifiers - graph.transfers.keys())
     return identifiers
+
+
+async def _add_transfers(transaction: Transaction, graph: IdentityGraph) -> None:
+    """Add when everything changed hands that waiting fragments began with, in whatever case."""
+    began_with = {tenure.identifier for item in graph.waiting for tenure in item.began_with}
+    found = await transaction.verified_claims.find_transfers(began_with - graph.transfers.keys())
+    graph.transfers |= found
 
 
 async def _add_users(

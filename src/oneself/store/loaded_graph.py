@@ -12,17 +12,20 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import Bridge
 from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph, PersonJoin
 from oneself.core.identity_graph.names import proven_claims
-from oneself.core.identity_graph.observe import Observed, observe
+from oneself.core.identity_graph.observe import Observed, observe, verified_identifiers
 from oneself.core.identity_graph.owners import detach
 from oneself.core.identity_graph.placing import user_on
 from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import GraphRules
+from oneself.core.identity_graph.verified import record_verification
+from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.store.tables.fragment import FragmentEntry, FragmentRow
@@ -100,6 +103,14 @@ class LoadedGraph:
             self.entries.append(FragmentEntry(fragment_id, observed.seq, observation_id, observed.active_at))
         return fragment_id
 
+    def record(self, verification: ClaimVerification, config: Config, seq: int) -> bool:
+        """Fold what a user verified, or gave up, in another dataset; False if it is known already."""
+        identifiers = verified_identifiers(verification, config)
+        is_new = record_verification(self.graph, verification, identifiers, self.rules.owners, seq)
+        if is_new:
+            self.first_seq = self.first_seq or seq
+        return is_new
+
     def detach(self, devices: Iterable[Identifier], seq: int) -> None:
         """Let browsers begin anew, as an erasure does; unknown ones stay unknown."""
         for device in devices:
@@ -143,7 +154,10 @@ class LoadedGraph:
     @property
     def latest_seq(self) -> int:
         """The seq of the last observation that what was read had seen."""
-        return max((max(row.fragment.seq, row.updated_at) for row in self.rows.values()), default=0)
+        seen = [max(row.fragment.seq, row.updated_at) for row in self.rows.values()]
+        seen += [claim.since for claim in self._verified.values()]
+        seen += [moments[-1] for moments in self._transfers.values()]
+        return max(seen, default=0)
 
     def changed(self) -> tuple[list[Fragment], list[Fragment]]:
         """The fragments that are new or differ from their rows; those that differ by their activity only."""

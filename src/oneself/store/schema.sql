@@ -228,6 +228,8 @@ CREATE INDEX log_by_profile ON log USING btree (dataset_id, profile_id, seq) WHE
 CREATE INDEX log_by_rare_kind ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['configure'::text, 'erase'::text]));
 CREATE INDEX log_of_configuration ON log USING btree (dataset_id, seq) WHERE (kind = 'configure'::text);
 CREATE INDEX log_of_verifications ON log USING btree (dataset_id, seq DESC) WHERE ((kind = 'claims'::text) AND (name = 'verification'::text));
+CREATE INDEX log_of_verified_users ON log USING btree (dataset_id, ((content ->> 'user_id'::text))) WHERE (kind = 'verification'::text);
+CREATE INDEX log_of_verified_values ON log USING btree (dataset_id, lower((content ->> 'value'::text))) WHERE (kind = 'verification'::text);
 
 CREATE TABLE login_failure (
     org_id integer NOT NULL,
@@ -435,6 +437,19 @@ CREATE TABLE trusted_issuer (
     CONSTRAINT trusted_issuer_pkey PRIMARY KEY (org_id, issuer_id),
     CONSTRAINT trusted_issuer_once UNIQUE (org_id, issuer)
 );
+
+CREATE TABLE verification_queue (
+    dataset_id integer NOT NULL,
+    "position" bigint GENERATED ALWAYS AS IDENTITY,
+    change text NOT NULL,
+    user_id text NOT NULL DEFAULT ''::text,
+    path text[] NOT NULL DEFAULT '{}'::text[],
+    value text NOT NULL DEFAULT ''::text,
+    begins bigint NOT NULL DEFAULT 0,
+    CONSTRAINT verification_queue_key PRIMARY KEY (dataset_id, "position"),
+    CONSTRAINT verification_queue_change_known CHECK ((change = ANY (ARRAY['verified'::text, 'given_up'::text, 'forgotten'::text, 'compared'::text, 'all'::text])))
+);
+CREATE INDEX verification_queue_of_user ON verification_queue USING btree (dataset_id, user_id);
 
 CREATE TABLE verified_claim (
     dataset_id integer NOT NULL,

@@ -32,6 +32,7 @@ from oneself.store.tables.refusal import RefusalTable
 from oneself.store.tables.reindex_job import ReindexJobTable
 from oneself.store.tables.skipped_claim import RejectedClaimTable
 from oneself.store.tables.tombstone import TombstoneTable
+from oneself.store.tables.verification_queue import VerificationQueueTable
 from oneself.store.tables.verified_claim import VerifiedClaimTable
 from oneself.store.tables.view_profile import ViewProfileTable
 from oneself.store.tables.write_key import WriteKeyTable
@@ -128,6 +129,10 @@ class Tables:
     @property
     def tombstones(self) -> TombstoneTable:
         return TombstoneTable(self._executor, self.dataset_id)
+
+    @property
+    def verification_queue(self) -> VerificationQueueTable:
+        return VerificationQueueTable(self._executor, self.dataset_id)
 
     @property
     def verified_claims(self) -> VerifiedClaimTable:

@@ -169,3 +169,11 @@ async def test_an_anonymous_id_that_may_mean_two_people_erases_neither(stage: St
         assert len(candidates) == 2
         found = [await stage.cds("GET", f"/profiles/{item}", params={"view": view}) for item in candidates]
         assert {item.status_code for item in found} == {200}
+
+
+async def test_who_never_verified_an_address_takes_no_trace_of_who_had_it(stage: Stage) -> None:
+    await stage.play("report ann mail!=shared@\nclaims ann mail=shared@\nreport mal mail=shared@")
+    moments = "SELECT count(*) FROM identifier_transfer WHERE value = 'shared@acme.example'"
+    assert await stage.services.database.fetchval(moments) == 1
+    await stage.play("deletes mal")
+    assert await stage.services.database.fetchval(moments) == 1

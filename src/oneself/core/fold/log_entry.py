@@ -12,6 +12,7 @@ import msgspec
 
 from oneself.core.config.changes import ConfigChange
 from oneself.core.identity.identifier import Identifier
+from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
 
@@ -20,6 +21,8 @@ from oneself.core.resolution.plan import Plan
 ReplayPolicy = Literal["judge", "apply"]
 #: The seq and the observation of an entry.
 EntryKey = tuple[int, UUID]
+#: The kind of the entry for what a user verified in another dataset.
+VERIFICATION = "verification"
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,13 +31,13 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     #: When it was recorded, in µs since 1970; unique in the log.
     seq: int
     observation_id: UUID
-    #: The profile that it is attached to; None: a change of configuration or an erasure.
+    #: The profile that it is attached to; None: a change of configuration, an erasure or a verification.
     profile_id: UUID | None
-    #: The kind of the observation, or `configure` or `erase`.
+    #: The kind of the observation, or `configure`, `erase` or `verification`.
     kind: str
     #: The version of the configuration that it was resolved with.
     config_version: int
-    #: An Observation, a Reconfigured or an Erased, as builtins.
+    #: An Observation, a Reconfigured, an Erased or a ClaimVerification, as builtins.
     content: dict[str, Any]
     #: The plan as it was applied; None: the observation was only attached to a profile.
     plan: Plan | None = None
@@ -93,5 +96,10 @@ def recorded_plan(entry: LogEntry) -> Plan:
 
 
 def observation_of(entry: LogEntry) -> Observation:
-    """The observation of an entry. The entry must not be a change of configuration or an erasure."""
+    """The observation of an entry, which must be attached to a profile."""
     return msgspec.convert({"observation": entry.content}, _Observed).observation
+
+
+def verification_of(entry: LogEntry) -> ClaimVerification:
+    """What a user verified, or gave up, by an entry of the kind VERIFICATION."""
+    return msgspec.convert(entry.content, ClaimVerification)

@@ -16,9 +16,19 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.fold.apply import apply, apply_recorded
-from oneself.core.fold.log_entry import Bridge, Erased, LogEntry, Reconfigured, observation_of, recorded_plan
+from oneself.core.fold.log_entry import (
+    VERIFICATION,
+    Bridge,
+    Erased,
+    LogEntry,
+    Reconfigured,
+    observation_of,
+    recorded_plan,
+    verification_of,
+)
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Profile
+from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Rejection
@@ -44,6 +54,8 @@ class Touched(msgspec.Struct, frozen=True):
     detached: tuple[Identifier, ...] = ()
     #: The joins that an erasure leaves between fragments.
     bridges: tuple[Bridge, ...] = ()
+    #: What a user verified in another dataset; it is only for the identity graph.
+    verification: ClaimVerification | None = None
 
 
 def touches(entry: LogEntry, config: Config) -> Touched:
@@ -55,6 +67,8 @@ def touches(entry: LogEntry, config: Config) -> Touched:
         return Touched(
             profile_ids=frozenset(erased.profile_ids), detached=erased.detached, bridges=erased.bridges
         )
+    if entry.kind == VERIFICATION:
+        return Touched(verification=verification_of(entry))
     observation = observation_of(entry)
     if entry.replay == "judge":
         return Touched(observation, extract_evidence(observation, config))
@@ -77,6 +91,8 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched 
         erased = msgspec.convert(entry.content, Erased)
         erase(state, erased.profile_ids, entry.seq, erased.detached)
         return config
+    if entry.kind == VERIFICATION:
+        return config
     try:
         _replay(state, entry, config, touched or touches(entry, config))
     except KeyError as missing:
@@ -88,7 +104,7 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched 
 
 def _replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched) -> None:
     observation = touched.observation
-    assert observation is not None, "Only changes of configuration and erasures have no observation."
+    assert observation is not None, "Only observations are resolved."
     if entry.replay == "apply":
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
         return

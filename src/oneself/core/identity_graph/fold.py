@@ -13,10 +13,10 @@ import msgspec
 
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.choices import replacing
-from oneself.core.identity_graph.claims import hold, release
+from oneself.core.identity_graph.claims import hold
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, ReportedUser, Write
-from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph, VerifiedClaim
+from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph
 from oneself.core.identity_graph.owners import Bringer, add_fresh_tracker, detach, move_tracker
 from oneself.core.identity_graph.placing import create, fragment_for, in_browser, own_fragment
 from oneself.core.identity_graph.replay import (
@@ -26,6 +26,7 @@ from oneself.core.identity_graph.replay import (
     takes_effect_proven,
     with_write,
 )
+from oneself.core.identity_graph.verified import settle
 from oneself.core.identity_graph.word import Word
 from oneself.core.values.record import Path
 
@@ -131,12 +132,7 @@ def report_claims(
     user = word.user_id
     own_fragment(graph, user, word)
     for path, (value, is_verified, identifiers) in reported.items():
-        known = graph.verified.get((user, path))
-        if known is not None and not (is_verified and known.value == value):
-            _give_up(graph, user, path, word.seq)
-        if is_verified and value is not None and (user, path) not in graph.verified:
-            _take_over(graph, user, path, value, word.seq)
-            graph.verified[user, path] = VerifiedClaim(value, word.seq, identifiers)
+        settle(graph, user, path, value if is_verified else None, identifiers, word.seq)
         level = EvidenceLevel.VERIFIED if is_verified else EvidenceLevel.ASSERTED
         fragment = own_fragment(graph, user, word)
         hold(graph, fragment, identifiers, level, word.seq, word.at, newest_wins=rules.newest_wins)
@@ -216,19 +212,3 @@ def _report(graph: IdentityGraph, profile_id: UUID, user_id: str, seq: int) -> N
     fragment = graph.fragments.get(profile_id)
     if fragment is not None and fragment.user_id is None:
         graph.put(msgspec.structs.replace(fragment, reported=ReportedUser(user_id, seq)))
-
-
-def _give_up(graph: IdentityGraph, user: str, path: Path, seq: int) -> None:
-    """A verified claim ends: its identifiers begin anew."""
-    claim, own = graph.verified.pop((user, path)), graph.own_fragment(user)
-    for identifier in claim.identifiers:
-        if own is not None:
-            own = release(graph, own, identifier, seq)
-        graph.transfer(identifier, seq)
-
-
-def _take_over(graph: IdentityGraph, user: str, path: Path, value: str, seq: int) -> None:
-    """Another user who proved the same before loses it."""
-    for (other, claimed), claim in list(graph.verified.items()):
-        if other != user and claimed == path and claim.value == value:
-            _give_up(graph, other, path, seq)

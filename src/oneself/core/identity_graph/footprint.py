@@ -5,7 +5,7 @@ Invariants: pure; it knows observations and the configuration.
 Source: docs/concepts/log-and-fold.md, docs/concepts/trust.md.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from uuid import UUID
 
 import msgspec
@@ -13,8 +13,15 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
-from oneself.core.identity_graph.observe import claim_identifiers, made_devices, persons_of
+from oneself.core.identity_graph.observe import (
+    claim_identifiers,
+    made_devices,
+    persons_of,
+    verified_identifiers,
+)
+from oneself.core.identity_graph.owners import respelled
 from oneself.core.identity_graph.rules import GraphRules
+from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
@@ -62,6 +69,8 @@ class GraphFootprint(msgspec.Struct, frozen=True, kw_only=True):
     has_values: bool
     #: Whether stored values are read that a rule or binding now matches.
     reindexes: bool
+    #: Whether it records what users verified in another dataset.
+    records_verifications: bool = False
 
 
 def graph_footprint(
@@ -70,14 +79,18 @@ def graph_footprint(
     rules: GraphRules,
     detached: Iterable[Identifier] = (),
     joined: Iterable[UUID] = (),
+    verifications: Collection[ClaimVerification] = (),
 ) -> GraphFootprint:
     """What a batch of observations, each with its evidence, may touch.
 
-    `detached`: browsers that an erasure lets begin anew. `joined`: fragments that it joins.
+    `detached`: browsers that an erasure lets begin anew. `joined`: fragments that it joins. `verifications`:
+    what users verified in another dataset.
     """
     gathered = _Gathered(config, rules)
     for observation, evidence in batch:
         gathered.add(observation, evidence)
+    for verification in verifications:
+        gathered.add_verification(verification)
     effects = gathered.effects
     return GraphFootprint(
         devices=frozenset(gathered.devices).union(detached),
@@ -93,6 +106,7 @@ def graph_footprint(
         verified_as_known=frozenset(gathered.verified_as_known),
         has_values=gathered.has_values or bool(effects & {"sign_in", "report", "claims", "reindex"}),
         reindexes="reindex" in effects,
+        records_verifications=bool(verifications),
     )
 
 
@@ -127,6 +141,12 @@ class _Gathered:
             self._add_persons(observation, evidence)
         if policy.values_policy == "identity_provider":
             self._add_claims(observation, evidence)
+
+    def add_verification(self, verification: ClaimVerification) -> None:
+        path = respelled(verification.path, self._owners.claim_paths.values())
+        self.users.add(verification.user_id)
+        self.claimed.add((path, verification.value))
+        self.claim_identifiers.update(verified_identifiers(verification, self._config))
 
     def _add_persons(self, observation: Observation, evidence: Evidence) -> None:
         persons, user = persons_of(evidence), evidence.user_id

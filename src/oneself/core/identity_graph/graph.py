@@ -18,6 +18,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.browser import BrowserFragments
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, Tenure
+from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.values.record import Path
 
 #: What names a fragment of a server, or of a page without a browser: who said it, and all that it named.
@@ -84,6 +85,8 @@ class IdentityGraph:
         self.transfers: dict[Identifier, tuple[int, ...]] = {}
         #: User and path of the attribute → the verified claim.
         self.verified: dict[tuple[str, Path], VerifiedClaim] = {}
+        #: What users verified or gave up by their own reports, in order.
+        self.verifications: list[ClaimVerification] = []
         self.claimants: dict[Tenure, set[UUID]] = {}
         self.person_joins: list[PersonJoin] = []
         self.separations: list[Separation] = []
@@ -155,6 +158,10 @@ class IdentityGraph:
         if then.number == len(transfers) or self._is_claimed(then, level):
             return then
         return Tenure(identifier, len(transfers))
+
+    def is_present(self, tenure: Tenure) -> bool:
+        """Whether an identifier has not changed hands since that tenure."""
+        return tenure.number == len(self.transfers.get(tenure.identifier, ()))
 
     def tenures_of(
         self, identifiers: Iterable[Identifier], at: int, level: EvidenceLevel

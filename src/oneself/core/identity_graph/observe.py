@@ -27,11 +27,12 @@ from oneself.core.identity_graph.claims import hold_stored
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
-from oneself.core.identity_graph.owners import Bringer, assign_owners
+from oneself.core.identity_graph.owners import Bringer, assign_owners, respelled
 from oneself.core.identity_graph.placing import fragment_for
-from oneself.core.identity_graph.rules import GraphRules
+from oneself.core.identity_graph.rules import GraphRules, graph_rules
 from oneself.core.identity_graph.stored_values import stored_identifiers, stored_level
 from oneself.core.identity_graph.word import Speaker, Word
+from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence, admit, first_recorded
 from oneself.core.resolution.kinds import KindPolicy, policy_of
 from oneself.core.resolution.observation import Observation
@@ -87,8 +88,9 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
     if effect in _ABOUT_USERS and observed.evidence.user_id is None:
         effect = "word"
     fragment = _EFFECTS[effect](graph, observed)
-    if _may_prove(observed, effect, fragment, has_begun=len(graph.fragments) > known):
-        assign_owners(graph, graph.waiting, observed.rules.owners, observed.seq)
+    provable = _provable(graph, observed, effect, fragment, has_begun=len(graph.fragments) > known)
+    if provable:
+        assign_owners(graph, provable, observed.rules.owners, observed.seq)
     return None if fragment is None else fragment.fragment_id
 
 
@@ -114,14 +116,17 @@ def _browser_that_only_acts(graph: IdentityGraph, observed: Observed, policy: Ki
     return None if fragment is None or fragment.origin == "user" else fragment
 
 
-def _may_prove(observed: Observed, effect: str, fragment: Fragment | None, *, has_begun: bool) -> bool:
-    """Whether users may own from now on what servers began."""
-    if effect in _ABOUT_USERS:
-        return True
+def _provable(
+    graph: IdentityGraph, observed: Observed, effect: str, fragment: Fragment | None, *, has_begun: bool
+) -> list[Fragment]:
+    """The fragments of what servers began that users may own from now on."""
     is_marked = bool(observed.rules.owners.proving)
-    if fragment is None:
-        return effect == "reindex" and is_marked
-    return (has_begun and bool(fragment.began_with)) or (fragment.origin == "user" and is_marked)
+    if effect in _ABOUT_USERS:
+        return graph.waiting
+    if is_marked and (effect == "reindex" if fragment is None else fragment.origin == "user"):
+        return graph.waiting
+    is_new = fragment is not None and has_begun and bool(fragment.began_with)
+    return [graph.fragments[fragment.fragment_id]] if fragment is not None and is_new else []
 
 
 def made_devices(observation: Observation) -> Iterator[Identifier]:
@@ -146,7 +151,7 @@ def claim_identifiers(
     if policy_of(observation).values_policy == "identity_provider":
         for change in explicit_claims(config.schema, observation.values):
             if change.path[0] == IDENTITY_ATTRIBUTES and change.value is not None:
-                yield change.path, change.value, _identifiers_at(change.path, change.value, config)
+                yield change.path, change.value, identifiers_at(change.path, change.value, config)
 
 
 def reported_claims(observed: Observed, known: Record) -> _Reported:
@@ -163,7 +168,7 @@ def reported_claims(observed: Observed, known: Record) -> _Reported:
         path: (
             None if value is None else str(value),
             path in verified,
-            _identifiers_at(path, value, observed.config),
+            identifiers_at(path, value, observed.config),
         )
         for path, value in sorted(reported.items())
     }
@@ -384,7 +389,7 @@ def _event_changes(observed: Observed, record: Record) -> ValueChanges:
     return ValueChanges(tuple(changes))
 
 
-def _identifiers_at(path: Path, value: Any, config: Config) -> tuple[Identifier, ...]:
+def identifiers_at(path: Path, value: Any, config: Config) -> tuple[Identifier, ...]:
     """The identifiers that a provider claim is, in every namespace that reads its attribute."""
     patch = {path[0]: {".".join(path[1:]): value}}
     found = (
@@ -394,3 +399,9 @@ def _identifiers_at(path: Path, value: Any, config: Config) -> tuple[Identifier,
         for item in identifiers_in_patch(patch, match)
     )
     return tuple(dict.fromkeys(item for item in found if isinstance(item, Identifier)))
+
+
+def verified_identifiers(verification: ClaimVerification, config: Config) -> tuple[Identifier, ...]:
+    """What a claim that a user verified in another dataset identifies them by in this one."""
+    path = respelled(verification.path, graph_rules(config).owners.claim_paths.values())
+    return identifiers_at(path, verification.value, config)

@@ -75,14 +75,15 @@ def detach(graph: IdentityGraph, device: Identifier) -> None:
 def find_owner(graph: IdentityGraph, fragment: Fragment, rules: OwnerRules) -> tuple[int, str] | None:
     """Since when, and by whom, what a server began is proven by an identifier that it began with.
 
-    Of several proofs the oldest counts. None: nobody proves it.
+    Of several proofs the oldest counts. What began before the identifier changed hands is proven by nobody
+    who verifies it later. None: nobody proves it.
     """
     if fragment.owner is not None:
         return None
     proofs = [
         proof
         for tenure in fragment.began_with
-        if tenure == graph.tenure_of(tenure.identifier, fragment.seq, EvidenceLevel.PROVEN)
+        if graph.is_present(tenure)
         for proof in _proofs_of(graph, tenure.identifier, rules)
     ]
     return min(proofs, default=None)
@@ -101,16 +102,25 @@ def assign_owners(
     return owned
 
 
-def is_same_but_for_case(one: str, other: str) -> bool:
-    """Whether two values are equal but for the case of ASCII letters."""
-    return len(one) == len(other) and one.translate(_ASCII_LOWER) == other.translate(_ASCII_LOWER)
+def is_claim(identifier: Identifier, path: Path, value: str, claim_paths: Mapping[str, Path]) -> bool:
+    """Whether an identifier is a provider claim: its attribute is the claim's, and its value is the same."""
+    is_of_path = claim_paths.get(identifier.namespace) == path
+    return is_of_path and _is_same_but_for_case(value, identifier.value)
+
+
+def respelled(path: Path, others: Iterable[Path]) -> Path:
+    """The path of a provider claim as another dataset spells it; as it is if that has no such attribute.
+
+    Attributes of one dataset never differ in case alone; those of two may.
+    """
+    spelled = ".".join(path).lower()
+    return next((other for other in others if ".".join(other).lower() == spelled), path)
 
 
 def _proofs_of(graph: IdentityGraph, identifier: Identifier, rules: OwnerRules) -> list[tuple[int, str]]:
     found = []
-    path = rules.claim_paths.get(identifier.namespace)
-    for (user, claimed), claim in graph.verified.items():
-        if claimed == path and is_same_but_for_case(claim.value, identifier.value):
+    for (user, path), claim in graph.verified.items():
+        if is_claim(identifier, path, claim.value, rules.claim_paths):
             found.append((claim.since, user))
     if identifier.namespace in rules.proving:
         for user, fragment_id in graph.own.items():
@@ -119,6 +129,11 @@ def _proofs_of(graph: IdentityGraph, identifier: Identifier, rules: OwnerRules) 
                 if held.level > EvidenceLevel.ASSERTED and held.tenure.identifier == identifier:
                     found.append((held.since, user))
     return found
+
+
+def _is_same_but_for_case(one: str, other: str) -> bool:
+    """Whether two values are equal but for the case of ASCII letters."""
+    return len(one) == len(other) and one.translate(_ASCII_LOWER) == other.translate(_ASCII_LOWER)
 
 
 _ASCII_LOWER = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}

@@ -103,6 +103,7 @@ class BatchDecision:
         """Write everything. Those who are answered in a narrower view get what it shows then."""
         await working_set.save(transaction, self._state, self._entries)
         await identity_graph.save(transaction, self._graph)
+        await transaction.verification_queue.put(self._graph.graph.verifications)
         for number, submission in self._viewed.items():
             await self._complete(transaction, number, submission)
         await transaction.idempotency_records.put(list(self._new_records.values()))

@@ -17,14 +17,14 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import Bridge, EntryKey, LogEntry
+from oneself.core.fold.log_entry import Bridge, EntryKey, LogEntry, verification_of
 from oneself.core.fold.replay import Touched, touches
 from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.bridges import bridges
 from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.graph import IdentityGraph, PersonJoin
 from oneself.core.identity_graph.joins import joins_among
-from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.observe import Observed, verified_identifiers
 from oneself.core.identity_graph.partition import partition
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
@@ -45,6 +45,19 @@ class GraphPart(msgspec.Struct, frozen=True):
     entries: frozenset[EntryKey] = frozenset()
     #: The joins of its fragments that hang on no identifier.
     joins: tuple[PersonJoin, ...] = ()
+    #: What its users verified in another dataset.
+    verifications: Mapping[EntryKey, LogEntry] = {}
+    #: What these verified claims identify their users by.
+    verified: frozenset[Identifier] = frozenset()
+
+    def verifications_of(self, user_id: str) -> list[EntryKey]:
+        """The log entries for what a user verified in another dataset."""
+        return [key for key, entry in self.verifications.items() if verification_of(entry).user_id == user_id]
+
+    @property
+    def verified_users(self) -> set[str]:
+        """Who verified something in another dataset."""
+        return {verification_of(entry).user_id for entry in self.verifications.values()}
 
     @property
     def devices(self) -> set[Identifier]:
@@ -55,12 +68,25 @@ class GraphPart(msgspec.Struct, frozen=True):
     @property
     def users(self) -> set[str]:
         """Its users."""
-        return {user for row in self.rows.values() for user in users_of(row.fragment)}
+        known = {user for row in self.rows.values() for user in users_of(row.fragment)}
+        return known | self.verified_users
 
     @property
     def identifiers(self) -> set[Identifier]:
-        """Every identifier that a fragment of it ever had a claim on."""
-        return {claim.tenure.identifier for row in self.rows.values() for claim in row.fragment.claims}
+        """Every identifier that a fragment of it ever had a claim on, or that one of its users verified."""
+        claimed = {claim.tenure.identifier for row in self.rows.values() for claim in row.fragment.claims}
+        return claimed | self.verified
+
+    @property
+    def proven(self) -> set[Identifier]:
+        """Those that a server or a provider said, or that were verified: only these change hands."""
+        named = {item for row in self.rows.values() for item in proven_identifiers_of(row.fragment)}
+        return named | self.verified
+
+    @property
+    def extent(self) -> tuple[object, ...]:
+        """What belongs to it."""
+        return self.rows.keys(), self.fresh, self.verifications.keys()
 
     def bridges_over(self, fragment_ids: Collection[UUID], config: Config) -> tuple[Bridge, ...]:
         """The joins of the view `proven` that pass to the neighbours of some of its fragments."""
@@ -82,19 +108,33 @@ class GraphPart(msgspec.Struct, frozen=True):
         )
 
 
-async def find_part(transaction: Transaction, seeds: set[UUID]) -> GraphPart:
-    """The part that fragments belong to, with its names locked.
+async def find_part(
+    transaction: Transaction, seeds: set[UUID], users: frozenset[str] = frozenset()
+) -> GraphPart:
+    """The part that fragments belong to, and what users verified, with its names locked.
 
     Raises Contended if it grew before they were.
     """
-    part = await _around(transaction, seeds)
+    part = await _around(transaction, seeds, users)
     names = {*part.devices, *part.identifiers, *(Identifier(USER_ID, user) for user in part.users)}
     await transaction.lock_identifiers(names)
-    again = await _around(transaction, seeds)
-    if (again.rows.keys(), again.fresh) != (part.rows.keys(), part.fresh):
+    again = await _around(transaction, seeds, users)
+    if again.extent != part.extent:
         raise Contended("A browser was added while a person was being erased.")
     entries = await transaction.fragments.find_entries(again.rows)
     return msgspec.structs.replace(again, entries=frozenset(entries))
+
+
+async def forget_verified(transaction: Transaction, user_id: str) -> None:
+    """Remove what a user verified in another dataset from the log, and fold what depended on it again.
+
+    Needs the lock of the configuration, so that nothing is recorded meanwhile.
+    """
+    part = await find_part(transaction, set(), frozenset({user_id}))
+    if gone := part.verifications_of(user_id):
+        await transaction.log.delete(gone)
+        await refold(transaction, part)
+        await transaction.verification_queue.put_compared(part.verified_users - {user_id})
 
 
 async def refold(transaction: Transaction, part: GraphPart) -> None:
@@ -103,39 +143,81 @@ async def refold(transaction: Transaction, part: GraphPart) -> None:
     believed |= await transaction.log.find_profiles(part.entries)
     await _delete(transaction, part)
     configs = await transaction.log.find_configurations()
-    entries = await transaction.log.find_of_fragments(part.entries, believed)
+    entries = await transaction.log.find_of_fragments(part.entries.union(part.verifications), believed)
     entries += await transaction.log.find_erasures_of(part.rows, part.devices)
     entries.sort(key=lambda entry: (entry.seq, entry.observation_id))
     for version, run in groupby(entries, key=lambda entry: entry.config_version):
         await _fold(transaction, part, list(run), configs[version])
 
 
-async def _around(transaction: Transaction, seeds: set[UUID]) -> GraphPart:
-    """The fragments that are tied to others, directly or not, and the fresh trackers that lead to them."""
+async def _around(transaction: Transaction, seeds: set[UUID], users: frozenset[str]) -> GraphPart:
+    """The fragments that are tied to others, directly or not, the fresh trackers that lead to them, and what
+    their users verified in another dataset."""
     fragments = transaction.fragments
-    found: dict[UUID, FragmentRow] = {}
+    rows: dict[UUID, FragmentRow] = {}
     fresh = frozenset[Identifier]()
     joins: dict[PersonJoin, None] = {}
-    frontier = seeds
-    while frontier:
-        rows = {row.fragment.fragment_id: row for row in await fragments.find(frontier)}
-        found |= rows
-        fresh |= await transaction.browsers.find_replacing(GraphPart(rows).devices)
-        part = GraphPart(rows, fresh)
+    verified = _Verified(transaction)
+    frontier, asked = seeds, set(users)
+    while frontier or asked:
+        found = {row.fragment.fragment_id: row for row in await fragments.find(frontier)}
+        rows |= found
+        fresh |= await transaction.browsers.find_replacing(GraphPart(found).devices)
+        part = GraphPart(found, fresh)
         browsers = await transaction.browsers.find(part.devices)
+        proven = {item for row in found.values() for item in proven_identifiers_of(row.fragment)}
+        asked |= part.users
+        asked |= await verified.add(asked, {item.value for item in proven})
         frontier = {item for browser in browsers.values() for item in browser.every}
-        frontier |= await fragments.find_of_users(part.users)
-        proven = (proven_identifiers_of(row.fragment) for row in rows.values())
-        frontier |= await fragments.find_proven_claimants({item for named in proven for item in named})
-        joins |= dict.fromkeys(await transaction.person_joins.find(rows))
-        frontier = frontier.union(*((join.one, join.other) for join in joins)) - found.keys()
-    return GraphPart(found, fresh, joins=tuple(joins))
+        frontier |= await fragments.find_of_users(asked)
+        frontier |= await fragments.find_proven_claimants(proven | verified.identifiers)
+        joins |= dict.fromkeys(await transaction.person_joins.find(found))
+        frontier = frontier.union(*((join.one, join.other) for join in joins)) - rows.keys()
+        asked = set()
+    return GraphPart(
+        rows,
+        fresh,
+        joins=tuple(joins),
+        verifications=verified.entries,
+        verified=verified.identifiers,
+    )
+
+
+class _Verified:
+    """What users verified in another dataset, found step by step."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._transaction = transaction
+        self.entries: dict[EntryKey, LogEntry] = {}
+        self.identifiers = frozenset[Identifier]()
+
+    async def add(self, users: set[str], values: set[str]) -> set[str]:
+        """Add what users verified, and who else verified one of these values, directly or not; returns whom.
+
+        Adds what their claims identify them by, by any configuration that there was.
+        """
+        found: set[str] = set()
+        while users or values:
+            entries = await self._transaction.log.find_verifications(users, values)
+            new = {key: entry for key, entry in entries.items() if key not in self.entries}
+            self.entries |= new
+            verified = [verification_of(entry) for entry in new.values()]
+            users, values = {item.user_id for item in verified}, {item.value for item in verified}
+            found |= users
+            configs = await self._transaction.log.find_configurations() if verified else {}
+            self.identifiers |= {
+                identifier
+                for config in configs.values()
+                for item in verified
+                for identifier in verified_identifiers(item, config)
+            }
+        return found
 
 
 async def _delete(transaction: Transaction, part: GraphPart) -> None:
     await transaction.view_profiles.delete({key for row in part.rows.values() for key in row.view_keys})
     await transaction.browsers.delete(part.devices)
-    await transaction.verified_claims.delete_of_users(part.users, part.identifiers)
+    await transaction.verified_claims.delete_of_users(part.users, part.proven)
     await transaction.person_joins.delete_of_fragments(part.rows)
     await transaction.fragments.delete(part.rows)
 
@@ -151,6 +233,8 @@ async def _fold(transaction: Transaction, part: GraphPart, entries: list[LogEntr
     for entry, found in zip(entries, touched, strict=True):
         graph.detach(found.detached, entry.seq)
         graph.bridge(found.bridges, entry.seq)
+        if found.verification is not None:
+            graph.record(found.verification, config, entry.seq)
         observation, evidence = found.observation, found.evidence
         if observation is not None and evidence is not None and entry.profile_id is not None:
             observed = Observed(
@@ -185,5 +269,6 @@ async def _gather(
     joined = {end for item in touched for bridge in item.bridges for end in (bridge.one, bridge.other)}
     rules = graph_rules(config)
     reindexed = {profile.profile_id for found in unified.values() for profile in found}
-    footprint = graph_footprint(named, config, rules, detached, joined)
+    verifications = [item.verification for item in touched if item.verification is not None]
+    footprint = graph_footprint(named, config, rules, detached, joined, verifications)
     return await identity_graph.gather(transaction, footprint, rules, reindexed)

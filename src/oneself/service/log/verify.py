@@ -89,6 +89,7 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
     rules = graph_rules(config)
     detached = frozenset(device for t in touched for device in t.detached)
     joined = frozenset(end for t in touched for item in t.bridges for end in (item.one, item.other))
+    verifications = [t.verification for t in touched if t.verification is not None]
     footprint = footprint_of(
         named,
         config,
@@ -97,9 +98,8 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
         detached=detached,
     )
     state, _ = await working_set.gather(transaction, footprint)
-    graph = await identity_graph.gather(
-        transaction, graph_footprint(named, config, rules, detached, joined), rules, state.known_ids
-    )
+    reach = graph_footprint(named, config, rules, detached, joined, verifications)
+    graph = await identity_graph.gather(transaction, reach, rules, state.known_ids)
     for entry, named_by in zip(entries, touched, strict=True):
         found = named_by
         if named_by.evidence is not None:
@@ -107,6 +107,8 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
         before, config = config, replay(state, entry, config, found)
         graph.detach(found.detached, entry.seq)
         graph.bridge(found.bridges, entry.seq)
+        if found.verification is not None:
+            graph.record(found.verification, before, entry.seq)
         observation, evidence = found.observation, found.evidence
         if observation is not None and evidence is not None and entry.profile_id is not None:
             observed = Observed(

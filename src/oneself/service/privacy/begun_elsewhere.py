@@ -1,8 +1,8 @@
 """What servers began in one dataset with the addresses that a user verified in another.
 
 Users verify their addresses in the dataset `default`, their home. In each other dataset they own what a
-server began with an address while it was theirs. No fragment stores that owner, because the state of a
-dataset is a function of its own log: an erasure looks for it.
+server began with an address while it was theirs. The record of who verified what gives it its owner, but it
+comes a little later, and of former holders there may be none. So an erasure goes by the periods of the home.
 
 Invariants: read-only. The older verification goes first, and what was said of an address before it changed
 hands stays with its former holder.
@@ -22,7 +22,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import FragmentClaim
 from oneself.core.identity_graph.graph import VerifiedClaim
-from oneself.core.identity_graph.owners import is_same_but_for_case
+from oneself.core.identity_graph.owners import is_claim, respelled
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.units import SEQ_MAX
 from oneself.core.values.record import Path
@@ -48,8 +48,7 @@ class VerifiedPeriod(msgspec.Struct, frozen=True):
 
     def is_of(self, identifier: Identifier, paths: _ClaimPaths) -> bool:
         """Whether an identifier of another dataset is this claim."""
-        is_of_path = paths.get(identifier.namespace) == self.path
-        return is_of_path and is_same_but_for_case(self.value, identifier.value)
+        return is_claim(identifier, self.path, self.value, paths)
 
 
 _Proofs = tuple[VerifiedPeriod, ...]
@@ -75,7 +74,7 @@ async def find_begun(tables: Tables, home: Tables, user_id: str) -> list[BegunFr
     periods = [period for period in every if period.path in paths.values()]
     named = [Identifier(name, p.value) for p in periods for name, path in paths.items() if path == p.path]
     rows = await tables.fragments.find(await tables.fragments.find_proven_claimants(named))
-    owned = [(row, proofs) for row in rows if (proofs := _proofs_of(row, periods, paths))]
+    owned = [(row, proofs) for row in rows if (proofs := _proofs_of(row, user_id, periods, paths))]
     older = await _find_older(home, user_id, owned, paths)
     theirs = [(row, proofs) for row, proofs in owned if row.fragment.fragment_id not in older]
     entries = await tables.fragments.find_entries(row.fragment.fragment_id for row, _ in theirs)
@@ -84,12 +83,9 @@ async def find_begun(tables: Tables, home: Tables, user_id: str) -> list[BegunFr
 
 
 def _spelled_as_at_home(paths: _ClaimPaths, periods: Iterable[VerifiedPeriod]) -> _ClaimPaths:
-    """The paths of provider claims in another dataset, in the spelling of the dataset that has the claims.
-
-    Attributes of one dataset never differ in case alone; those of two may.
-    """
-    spelled = {".".join(period.path).lower(): period.path for period in periods}
-    return {name: spelled.get(".".join(path).lower(), path) for name, path in paths.items()}
+    """The paths of provider claims in another dataset, in the spelling of the dataset that has the claims."""
+    known = [period.path for period in periods]
+    return {name: respelled(path, known) for name, path in paths.items()}
 
 
 async def _find_periods(home: Tables, user_id: str) -> list[VerifiedPeriod]:
@@ -128,9 +124,16 @@ def _former_periods(
             )
 
 
-def _proofs_of(row: FragmentRow, periods: Iterable[VerifiedPeriod], paths: _ClaimPaths) -> _Proofs:
-    """The verified claims that a server began a fragment without an owner with."""
-    if row.fragment.owner is not None:
+def _proofs_of(
+    row: FragmentRow, user_id: str, periods: Iterable[VerifiedPeriod], paths: _ClaimPaths
+) -> _Proofs:
+    """The verified claims that a server began a fragment with, which is nobody else's.
+
+    What an identifier proved to be the user's may have words of the next holder of the address: the record of
+    who verified what is a little later than the verification.
+    """
+    owner = row.fragment.owner
+    if owner is not None and (owner.user_id, owner.proof) != (user_id, "identifier"):
         return ()
     began_with = [tenure.identifier for tenure in row.fragment.began_with]
     return tuple(p for p in periods if any(p.is_of(identifier, paths) for identifier in began_with))

@@ -17,7 +17,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import Erased
+from oneself.core.fold.log_entry import EntryKey, Erased
 from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.joins import View
 from oneself.core.profiles.profile import Profile
@@ -28,9 +28,10 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.idempotency import KEY_LIFE_US
 from oneself.service.ingest.ingest import ATTEMPTS_MAX, RETRY_DELAY_MS
 from oneself.service.ingest.submission import KEY_REUSED, IdempotencyKeyReused, ObservationRejected
-from oneself.service.log.refold import GraphPart, find_part, refold
+from oneself.service.log.refold import GraphPart, find_part, forget_verified, refold
 from oneself.service.log.refold_believed import Erasing, refold_believed
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, is_absorbed, select
+from oneself.service.privacy.verified_elsewhere import queue_erased
 from oneself.store import working_set
 from oneself.store.directory import OrganisationTables
 from oneself.store.loaded_graph import users_of
@@ -126,7 +127,7 @@ class Erasure:
         for attempt in range(ATTEMPTS_MAX):
             try:
                 async with begin(self._database, dataset_id) as transaction:
-                    if attempt >= ATTEMPTS_BESIDE_WRITERS:
+                    if attempt >= ATTEMPTS_BESIDE_WRITERS or target.home_id is not None:
                         await transaction.lock_config()
                     return await self._erase(transaction, actor, target, expected, once)
             except Contended:
@@ -227,7 +228,12 @@ class Erasure:
         reach = await _find_reach(transaction, target)
         if reach.locked != before.locked or not reach.profile_ids <= state.known_ids:
             raise Contended("A person was changed while they were being erased.")
+        elsewhere = _verified_elsewhere(target)
+        for user_id in elsewhere:
+            await transaction.verification_queue.drop_user(user_id)
         if reach.selection is None:
+            for user_id in elsewhere:
+                await forget_verified(transaction, user_id)
             return None
         if expected is not None and await _is_stale(transaction, target, expected):
             raise ObservationRejected(STALE)
@@ -264,6 +270,7 @@ class Erasure:
         names = {*selection.devices, *leaving.users, *selection.verified, *reach.claimed_browsers}
         await self._tombstones.put(transaction, names, selection.exact, seq)
         await transaction.log.forget_detached(leaving.browsers)
+        await transaction.log.delete(reach.verifications)
         gone = await refold_believed(transaction, erasing)
         receipt = Receipt(
             receipt_id=uuid.uuid4(),
@@ -285,6 +292,7 @@ class Erasure:
         entry = ErasureEntry(receipt.erased_at, receipt.receipt_id, erased)
         await transaction.log.put_erasure(entry, config.version)
         await refold(transaction, reach.part)
+        await queue_erased(transaction, reach.part, selection.fragments, reach.forgotten)
         return receipt
 
 
@@ -300,6 +308,10 @@ class _Reach(msgspec.Struct, frozen=True):
     part: GraphPart
     #: The browsers that the erased entries claimed for them.
     claimed_browsers: frozenset[Identifier]
+    #: The entries of what the user verified in another dataset.
+    verifications: frozenset[EntryKey] = frozenset()
+    #: Users of whom the dataset forgets what they verified in another one.
+    forgotten: frozenset[str] = frozenset()
 
     @property
     def locked(self) -> tuple[object, ...]:
@@ -333,13 +345,23 @@ async def _find_reach(transaction: Transaction, target: ErasureTarget) -> _Reach
     claims = await transaction.claims.find_of_profiles(ids)
     devices = [claim for claim in claims if claim.identifier.is_device]
     seqs = {seq for seq, _ in selection.entries}
+    seeds = await transaction.fragments.find_of_log(ids) | selection.fragment_ids
+    users = _verified_elsewhere(target)
+    part = await find_part(transaction, seeds, users)
     return _Reach(
         selection,
         ids,
         frozenset(claim.identifier for claim in devices),
-        await find_part(transaction, await transaction.fragments.find_of_log(ids) | selection.fragment_ids),
+        part,
         frozenset(claim.identifier for claim in devices if claim.claim.seq in seqs),
+        frozenset(key for user in users for key in part.verifications_of(user)),
+        users,
     )
+
+
+def _verified_elsewhere(target: ErasureTarget) -> frozenset[str]:
+    """The user of whom a dataset has to forget what they verified in another one."""
+    return frozenset() if target.home_id is None or target.user_id is None else frozenset({target.user_id})
 
 
 async def _find_leaving(transaction: Transaction, selection: ErasureSelection, part: GraphPart) -> _Leaving:

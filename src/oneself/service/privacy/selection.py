@@ -101,8 +101,11 @@ async def is_absorbed(tables: Tables, target: ErasureTarget) -> bool:
 
 async def _select_user(tables: Tables, user_id: str, home_id: int | None) -> ErasureSelection | None:
     found = await tables.fragments.find(await tables.fragments.find_of_users([user_id]))
-    rows = [row for row in found if row.fragment.user_id == user_id]
     begun = () if home_id is None else await find_begun(tables, tables.of(home_id), user_id)
+    in_part = {item.row.fragment.fragment_id for item in begun}
+    rows = [
+        row for row in found if row.fragment.user_id == user_id and row.fragment.fragment_id not in in_part
+    ]
     if not rows and not begun:
         return None
     chosen = sorted([*rows, *(item.row for item in begun)], key=_age)

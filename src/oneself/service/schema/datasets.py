@@ -133,7 +133,8 @@ class Datasets:
         settings_after = validated_settings(change_settings(NEW_DATASET, settings))
         async with self._directory.transaction() as transaction:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
-            # Locks the default dataset, so that no identity type is added or removed meanwhile.
+            # Locks the default dataset, so that meanwhile no identity type is added or removed, and nobody
+            # verifies what this dataset never hears of.
             home = await self._configurations.change_in(
                 Transaction(connection, dataset_ref.dataset_id), lambda _: None
             )
@@ -151,6 +152,7 @@ class Datasets:
             config = await self._configurations.change_in(
                 Transaction(connection, dataset_id), decide, interface=INTERFACE
             )
+            await Transaction(connection, dataset_id).verification_queue.put_all()
         return _dataset(name, now, config)
 
     async def change(

@@ -22,8 +22,9 @@ RETURNING dataset_id;
 -- name: is_used
 -- Whether anything but configuration ever happened in a dataset.
 -- $1: the dataset
+-- What users verified in another dataset did not happen in this one.
 SELECT EXISTS (SELECT FROM profile WHERE dataset_id = $1)
-    OR EXISTS (SELECT FROM log WHERE dataset_id = $1 AND kind <> 'configure');
+    OR EXISTS (SELECT FROM log WHERE dataset_id = $1 AND kind NOT IN ('configure', 'verification'));
 
 -- name: delete
 -- Delete an unused dataset with its configuration, history and write keys; returns no row if there is none.
@@ -31,7 +32,10 @@ SELECT EXISTS (SELECT FROM profile WHERE dataset_id = $1)
 WITH configuration AS (DELETE FROM config WHERE dataset_id = $1),
      history AS (DELETE FROM log WHERE dataset_id = $1),
      jobs AS (DELETE FROM reindex_job WHERE dataset_id = $1),
-     write_keys AS (DELETE FROM write_key WHERE dataset_id = $1)
+     write_keys AS (DELETE FROM write_key WHERE dataset_id = $1),
+     verified AS (DELETE FROM verified_claim WHERE dataset_id = $1),
+     transfers AS (DELETE FROM identifier_transfer WHERE dataset_id = $1),
+     queued AS (DELETE FROM verification_queue WHERE dataset_id = $1)
 DELETE FROM dataset WHERE dataset_id = $1 RETURNING dataset_id;
 
 -- name: holds_identity

@@ -12,6 +12,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.fold.log_entry import EntryKey, Erased, LogEntry, Reconfigured, recorded_plan
 from oneself.core.identity.identifier import Identifier
+from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
 from oneself.store import rows
@@ -67,6 +68,14 @@ class ErasureEntry(msgspec.Struct, frozen=True):
     erased: Erased
 
 
+class VerificationEntry(msgspec.Struct, frozen=True):
+    """What a user verified in another dataset, to be appended to the log."""
+
+    seq: int
+    observation_id: UUID
+    verification: ClaimVerification
+
+
 class LogTable(Table):
     """The log of a dataset."""
 
@@ -87,6 +96,23 @@ class LogTable(Table):
     async def put_erasure(self, entry: ErasureEntry, config_version: int) -> None:
         """Append an erasure."""
         await self._put_unattached(entry.seq, entry.receipt_id, "erase", config_version, entry.erased)
+
+    async def put_verifications(self, entries: Sequence[VerificationEntry], config_version: int) -> None:
+        """Append what users verified in another dataset."""
+        if entries:
+            found = ((item.seq, item.observation_id, rows.encode_json(item.verification)) for item in entries)
+            await self._executor.execute(
+                _sql.put_verifications, self._dataset_id, config_version, *rows.columns(3, found)
+            )
+
+    async def find_verifications(
+        self, users: Iterable[str], values: Iterable[str]
+    ) -> dict[EntryKey, LogEntry]:
+        """What users verified in another dataset, and who verified one of these values, in whatever case."""
+        found = await self._executor.fetch(
+            _sql.find_verifications, self._dataset_id, sorted(users), sorted(values)
+        )
+        return {(row["seq"], row["observation_id"]): _read_entry(row) for row in found}
 
     async def list_after(self, position: tuple[int, UUID], limit: int = ENTRIES_PER_CHUNK) -> list[LogEntry]:
         """The next entries after a position (seq, observation id), in order."""

@@ -85,6 +85,37 @@ SELECT greatest((extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
 INSERT INTO log (dataset_id, seq, observation_id, kind, config_version, content)
 VALUES ($1, $2, $3, $4, $5, $6::text::jsonb);
 
+-- name: put_verifications
+-- Append what users verified in another dataset; the entries belong to no profile.
+-- $2: version of the configuration
+-- $3: seqs
+-- $4: observations
+-- $5: contents
+INSERT INTO log (dataset_id, seq, observation_id, kind, config_version, content)
+SELECT $1, row.seq, row.observation_id, 'verification', $2, row.content::jsonb
+FROM unnest($3::bigint[], $4::uuid[], $5::text[]) AS row (seq, observation_id, content);
+
+-- name: find_verifications
+-- What users verified in another dataset, and who verified some values, in whatever case.
+-- $2: users
+-- $3: values
+-- Two look-ups by an index each, for each user and value (OFFSET 0); an entry may be found by both.
+SELECT {entry_columns}
+FROM unnest($2::text[]) AS sought (user_id)
+CROSS JOIN LATERAL (
+    SELECT * FROM log
+    WHERE dataset_id = $1 AND kind = 'verification' AND content ->> 'user_id' = sought.user_id
+    OFFSET 0
+) AS recorded
+UNION ALL
+SELECT {entry_columns}
+FROM unnest($3::text[]) AS sought (value)
+CROSS JOIN LATERAL (
+    SELECT * FROM log
+    WHERE dataset_id = $1 AND kind = 'verification' AND lower(content ->> 'value') = lower(sought.value)
+    OFFSET 0
+) AS recorded;
+
 -- name: find_activity
 -- When people were last active by an instant, as the log up to a seq has it.
 -- $2: survivors
