@@ -177,3 +177,32 @@ async def test_who_never_verified_an_address_takes_no_trace_of_who_had_it(stage:
     assert await stage.services.database.fetchval(moments) == 1
     await stage.play("deletes mal")
     assert await stage.services.database.fetchval(moments) == 1
+
+
+@pytest.mark.parametrize("dry_run", ["true", "false"])
+async def test_an_anonymous_id_that_servers_say_of_two_people_erases_neither(
+    stage: Stage, dry_run: str
+) -> None:
+    """Ann and Ben have accounts, so that one browser of both does not make them one person."""
+    await stage.play("""
+        post A
+        patch A card=1
+        link ann A
+        post B
+        patch B card=2
+        link ben B
+        page a1 mood=first
+        server a1 card=1
+    """)
+    headers = {"Authorization": f"Bearer {await stage.cds.token()}"}
+    erase = f"/t/acme/api/v1/profiles/{stage.anonymous_id('a1')}/erase"
+    previewed = await stage.cds.http.post(erase, headers=headers, params={"dry_run": "true"})
+    assert previewed.json()["users"] == [stage.user_id("ann")]
+    await stage.play("server a1 card=2")
+    answer = await stage.cds.http.post(erase, headers=headers, params={"dry_run": dry_run})
+    assert (answer.status_code, answer.json()["code"]) == (409, "ambiguous_id"), answer.text
+    candidates = set(re.findall(r"[0-9a-f]{8}-[0-9a-f-]{27}", answer.json()["description"]))
+    assert candidates == {stage.profile_id("A"), stage.profile_id("B")}
+    await stage.play("A = A < ? ann card=1 mood=first\nB = B ben card=2")
+    alone = await stage.cds.http.post(erase, headers=headers, params={"view": "own", "dry_run": "true"})
+    assert alone.json()["users"] == []

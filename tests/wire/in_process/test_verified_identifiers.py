@@ -15,6 +15,7 @@ from support.application import ORG
 from support.view_stage import Stage
 
 VIEWS = ("own", "proven")
+OWN = {"view": "own"}
 #: Vera has an account and a card, and her address is verified.
 VERA = """
     registers vera
@@ -136,3 +137,21 @@ async def test_the_own_word_of_a_person_is_shown_and_finds_nobody(stage: Stage) 
     """)
     shown = await stage.cds.listed(filter="user_id eq " + stage.user_id("mal"), attributes="traits")
     assert shown["profiles"][0]["traits"]["card"] == "L"
+
+
+@pytest.mark.parametrize("order", ["browser first", "server first"])
+async def test_what_a_server_says_beside_a_browser_leads_to_its_record(stage: Stage, order: str) -> None:
+    """In `own`, the record and the browser are two profiles whose claims are equally old. Ids are random."""
+    for name in "abcde":
+        await stage.play(f"page a-{name} mood=calm" if order == "browser first" else "")
+        await stage.play(f"server a-{name} mail={name}@ plan=record")
+        identities = {"identities": {"emailAddress": f"{name}@acme.example"}}
+        named = f"/datasets/default/profiles/emailAddress:{name}@acme.example"
+        answers = [
+            await admin(stage, "GET", named, params=OWN),
+            await admin(stage, "POST", "/datasets/default/resolve", json=identities, params=OWN),
+        ]
+        for answer in answers:
+            path = f"/datasets/default/profiles/{answer.json()['profile_id']}"
+            read = (await admin(stage, "GET", path, params=OWN)).json()
+            assert read["traits"] == {"plan": "record"}

@@ -64,13 +64,21 @@ class _Holder(msgspec.Struct, frozen=True):
     #: Of the namespace; the lower goes first.
     priority: int = 0
 
-    def rank(self) -> tuple[bool, bool, int, int]:
-        """The sort key among those of one identifier, best first: the older claim, or the later end."""
-        return not self.is_present, not self.is_verified, -self.tenure, self.since - self.until
+    def rank(self) -> tuple[bool, bool, int, int, bool, UUID]:
+        """The sort key among those of one identifier, best first: the older claim, or the later end.
 
-    def rank_in_set(self) -> tuple[bool, int, int]:
+        Of two equally old ones, a server's record goes before the browser that it was said of.
+        """
+        older = self.since - self.until
+        return not self.is_present, not self.is_verified, -self.tenure, older, *self._tie
+
+    def rank_in_set(self) -> tuple[bool, int, int, bool, UUID]:
         """The sort key among those of several identifiers, best first: as joins count."""
-        return not self.is_verified, self.priority, self.since
+        return not self.is_verified, self.priority, self.since, *self._tie
+
+    @property
+    def _tie(self) -> tuple[bool, UUID]:
+        return self.row.fragment.browser is not None, self.row.fragment.fragment_id
 
 
 class ViewLookup:
@@ -108,8 +116,10 @@ class ViewLookup:
         return ProfileView(found.survivor, found.survivor, found.absorbed, config, view)
 
     async def find_candidates(self, dataset_ref: DatasetRef, called: str, view: StoredView) -> set[UUID]:
-        """The profiles that an anonymous id may mean: those that were called so in the view, and that in
-        which its browser last spoke. None for an id that the service made, and for a named user's.
+        """The profiles that an anonymous id may mean: those that were called so in the view, that in which
+        its browser last spoke, and in the view `proven` those of whom servers said it.
+
+        None for an id that the service made, and for a named user's.
         """
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             meant = await tables.profiles.find_of_anonymous_id(called, id_range(called), CANDIDATES_MAX)
@@ -117,8 +127,10 @@ class ViewLookup:
                 return set()
             rows = await tables.fragments.find(item.profile_id for item in meant if item.is_called)
             candidates = [row for row in rows if called in await _every_name(tables, row, view)]
-            spoken = await _find_in_browser(tables, Identifier(ANONYMOUS_ID, called))
-        return {row.head_in(view) for row in (*candidates, spoken) if row is not None}
+            device = Identifier(ANONYMOUS_ID, called)
+            spoken = await _find_in_browser(tables, device)
+            tied = await _find_tied_by_servers(tables, device) if view == "proven" else []
+        return {row.head_in(view) for row in (*candidates, spoken, *tied) if row is not None}
 
     async def resolve(
         self, dataset_ref: DatasetRef, identifiers: Iterable[Identifier], view: StoredView, config: Config
@@ -214,6 +226,19 @@ async def _find_in_browser(tables: Tables, device: Identifier) -> FragmentRow | 
         return None if spoken is None else await _find_fragment(tables, spoken)
     first = next(iter(await tables.claims.find_history([device])), None)
     return None if first is None else await _find_fragment(tables, first.claim.profile_id)
+
+
+async def _find_tied_by_servers(tables: Tables, device: Identifier) -> list[FragmentRow]:
+    """The fragments that have, or had, an identifier which a server said of a browser."""
+    browser = (await tables.browsers.find([device])).get(device)
+    spoken = await tables.fragments.find(() if browser is None else browser.every)
+    tenures = {claim.tenure for row in spoken for claim in proven_claims(row.fragment)}
+    claimants = await tables.fragments.find_proven_claimants({tenure.identifier for tenure in tenures})
+    return [
+        row
+        for row in await tables.fragments.find(claimants)
+        if any(claim.tenure in tenures for claim in proven_claims(row.fragment))
+    ]
 
 
 async def _find_fragment(tables: Tables, fragment_id: UUID) -> FragmentRow | None:
