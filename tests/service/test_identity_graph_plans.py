@@ -15,9 +15,9 @@ NAMES = (["emailAddress"], ["ann@acme.example"])
 #: A dataset in which one address is asserted of every browser.
 FILL = """
 INSERT INTO fragment (dataset_id, fragment_id, believed_id, origin, owner_id, exact_key, state, own_id,
-                      proven_id, record_values, updated_at, created_at, seq, active_at)
+                      proven_id, record_values, updated_at, created_at, seq)
 SELECT 1, id, id, CASE WHEN n % 2 = 0 THEN 'user' ELSE 'server' END, CASE WHEN n % 2 = 0 THEN 'u-' || n END,
-       CASE WHEN n % 2 = 1 THEN n::text::bytea END, '{}', id, id, '{}', n, n, n, n
+       CASE WHEN n % 2 = 1 THEN n::text::bytea END, '{}', id, id, '{}', n, n, n
 FROM generate_series(1, 3000) AS n, LATERAL (SELECT lpad(to_hex(n), 32, '0')::uuid AS id) AS made;
 INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level, since)
 SELECT 1, 'emailAddress', 'ann@acme.example', 0, fragment_id, 0, seq FROM fragment WHERE dataset_id = 1;
@@ -63,7 +63,7 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("person_join", "find", ([ID],), "person_join_key", "one_id"),
     ("person_join", "find", ([ID],), "person_join_by_other", "other_id"),
     ("person_join", "delete_of_fragments", ([ID],), "person_join_key", "one_id"),
-    ("fragment", "advance", ([ID], [1], [1], ["1"]), "fragment_key", "fragment_id"),
+    ("fragment", "find_last_activity", ([ID],), "fragment_entry_key", "fragment_id"),
     ("fragment", "find_claimants", NAMES, "fragment_claim_key", "value"),
     ("fragment", "find_proven_claimants", NAMES, "fragment_claim_proven", "value"),
     ("fragment", "find_waiting", NAMES, "fragment_claim_proven", "value"),

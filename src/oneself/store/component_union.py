@@ -12,7 +12,7 @@ Source: docs/concepts/trust.md, "Joins"; docs/decisions/0020-the-identity-graph-
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from uuid import UUID
 
 import msgspec
@@ -101,14 +101,12 @@ class ComponentUnions:
         first_seq: int,
         changed: Mapping[UUID, Fragment],
         new_items: Mapping[UUID, list[Item]],
-        check_unmoved: Callable[[list[FragmentRow]], None],
     ) -> None:
         self._transaction = transaction
         self._loaded = loaded
         self._first_seq = first_seq
         self._changed = changed
         self._new_items = new_items
-        self._check_unmoved = check_unmoved
         self._rules = loaded.rules
         self._locked: set[UUID] = set()
 
@@ -220,7 +218,7 @@ class ComponentUnions:
         self._locked |= {anchor for item in joining for anchor in item.anchors}
         known = {item.fragment.fragment_id for item in joining} & self._loaded.rows.keys()
         locked, joins = await self._transaction.fragments.lock(self._locked | known)
-        self._check_unmoved(locked)
+        self._loaded.check_unmoved(locked)
         self._loaded.add(locked)
         self._loaded.add_joins(joins)
 

@@ -41,7 +41,6 @@ FRAGMENT_COLUMNS = (
     ("updated_at", "bigint"),
     ("created_at", "bigint"),
     ("seq", "bigint"),
-    ("active_at", "bigint"),
 )
 #: What an absorbed profile has brought into its survivor already.
 _MERGED_INTO_SURVIVOR = frozenset({"record_values", "provenance", "identities", "consents"})

@@ -62,12 +62,10 @@ class GraphWriter:
             item.fragment_id: _new_items(loaded.before(item.fragment_id), item) for item in changed
         }
 
-        self._unions = ComponentUnions(
-            transaction, loaded, first_seq, self._changed, self._new_items, self._check_unmoved
-        )
+        self._unions = ComponentUnions(transaction, loaded, first_seq, self._changed, self._new_items)
 
-    async def save(self) -> Collection[UUID]:
-        """Write the fragments and their views; returns the fragments that it wrote."""
+    async def save(self) -> None:
+        """Write the fragments and their views."""
         seeds = {
             item.fragment_id
             for item in self._changed.values()
@@ -89,7 +87,6 @@ class GraphWriter:
         await self._put_claims()
         if not await self._transaction.fragments.put(list(self._rows.values())):
             raise Contended("Another request changed the same profile.")
-        return self._rows.keys()
 
     def _row(self, fragment: Fragment) -> FragmentRow:
         """The new row of a changed fragment; its survivors are as before, or itself."""
@@ -137,7 +134,7 @@ class GraphWriter:
         frontier = set(seeds)
         while frontier:
             locked, joins = await fragments.lock(frontier)
-            self._check_unmoved(locked)
+            loaded.check_unmoved(locked)
             loaded.add(locked)
             loaded.add_joins(joins)
             around |= frontier & loaded.graph.fragments.keys()
@@ -158,14 +155,6 @@ class GraphWriter:
             for item in self._changed.values()
             if not users.isdisjoint(users_of(item)) or not identifiers.isdisjoint(proven_identifiers_of(item))
         }
-
-    def _check_unmoved(self, locked: list[FragmentRow]) -> None:
-        """Raise Contended if a fragment changed since it was read, or after this batch began."""
-        for row in locked:
-            read = self._loaded.rows.get(row.fragment.fragment_id)
-            is_moved = read is not None and read.read_version != row.read_version
-            if is_moved or max(row.fragment.seq, row.updated_at) >= self._first_seq:
-                raise Contended("Another request changed the same profile.")
 
     async def _put_views(self, around: set[UUID]) -> None:
         """Compute who is with whom, and what they amount to, among fragments that nothing ties to others."""

@@ -13,7 +13,6 @@ from oneself.core.identity_graph.footprint import GraphFootprint
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.units import SEQ_MAX
-from oneself.errors import Contended
 from oneself.store.graph_writer import GraphWriter
 from oneself.store.loaded_graph import LoadedGraph, exact_digest
 from oneself.store.transaction import Transaction
@@ -124,10 +123,6 @@ async def save(transaction: Transaction, loaded: LoadedGraph) -> None:
         return
     await transaction.fragments.append_entries(loaded.entries)
     await loaded.save_names(transaction)
-    changed, active = loaded.changed()
-    written: Collection[UUID] = ()
+    changed = loaded.changed()
     if changed or loaded.new_joins:
-        written = await GraphWriter(transaction, loaded, loaded.first_seq, changed).save()
-    advanced = [(item, loaded.rows[item.fragment_id]) for item in active if item.fragment_id not in written]
-    if not await transaction.fragments.advance(advanced):
-        raise Contended("Another request changed the same profile.")
+        await GraphWriter(transaction, loaded, loaded.first_seq, changed).save()

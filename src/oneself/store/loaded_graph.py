@@ -28,6 +28,7 @@ from oneself.core.identity_graph.verified import record_verification
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
+from oneself.errors import Contended
 from oneself.store.tables.fragment import FragmentEntry, FragmentRow
 from oneself.store.transaction import Transaction
 
@@ -159,20 +160,23 @@ class LoadedGraph:
         seen += [moments[-1] for moments in self._transfers.values()]
         return max(seen, default=0)
 
-    def changed(self) -> tuple[list[Fragment], list[Fragment]]:
-        """The fragments that are new or differ from their rows; those that differ by their activity only."""
-        changed: list[Fragment] = []
-        active: list[Fragment] = []
-        for item in self.graph.fragments.values():
-            before = self.before(item.fragment_id)
-            if item is not before:
-                (active if before is not None and _is_only_active(before, item) else changed).append(item)
-        return changed, active
+    def changed(self) -> list[Fragment]:
+        """The fragments that are new or differ from their rows."""
+        return [item for item in self.graph.fragments.values() if item is not self.before(item.fragment_id)]
 
     def before(self, fragment_id: UUID) -> Fragment | None:
         """A fragment as it was read; None: it is new."""
         row = self.rows.get(fragment_id)
         return None if row is None else row.fragment
+
+    def check_unmoved(self, locked: Iterable[FragmentRow]) -> None:
+        """Raise Contended if a fragment changed since it was read, or after this batch began."""
+        assert self.first_seq is not None
+        for row in locked:
+            read = self.rows.get(row.fragment.fragment_id)
+            is_moved = read is not None and read.read_version != row.read_version
+            if is_moved or max(row.fragment.seq, row.updated_at) >= self.first_seq:
+                raise Contended("Another request changed the same profile.")
 
     async def save_names(self, transaction: Transaction) -> None:
         """Write browsers, verified claims, who held identifiers when, and joins that hang on none."""
@@ -200,12 +204,6 @@ def users_of(fragment: Fragment) -> set[str]:
     """The owner and the reported user of a fragment."""
     known = (fragment.owner, fragment.reported)
     return {item.user_id for item in known if item is not None}
-
-
-def _is_only_active(before: Fragment, after: Fragment) -> bool:
-    """Whether nothing has changed but the activity."""
-    moved = msgspec.structs.replace(before, active_at=after.active_at, seq=after.seq, record=after.record)
-    return moved == after
 
 
 def _changed(now: Mapping[Any, Any], before: Mapping[Any, Any]) -> dict[Any, Any]:

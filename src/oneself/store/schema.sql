@@ -140,7 +140,6 @@ CREATE TABLE fragment (
     updated_at bigint NOT NULL,
     created_at bigint NOT NULL,
     seq bigint NOT NULL,
-    active_at bigint NOT NULL,
     CONSTRAINT fragment_key PRIMARY KEY (dataset_id, fragment_id)
 ) WITH (fillfactor=80);
 CREATE INDEX fragment_by_believed ON fragment USING btree (dataset_id, believed_id);

@@ -153,10 +153,9 @@ def consent(graph: IdentityGraph, word: Word, choices: Mapping[str, tuple[bool, 
 
 
 def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules) -> Fragment:
-    """The fragment with the identifiers, values and activity of a word."""
-    active_at = max(fragment.active_at, word.at)
+    """The fragment with the identifiers and values of a word."""
     changes = word.changes_of(fragment.record)
-    fragment = hold(
+    held = hold(
         graph,
         fragment,
         word.identifiers,
@@ -166,9 +165,7 @@ def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules
         newest_wins=rules.newest_wins,
         rewritten=word.rewritten,
     )
-    if not changes:
-        return graph.put(msgspec.structs.replace(fragment, active_at=active_at, seq=word.seq))
-    writes, record = fragment.writes, fragment.record
+    writes, record = held.writes, held.record
     for change in changes:
         assert word.source is not None
         is_identity = ".".join(change.path) in rules.identity_paths
@@ -177,9 +174,10 @@ def _take(graph: IdentityGraph, fragment: Fragment, word: Word, rules: FoldRules
         after = put(record, item, rules.values)
         if after is not record or takes_effect_proven(writes, item):
             writes, record = with_write(writes, item), after
-    return graph.put(
-        msgspec.structs.replace(fragment, writes=writes, record=record, active_at=active_at, seq=word.seq)
-    )
+    is_unchanged = held is fragment and writes is fragment.writes
+    if is_unchanged and not fragment.began_with:
+        return fragment
+    return graph.put(msgspec.structs.replace(held, writes=writes, record=record, seq=word.seq))
 
 
 def _tie_anonymous_id(graph: IdentityGraph, fragment: Fragment, word: Word) -> None:
@@ -205,7 +203,8 @@ def _tie_identifiers(graph: IdentityGraph, device: Identifier, word: Word, rules
     held = hold(
         graph, fragment, word.identifiers, word.level, word.seq, word.at, newest_wins=rules.newest_wins
     )
-    graph.put(msgspec.structs.replace(held, active_at=max(held.active_at, word.at), seq=word.seq))
+    if held is not fragment:
+        graph.put(msgspec.structs.replace(held, seq=word.seq))
 
 
 def _report(graph: IdentityGraph, profile_id: UUID, user_id: str, seq: int) -> None:

@@ -131,9 +131,7 @@ class Fragment(msgspec.Struct, frozen=True, kw_only=True):
     record: Record = EMPTY
     owner: Owner | None = None
     reported: ReportedUser | None = None
-    #: In µs since 1970; 0: never.
-    active_at: int = 0
-    #: The last observation.
+    #: The last observation that changed it; of what a server began, the last one.
     seq: int = 0
 
     @property

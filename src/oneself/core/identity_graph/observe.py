@@ -80,8 +80,6 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
         return None
     policy = policy_of(observed.observation)
     if (active := _browser_that_only_acts(graph, observed, policy)) is not None:
-        at = max(active.active_at, observed.at)
-        graph.put(msgspec.structs.replace(active, active_at=at, seq=observed.seq))
         return active.fragment_id
     known = len(graph.fragments)
     effect = policy.graph_effect
@@ -103,7 +101,7 @@ def _browser_that_only_acts(graph: IdentityGraph, observed: Observed, policy: Ki
     observation, devices = observed.observation, observed.evidence.devices
     if policy.values_policy != "event" or policy.graph_effect != "word" or len(devices) != 1:
         return None
-    if observed.evidence.persons or observation.values or observation.choices or observed.config.bindings:
+    if observed.evidence.persons or observation.values or observation.choices:
         return None
     if observation.fresh_tracker or observation.profile_id:
         return None

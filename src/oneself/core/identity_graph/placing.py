@@ -188,6 +188,7 @@ def _begin(
             fragment_id=_free_id(graph, word),
             origin=origin,
             began_at=word.seq,
+            seq=word.seq,
             browser=browser,
             began_with=began_with,
             owner=owner,

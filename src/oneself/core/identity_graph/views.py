@@ -48,8 +48,6 @@ class ViewedProfile(msgspec.Struct, frozen=True, kw_only=True):
     version: int
     #: The seq of the first observation.
     created_at: int
-    #: In µs since 1970; 0: never.
-    active_at: int
     members: frozenset[UUID]
 
     @property
@@ -127,7 +125,6 @@ class Views:
             user_id=component.user_id,
             version=part.version,
             created_at=min(member.began_at for member in members),
-            active_at=max(member.active_at for member in members),
             members=component.members,
         )
 

@@ -114,7 +114,7 @@ def visit_identities(
             if token_evidence.is_unchanged or i.value in survivor.identities.get(i.namespace, ())
         }
     pointed = (profile for item in observation.identifiers for _, profile in state.claims_of(item))
-    if has_opted_out((survivor,), pointed, observation, PERSONALIZATION):
+    if not persons or has_opted_out((survivor,), pointed, observation, PERSONALIZATION):
         return kept
     for identifier in persons:
         if not state.claims_of(identifier) or state.has_holder(identifier, (survivor.profile_id,)):

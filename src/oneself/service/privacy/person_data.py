@@ -82,11 +82,12 @@ async def read_parts(tables: Tables, view: StoredView, profile_id: UUID, config:
     fragments = [row.fragment for row in await tables.fragments.find_members(view, head)]
     ids = [head, *(part.profile_id for part in found.absorbed)]
     names = {item.profile_id: item for item in await find_names(tables, ids, view)}
+    activity = await tables.fragments.find_last_activity(item.fragment_id for item in fragments)
     owners = await tables.fragments.find_entries(item.fragment_id for item in fragments)
     entries = await tables.log.find_of_fragments(owners, ())
     return PersonData(
-        survivor=_named(found.survivor, names, fragments),
-        absorbed=list(_absorbed(found, names, fragments)),
+        survivor=_named(found.survivor, names, activity),
+        absorbed=list(_absorbed(found, names, fragments, activity)),
         identifiers=sorted(
             (item for fragment in fragments for item in _identifiers(fragment, view, ids)),
             key=lambda item: (item.seq, item.identifier, item.profile_id),
@@ -104,15 +105,18 @@ def _recorded(recorded: RecordedClaim) -> RecordedIdentifier:
     )
 
 
-def _named(survivor: Profile, names: Mapping[UUID, ProfileNames], fragments: Iterable[Fragment]) -> Profile:
-    """The survivor with its primary id and its last activity."""
-    active_at = max((item.active_at for item in fragments), default=0)
+def _named(survivor: Profile, names: Mapping[UUID, ProfileNames], activity: Mapping[UUID, int]) -> Profile:
+    """The survivor with its primary id and its last activity. `activity`: of its fragments."""
+    active_at = max(activity.values(), default=0)
     primary_id = names[survivor.profile_id].primary_id
     return msgspec.structs.replace(survivor, primary_id=primary_id, active_at=active_at)
 
 
 def _absorbed(
-    found: Viewed, names: Mapping[UUID, ProfileNames], fragments: Iterable[Fragment]
+    found: Viewed,
+    names: Mapping[UUID, ProfileNames],
+    fragments: Iterable[Fragment],
+    activity: Mapping[UUID, int],
 ) -> Iterator[Profile]:
     """The profiles that were merged into the survivor, each as the fragment that headed it."""
     heads = {item.fragment_id: item for item in fragments}
@@ -127,7 +131,7 @@ def _absorbed(
             primary_id=names[part.profile_id].primary_id,
             created_at=fragment.began_at,
             updated_at=part.seq,
-            active_at=fragment.active_at,
+            active_at=activity.get(fragment.fragment_id, 0),
         )
 
 

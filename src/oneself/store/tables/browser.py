@@ -31,13 +31,20 @@ class BrowserTable(Table):
     async def find_with_fragments(
         self, devices: Collection[Identifier], *, former: bool
     ) -> tuple[dict[Identifier, BrowserFragments], list[FragmentRow]]:
-        """Browsers by tracker or anonymous id, and their fragments. `former`: also those of the past."""
+        """Browsers by tracker or anonymous id, and their fragments, locked against changes.
+
+        `former`: also those of the past.
+        """
         if not devices:
             return {}, []
         names, values = [item.namespace for item in devices], [item.value for item in devices]
         found = await self._executor.fetch(_sql.find_with_fragments, self._dataset_id, names, values, former)
-        browsers = {Identifier(row["namespace"], row["value"]): _read(row) for row in found}
-        return browsers, [read_fragment(row) for row in found if row["fragment_id"] is not None]
+        browsers = [row for row in found if row["fragment_id"] is None]
+        fragments = [row for row in found if row["fragment_id"] is not None]
+        return (
+            {Identifier(row["namespace"], row["value"]): _read(row) for row in browsers},
+            [read_fragment(row) for row in fragments],
+        )
 
     async def find_replaced(self, tracker: str) -> str | None:
         """The tracker that a fresh one replaces, as long as it leads to the same fragments."""

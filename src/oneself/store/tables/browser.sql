@@ -14,25 +14,31 @@ CROSS JOIN LATERAL (
 ) AS browser;
 
 -- name: find_with_fragments
--- Browsers by tracker or anonymous id, each with its fragments: one row for each fragment.
+-- Browsers by tracker or anonymous id, then their fragments, which nobody changes until the transaction ends.
 -- $2: namespaces
 -- $3: values
 -- $4: whether former fragments are read as well
--- One statement sees one instant. OFFSET 0 keeps it index look-ups, whatever the statistics say.
-SELECT browser.*, fragment.*
-FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
-CROSS JOIN LATERAL (
-    SELECT namespace, value, present, current, every, reported_user, replaces FROM browser
-    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
-    OFFSET 0
-) AS browser
-LEFT JOIN LATERAL (
+-- Whoever joins fragments locks them, and so waits for whoever is active on one of them at that moment: the
+-- last activity may decide which profile survives. OFFSET 0 keeps it index look-ups, whatever the statistics
+-- say. A full join on nothing puts the rows of both below each other.
+WITH found AS MATERIALIZED (
+    SELECT browser.*
+    FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+    CROSS JOIN LATERAL (
+        SELECT namespace, value, present, current, every, reported_user, replaces FROM browser
+        WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
+        OFFSET 0
+    ) AS browser
+), spoken AS (
     SELECT {fragment_columns}
     FROM fragment
-    WHERE dataset_id = $1
-      AND fragment_id = ANY (CASE WHEN $4::boolean THEN browser.every ELSE browser.present END)
-    OFFSET 0
-) AS fragment ON true;
+    WHERE dataset_id = $1 AND fragment_id = ANY (ARRAY(
+        SELECT unnest(CASE WHEN $4::boolean THEN every ELSE present END) FROM found
+    ))
+    ORDER BY fragment_id
+    FOR SHARE
+)
+SELECT * FROM found FULL JOIN spoken ON false;
 
 -- name: find_replaced
 -- The tracker that a fresh one replaces, as long as both lead to a common fragment.

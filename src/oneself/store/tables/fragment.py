@@ -220,18 +220,6 @@ class FragmentTable(Table):
             stored += len(await self._executor.fetch(_sql.update, self._dataset_id, *columns))
         return stored == len(changed)
 
-    async def advance(self, active: Iterable[tuple[Fragment, FragmentRow]]) -> bool:
-        """Update fragments of which nothing but the activity differs from the row that was read.
-
-        False if another transaction changed one since.
-        """
-        ordered = sorted(active, key=lambda pair: pair[0].fragment_id)
-        columns = rows.columns(
-            4, ((item.fragment_id, item.seq, item.active_at, row.read_version) for item, row in ordered)
-        )
-        found = await self._executor.fetch(_sql.advance, self._dataset_id, *columns) if ordered else []
-        return len(found) == len(ordered)
-
     async def put_claims(self, claims: Iterable[tuple[Tenure, UUID, int, int]]) -> None:
         """Record that fragments have, or had, claims: (identifier, fragment, evidence, since)."""
         found = sorted(
@@ -261,6 +249,11 @@ class FragmentTable(Table):
         found = await self._executor.fetch(_sql.find_activity, self._dataset_id, *columns)
         return {(row["fragment_id"], row["seq"]): row["active_at"] for row in found}
 
+    async def find_last_activity(self, fragment_ids: Iterable[UUID]) -> dict[UUID, int]:
+        """Fragment → its last activity, in µs since 1970; those that never were active are missing."""
+        found = await self._executor.fetch(_sql.find_last_activity, self._dataset_id, sorted(fragment_ids))
+        return {row["fragment_id"]: row["active_at"] for row in found}
+
     async def delete(self, fragment_ids: Iterable[UUID]) -> None:
         """Delete fragments with their claims and entries."""
         await self._executor.execute(_sql.delete, self._dataset_id, sorted(fragment_ids))
@@ -283,22 +276,20 @@ def _columns(changed: Sequence[FragmentRow]) -> rows.Columns:
 
 def _row(row: FragmentRow) -> tuple[object, ...]:
     fragment = row.fragment
-    state = _encode_state(msgspec.structs.replace(fragment, record=EMPTY, active_at=0, seq=0)).decode()
+    state = _encode_state(msgspec.structs.replace(fragment, record=EMPTY, seq=0)).decode()
     return (
         fragment.fragment_id, row.believed_id, fragment.origin,
         None if fragment.owner is None else fragment.owner.user_id,
         None if fragment.reported is None else fragment.reported.user_id,
         row.exact_key, state, row.own_id, row.proven_id, rows.encode_json(row.values), row.updated_at,
-        row.created_at, fragment.seq, fragment.active_at,
+        row.created_at, fragment.seq,
     )  # fmt: skip
 
 
 def read_fragment(row: Any) -> FragmentRow:
     """A fragment from a row with `fragment_columns`."""
     return FragmentRow(
-        fragment=msgspec.structs.replace(
-            _decode_state(row["state"]), active_at=row["active_at"], seq=row["seq"]
-        ),
+        fragment=msgspec.structs.replace(_decode_state(row["state"]), seq=row["seq"]),
         believed_id=row["believed_id"],
         own_id=row["own_id"],
         proven_id=row["proven_id"],

@@ -284,7 +284,7 @@ SELECT fragment_id, believed_id FROM fragment WHERE dataset_id = $1 AND fragment
 
 -- name: insert
 -- Insert fragments; returns those that are new.
--- $2 to $15: one array per column of store/fragments.py
+-- $2 to $14: one array per column of store/fragments.py
 INSERT INTO fragment (dataset_id, {fragment_names})
 SELECT $1, {fragment_values}
 FROM unnest({fragment_arrays}) AS row ({fragment_names})
@@ -293,27 +293,13 @@ RETURNING fragment_id;
 
 -- name: update
 -- Replace fragments that nobody has changed since they were read; returns these.
--- $2 to $15: one array per column of store/fragments.py, in the order of the ids
--- $16: the versions of the rows that were read
+-- $2 to $14: one array per column of store/fragments.py, in the order of the ids
+-- $15: the versions of the rows that were read
 -- Avoids a join that the planner might get wrong: width_bucket gives the array index of an id.
 UPDATE fragment
 SET {fragment_assignments}
 WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
-  AND xmin::text = ($16::text[])[width_bucket(fragment_id, $2::uuid[])]
-RETURNING fragment_id;
-
--- name: advance
--- Update fragments of which nothing but the activity has changed, if nobody has changed them since they were
--- read; returns these.
--- $2: fragment ids, sorted
--- $3: seqs of the last observations
--- $4: last activity
--- $5: the versions of the rows that were read
-UPDATE fragment
-SET seq = ($3::bigint[])[width_bucket(fragment_id, $2::uuid[])],
-    active_at = ($4::bigint[])[width_bucket(fragment_id, $2::uuid[])]
-WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
-  AND xmin::text = ($5::text[])[width_bucket(fragment_id, $2::uuid[])]
+  AND xmin::text = ($15::text[])[width_bucket(fragment_id, $2::uuid[])]
 RETURNING fragment_id;
 
 -- name: put_claims
@@ -356,6 +342,14 @@ CROSS JOIN LATERAL (
 ) AS recorded
 WHERE recorded.active_at IS NOT NULL
 GROUP BY sought.fragment_id, sought.seq;
+
+-- name: find_last_activity
+-- When fragments were last active.
+-- $2: fragments
+SELECT fragment_id, max(active_at) AS active_at
+FROM fragment_entry
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]) AND active_at IS NOT NULL
+GROUP BY fragment_id;
 
 -- name: delete
 -- Delete fragments with their claims and entries.

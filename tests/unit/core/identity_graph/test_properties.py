@@ -190,14 +190,12 @@ def nothing_is_lost(history: History) -> None:
     begun: set[UUID] = set()
     for number, step in history.numbered:
         world.take(step, number)
-        fragments = world.graph.fragments.values()
         assert begun <= world.graph.fragments.keys()
         begun |= world.graph.fragments.keys()
         is_of_nobody = (
             isinstance(step, Server) and step.profile is not None and step.profile not in world.created
         )
-        touched = [fragment for fragment in fragments if fragment.seq == world.seq]
-        assert len(touched) in (1, 2) or not isinstance(step, WORDS) or is_of_nobody
+        assert len(world.touched) in (1, 2) or not isinstance(step, WORDS) or is_of_nobody
     _all_values_are_shown(world)
 
 
@@ -226,8 +224,7 @@ def a_view_whose_members_stay_is_stable(history: History) -> None:
         world.take(step, number)
         after = everything(world)
         for (view, members), profile in after.items():
-            is_touched = any(world.graph.fragments[item].seq == world.seq for item in members)
-            if (view, members) not in before or is_touched:
+            if (view, members) not in before or not members.isdisjoint(world.touched):
                 continue
             assert _shown(before[view, members]) == _shown(profile)
             if _inner(before, view, members) == _inner(after, view, members):
@@ -391,9 +388,8 @@ def _words(settings: Settings, placed: Placed) -> set[tuple[View, frozenset[int]
     of_fragment: dict[UUID, set[int]] = {}
     for number, place, step in sorted(placed, key=lambda item: item[1]):
         world.take(replace(step, at=None) if isinstance(step, Page | Server) else step, place)
-        for fragment in world.graph.fragments.values():
-            if fragment.seq == world.seq:
-                of_fragment.setdefault(fragment.fragment_id, set()).add(number)
+        for fragment_id in world.touched:
+            of_fragment.setdefault(fragment_id, set()).add(number)
     return {
         (view, words, profile.user_id)
         for view in ("own", "proven")

@@ -10,6 +10,7 @@ from uuid import UUID
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity_graph import by_hand, fold
 from oneself.core.identity_graph.fold import FoldRules
+from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.owners import OwnerRules, assign_owners
 from oneself.core.identity_graph.partition import Guards
@@ -89,6 +90,8 @@ class World:
         self.created: dict[str, UUID] = {}
         #: Fragment → the (seq, at) of its observations.
         self._activity: dict[UUID, list[tuple[int, int]]] = {}
+        #: The fragments that the last step said something of.
+        self.touched: set[UUID] = set()
         self._step = -1
 
     @property
@@ -105,12 +108,12 @@ class World:
     def take(self, step: Step, number: int | None = None) -> None:
         """Take one step. `number`: its place in the history; None: after the one before."""
         self._step = self._step + 1 if number is None else number
-        self._take(step)
-        for fragment in self.graph.fragments.values():
-            if fragment.seq == self.seq:
-                at = getattr(step, "at", None)
-                moment = self.seq if at is None else seq_of(at)
-                self._activity.setdefault(fragment.fragment_id, []).append((self.seq, moment))
+        said = self._take(step)
+        self.touched = self._tied(step) | ({said.fragment_id} if said is not None else set())
+        at = getattr(step, "at", None)
+        for fragment_id in self.touched:
+            moment = self.seq if at is None else seq_of(at)
+            self._activity.setdefault(fragment_id, []).append((self.seq, moment))
         assign_owners(self.graph, list(self.graph.fragments.values()), self._owner_rules(), self.seq)
 
     def views(self) -> Views:
@@ -131,39 +134,42 @@ class World:
         return self.views().by_tracker(Identifier(TRACKER, tracker))
 
     @singledispatchmethod
-    def _take(self, step: Any) -> None:
+    def _take(self, step: Any) -> Fragment | None:
+        """Take one step; returns the fragment that its word belongs to."""
         raise TypeError(f"{type(step).__name__} is not a step")
 
     @_take.register
-    def _(self, step: Page) -> None:
-        fold.say(self.graph, self._word("browser", step), self._fold_rules())
+    def _(self, step: Page) -> Fragment | None:
+        return fold.say(self.graph, self._word("browser", step), self._fold_rules())
 
     @_take.register
-    def _(self, step: Server) -> None:
+    def _(self, step: Server) -> Fragment | None:
         if step.profile is not None and step.user is None and step.profile not in self.created:
-            return
+            return None
         addressed = None if step.profile is None else self.created.get(step.profile)
         word = self._word("server", step, user_id=step.user, profile_id=addressed)
-        fold.say(self.graph, word, self._fold_rules())
+        return fold.say(self.graph, word, self._fold_rules())
 
     @_take.register
-    def _(self, step: Create) -> None:
+    def _(self, step: Create) -> Fragment | None:
         word = self._word("server", step, user_id=step.user)
-        self.created[step.name] = fold.say_create(self.graph, word, self._fold_rules()).fragment_id
+        fragment = fold.say_create(self.graph, word, self._fold_rules())
+        self.created[step.name] = fragment.fragment_id
+        return fragment
 
     @_take.register
-    def _(self, step: SignIn) -> None:
-        self._sign_in(step, step.claims, "user")
+    def _(self, step: SignIn) -> Fragment | None:
+        return self._sign_in(step, step.claims, "user")
 
     @_take.register
-    def _(self, step: Report) -> None:
-        self._sign_in(step, step.claims, "report")
+    def _(self, step: Report) -> Fragment | None:
+        return self._sign_in(step, step.claims, "report")
 
     @_take.register
-    def _(self, step: Link) -> None:
+    def _(self, step: Link) -> Fragment | None:
         addressed = None if step.profile is None else self.created.get(step.profile)
         word = self._word("provider", step, user_id=step.user, profile_id=addressed)
-        fold.sign_in(self.graph, word, "user", self._fold_rules())
+        return fold.sign_in(self.graph, word, "user", self._fold_rules())
 
     @_take.register
     def _(self, step: Confirm) -> None:
@@ -174,8 +180,8 @@ class World:
         fold.sign_out(self.graph, self._word("provider", step), self._fold_rules())
 
     @_take.register
-    def _(self, step: Verify) -> None:
-        self._report_claims(step.user, {step.namespace: step.value}, is_verified=True)
+    def _(self, step: Verify) -> Fragment | None:
+        return self._report_claims(step.user, {step.namespace: step.value}, is_verified=True)
 
     @_take.register
     def _(self, step: GiveUp) -> None:
@@ -185,8 +191,8 @@ class World:
             fold.report_claims(self.graph, word, {path: (None, False, ())}, self._fold_rules())
 
     @_take.register
-    def _(self, step: Me) -> None:
-        fold.say(self.graph, self._word("person", step, user_id=step.user), self._fold_rules())
+    def _(self, step: Me) -> Fragment | None:
+        return fold.say(self.graph, self._word("person", step, user_id=step.user), self._fold_rules())
 
     @_take.register
     def _(self, step: Match) -> None:
@@ -208,12 +214,13 @@ class World:
         if taken:
             by_hand.split(self.graph, taken, self.views().partition(step.view), self.seq)
 
-    def _sign_in(self, step: SignIn | Report, claims: Ids, bringer: Any) -> None:
+    def _sign_in(self, step: SignIn | Report, claims: Ids, bringer: Any) -> Fragment:
         word = self._word("provider", step, user_id=step.user, values=claims)
-        fold.sign_in(self.graph, word, bringer, self._fold_rules())
+        own = fold.sign_in(self.graph, word, bringer, self._fold_rules())
         self._report_claims(step.user, claims, is_verified=False)
+        return own
 
-    def _report_claims(self, user: str, claims: Ids, *, is_verified: bool) -> None:
+    def _report_claims(self, user: str, claims: Ids, *, is_verified: bool) -> Fragment:
         word = self._word("provider", None, user_id=user, values=claims)
         reported = {
             NAMESPACES[name]: (value, is_verified, (Identifier(name, value),))
@@ -221,7 +228,15 @@ class World:
         }
         if is_verified:
             fold.sign_in(self.graph, word, "user", self._fold_rules())
-        fold.report_claims(self.graph, word, reported, self._fold_rules())
+        return fold.report_claims(self.graph, word, reported, self._fold_rules())
+
+    def _tied(self, step: Step) -> set[UUID]:
+        """The fragment of the browser that a server names beside identifiers."""
+        if not isinstance(step, Server) or step.profile is not None or not step.ids:
+            return set()
+        device = self._word("server", step).device
+        current = None if device is None else self.graph.browser(device).current
+        return set() if current is None else {current}
 
     def _word(self, speaker: Speaker, step: Any, values: Values | None = None, **fields: Any) -> Word:
         ids: Ids = getattr(step, "ids", {})
