@@ -33,7 +33,6 @@ from oneself.store import identity_graph, rows
 from oneself.store.database import JSONB_VERSION, connect
 from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.queries import Queries
-from oneself.store.tables import log as log_table
 from oneself.store.tables.log import NewEntry
 from oneself.store.transaction import Transaction
 
@@ -140,9 +139,11 @@ async def fill(
         for start in range(persons.start, persons.stop, PERSONS_PER_CHUNK):
             chunk = range(start, min(start + PERSONS_PER_CHUNK, persons.stop))
             state, graph, log = _fold(chunk, config, history_of)
+            transaction = Transaction(connection, dataset_id)
             async with connection.transaction():
-                await _copy(connection, dataset_id, state, log)
-                await identity_graph.save(Transaction(connection, dataset_id), graph)
+                await transaction.log.append(log)
+                await _copy(connection, dataset_id, state)
+                await identity_graph.save(transaction, graph)
             entries, profiles = entries + len(log), profiles + len(state.profiles)
             progress(chunk.stop - persons.start, len(persons))
         await connection.execute("VACUUM ANALYZE")
@@ -164,24 +165,17 @@ def _fold(
             seq += 1
             plan = fold(state, observation, config, seq)
             assert isinstance(plan, Plan), plan
-            log.append(NewEntry(seq, observation, plan, config.version))
             evidence = extract_evidence(observation, config)
             observed = Observed(observation, evidence, seq, config, rules)
-            graph.observe(observed, plan.profile_id, state.unified_ids)
+            fragment = graph.observe(observed, plan.profile_id, state.unified_ids)
+            log.append(NewEntry(seq, observation, plan, config.version, fragment))
     return state, graph, log
 
 
-async def _copy(
-    connection: "asyncpg.Connection[asyncpg.Record]", dataset_id: int, state: WorkingSet, log: list[NewEntry]
-) -> None:
+async def _copy(connection: "asyncpg.Connection[asyncpg.Record]", dataset_id: int, state: WorkingSet) -> None:
     changes = state.changes
     assert not changes.released
     profiles = [state.profiles[profile_id] for profile_id in changes.profiles]
-    await connection.copy_records_to_table(
-        "log",
-        columns=log_table.COLUMNS,
-        records=[log_table.log_row(dataset_id, entry) for entry in log],
-    )
     for statement, columns in (
         (Queries("profile").put, rows.profile_columns(profiles)),
         (Queries("claim").put, rows.claim_columns(changes.claimed)),

@@ -118,10 +118,12 @@ def _exact_keys(graph: IdentityGraph, footprint: GraphFootprint) -> Iterable[tup
 
 
 async def save(transaction: Transaction, loaded: LoadedGraph) -> None:
-    """Write what has changed; raises Contended if another transaction changed the same meanwhile."""
+    """Write what has changed, after the entries of the log and of the fragments.
+
+    Raises Contended if another transaction changed the same meanwhile.
+    """
     if loaded.first_seq is None:
         return
-    await transaction.fragments.append_entries(loaded.entries)
     await loaded.save_names(transaction)
     changed = loaded.changed()
     if changed or loaded.new_joins:

@@ -82,8 +82,8 @@ class LoadedGraph:
 
     def observe(
         self, observed: Observed, believed_id: UUID, unified_ids: Callable[[UUID], Collection[UUID]]
-    ) -> UUID | None:
-        """Fold an observation; returns its fragment.
+    ) -> FragmentEntry | None:
+        """Fold an observation; returns which fragment it belongs to.
 
         `believed_id`: the profile that it is attached to. `unified_ids`: profile → those one with it.
         """
@@ -99,10 +99,12 @@ class LoadedGraph:
             if new in self.believed:
                 break
             self.believed[new] = believed_id
-        if fragment_id is not None:
-            observation_id = observed.observation.observation_id
-            self.entries.append(FragmentEntry(fragment_id, observed.seq, observation_id, observed.active_at))
-        return fragment_id
+        if fragment_id is None:
+            return None
+        observation_id = observed.observation.observation_id
+        entry = FragmentEntry(fragment_id, observed.seq, observation_id, observed.active_at)
+        self.entries.append(entry)
+        return entry
 
     def record(self, verification: ClaimVerification, config: Config, seq: int) -> bool:
         """Fold what a user verified, or gave up, in another dataset; False if it is known already."""

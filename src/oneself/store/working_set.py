@@ -6,7 +6,6 @@ Source: docs/concepts/log-and-fold.md.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -24,7 +23,6 @@ from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
 from oneself.store.tables.claim import LiveClaims
 from oneself.store.tables.idempotency_record import IdempotencyRecord
-from oneself.store.tables.log import NewEntry
 from oneself.store.transaction import Transaction
 
 #: How often reading what identifiers point at, and locking it, is repeated while other transactions move it.
@@ -160,15 +158,8 @@ def _working_set(
     return WorkingSet((*pointers, *present.values()), live.claims, members)
 
 
-async def save(
-    transaction: Transaction,
-    working_set: WorkingSet,
-    entries: Sequence[NewEntry] = (),
-    records: Sequence[IdempotencyRecord] = (),
-) -> None:
-    """Write what has changed, append `entries` to the log and keep `records` for repeats."""
-    if entries:
-        await transaction.log.append(entries)
+async def save(transaction: Transaction, working_set: WorkingSet) -> None:
+    """Write what has changed."""
     changes, profiles = working_set.changes, transaction.profiles
     touched = {profile_id for profile_id in changes.profiles if working_set.only_touched(profile_id)}
     absorbed = (record.merge.absorbed_id for record in changes.merged)
@@ -181,7 +172,6 @@ async def save(
     await transaction.claims.release(changes.released)
     await transaction.merges.put(changes.merged)
     await transaction.refusals.put(changes.refused)
-    await transaction.idempotency_records.put(records)
 
 
 def _flat(working_set: WorkingSet, profile_id: UUID) -> Profile:

@@ -101,7 +101,8 @@ class BatchDecision:
 
     async def save(self, transaction: Transaction) -> None:
         """Write everything. Those who are answered in a narrower view get what it shows then."""
-        await working_set.save(transaction, self._state, self._entries)
+        await transaction.log.append(self._entries)
+        await working_set.save(transaction, self._state)
         await identity_graph.save(transaction, self._graph)
         await transaction.verification_queue.put(self._graph.graph.verifications)
         for number, submission in self._viewed.items():
@@ -176,11 +177,11 @@ class BatchDecision:
         if observation.token is not None and not (token_evidence is not None and token_evidence.identifies):
             # A token that identifies no profile decided nothing and may be another person's.
             observation = msgspec.structs.replace(observation, token=None)
-        self._entries.append(NewEntry(seq, observation, plan, self._config.version))
         observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
-        fragment_id = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
-        if self._seen and fragment_id is not None:
-            self._note_change(observation, fragment_id)
+        fragment = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
+        self._entries.append(NewEntry(seq, observation, plan, self._config.version, fragment))
+        if self._seen and fragment is not None:
+            self._note_change(observation, fragment.fragment_id)
         survivor = self._state.profiles[plan.survivor_id]
         answered_id = plan.profile_id if observation.believed_id else observation.profile_id
         resolution = self._resolution(seq, answered_id or plan.profile_id, survivor, plan=plan)

@@ -241,6 +241,7 @@ async def _fold(transaction: Transaction, part: GraphPart, entries: list[LogEntr
                 observation, evidence, entry.seq, config, graph.rules, is_redacted=entry.content_redacted
             )
             graph.observe(observed, entry.profile_id, partial(unified_ids, seq=entry.seq))
+    await transaction.fragments.append_entries(graph.entries)
     await identity_graph.save(transaction, graph)
 
 

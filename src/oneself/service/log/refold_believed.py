@@ -86,7 +86,8 @@ async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[U
     gone = tuple(sorted({*erasing.profile_ids, *erasing.erased_ids} - state.profiles.keys()))
     erase(state, gone, erasing.seq, erasing.detached)
     await _delete_state(transaction, erasing)
-    await working_set.save(transaction, state, bridges)
+    await transaction.log.append(bridges)
+    await working_set.save(transaction, state)
     await _return_devices(transaction, erasing, claims, state)
     return gone
 

@@ -116,5 +116,6 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
             )
             graph.observe(observed, entry.profile_id, state.unified_ids)
     await working_set.save(transaction, state)
+    await transaction.fragments.append_entries(graph.entries)
     await identity_graph.save(transaction, graph)
     return config

@@ -238,10 +238,13 @@ class FragmentTable(Table):
             await self._executor.execute(_sql.delete_claims, self._dataset_id, *rows.columns(4, found))
 
     async def append_entries(self, entries: Sequence[FragmentEntry]) -> None:
-        """Record which fragments log entries belong to. Needs a transaction."""
+        """Record which fragments entries belong to that the log has already. Needs a transaction."""
         assert not isinstance(self._executor, Database)
         records = [(self._dataset_id, *msgspec.structs.astuple(entry)) for entry in entries]
-        await self._executor.copy_records_to_table("fragment_entry", columns=_ENTRY_COLUMNS, records=records)
+        if records:
+            await self._executor.copy_records_to_table(
+                "fragment_entry", columns=_ENTRY_COLUMNS, records=records
+            )
 
     async def find_activity(self, asked: Iterable[tuple[UUID, int]]) -> dict[tuple[UUID, int], int]:
         """(fragment, seq) → its last activity before that observation, in µs since 1970."""

@@ -116,6 +116,32 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS recorded;
 
+-- name: append
+-- Append observations to the log, and record which fragments they belong to.
+-- $2: seqs
+-- $3: observations
+-- $4: profiles that they are attached to
+-- $5: kinds
+-- $6: names
+-- $7: versions of the configuration
+-- $8: contents
+-- $9: plans
+-- $10: how they are replayed
+-- $11: fragments; null: none
+-- $12: when they made the person active, in µs; null: they did not
+WITH recorded AS (
+    INSERT INTO fragment_entry (dataset_id, seq, observation_id, fragment_id, active_at)
+    SELECT $1, row.*
+    FROM unnest($2::bigint[], $3::uuid[], $11::uuid[], $12::bigint[])
+         AS row (seq, observation_id, fragment_id, active_at)
+    WHERE fragment_id IS NOT NULL
+)
+INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan, replay)
+SELECT $1, seq, observation_id, profile_id, kind, name, config_version, content::jsonb, plan::jsonb, replay
+FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[],
+            $9::text[], $10::text[])
+     AS row (seq, observation_id, profile_id, kind, name, config_version, content, plan, replay);
+
 -- name: find_activity
 -- When people were last active by an instant, as the log up to a seq has it.
 -- $2: survivors
