@@ -43,6 +43,8 @@ ANALYZE log, verification_queue, fragment, fragment_claim, fragment_entry, brows
 """
 #: Table, statement, parameters, the index, what its condition contains.
 STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
+    ("profile", "lock_holders", (*NAMES, [ID], [ID], [ID]), "claim_key", "value"),
+    ("profile", "lock_holders", (*NAMES, [ID], [ID], [ID]), "profile_key", "profile_id"),
     ("browser", "find", NAMES, "browser_key", "value"),
     ("browser", "find_with_fragments", (*NAMES, False), "browser_key", "value"),
     ("browser", "find_with_fragments", (*NAMES, False), "fragment_key", "fragment_id"),

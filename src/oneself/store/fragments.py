@@ -54,6 +54,44 @@ _UNIFIED = (
 )
 
 
+#: The live claims of identifiers ($2: namespaces, $3: values), then the profiles whose ids begin like the
+#: primary ids of tokens ($4: smallest, $5: largest ids), each with the survivor of its profile. OFFSET 0
+#: keeps the order of the joins: one index look-up per identifier, whatever the statistics say.
+_LIVE_CLAIMS = """
+SELECT claim.namespace, claim.value, claim.profile_id, claim.seq, claim.trust, claim.at,
+       claim.since, survivor.profile_id AS survivor_id, survivor.seq AS survivor_seq
+FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+CROSS JOIN LATERAL (
+    SELECT * FROM claim
+    WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value AND until_seq IS NULL
+    OFFSET 0
+) AS claim
+CROSS JOIN LATERAL (
+    SELECT coalesce(survivor_id, profile_id) AS survivor_id FROM profile
+    WHERE dataset_id = $1 AND profile_id = claim.profile_id
+    OFFSET 0
+) AS pointer
+CROSS JOIN LATERAL (
+    SELECT profile_id, seq FROM profile
+    WHERE dataset_id = $1 AND profile_id = pointer.survivor_id
+    OFFSET 0
+) AS survivor
+UNION ALL
+SELECT NULL, NULL, known.profile_id, NULL, NULL, NULL, NULL, survivor.profile_id, survivor.seq
+FROM unnest($4::uuid[], $5::uuid[]) AS sought (first_id, last_id)
+CROSS JOIN LATERAL (
+    SELECT profile_id, survivor_id FROM profile
+    WHERE dataset_id = $1 AND profile_id BETWEEN sought.first_id AND sought.last_id
+    OFFSET 0
+) AS known
+CROSS JOIN LATERAL (
+    SELECT profile_id, seq FROM profile
+    WHERE dataset_id = $1 AND profile_id = coalesce(known.survivor_id, known.profile_id)
+    OFFSET 0
+) AS survivor
+"""
+
+
 def _selected(name: str, kind: str) -> str:
     return f"{name}::text" if kind == "jsonb" else name
 
@@ -87,6 +125,7 @@ FRAGMENTS = {
     ),
     # A claim in the same columns, for a UNION with profiles.
     "claim_as_profile": ", ".join(_of_claim(name) for name, _ in PROFILE_COLUMNS),
+    "live_claims": _LIVE_CLAIMS,
     # To write profiles: names, the values of `row`, one array per column from $2 on, and the assignments of a
     # conflict.
     "profile_names": ", ".join(name for name, _ in PROFILE_COLUMNS),

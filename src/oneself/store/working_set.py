@@ -53,14 +53,26 @@ async def gather(
             addressed - {leaf.profile_id for leaf in leaves}
         )
         leaves += await profiles.find(set(believed.values()) - addressed)
-        live = await transaction.claims.find(footprint.identifiers, footprint.primary_ids)
-        survivor_ids = set(live.by_survivor) | {leaf.survivor_id or leaf.profile_id for leaf in leaves}
-        survivors = await (profiles.lock if footprint.lock else profiles.find)(survivor_ids)
+        addressed_ids = {leaf.survivor_id or leaf.profile_id for leaf in leaves}
+        live, survivors = await _find_survivors(transaction, footprint, addressed_ids)
+        survivor_ids = set(live.by_survivor) | addressed_ids
         if _is_unmoved(survivors, live, survivor_ids) and await _is_still_absorbed(transaction, leaves):
             complete = await _complete(transaction, footprint, leaves, survivors, live)
             complete.believed = believed
             return complete, records
     raise Contended("Other requests keep changing the same profiles.")
+
+
+async def _find_survivors(
+    transaction: Transaction, footprint: Footprint, addressed_ids: set[UUID]
+) -> tuple[LiveClaims, list[Profile]]:
+    """What identifiers and tokens lead to, and the survivors of that and of what is addressed."""
+    if footprint.lock:
+        return await transaction.profiles.lock_holders(
+            footprint.identifiers, footprint.primary_ids, addressed_ids
+        )
+    live = await transaction.claims.find(footprint.identifiers, footprint.primary_ids)
+    return live, await transaction.profiles.find(addressed_ids | live.by_survivor.keys())
 
 
 async def _gather_by_tokens(transaction: Transaction, footprint: Footprint) -> WorkingSet:

@@ -9,7 +9,7 @@ How to write one:
   defined beside the class, never database rows. Verbs: `find_` (None or empty if missing), `list_` (pages),
   `put_`, `delete_`, `lock_`.
 * `store/transaction.py` gives the repository a property in `Tables`, so that use-cases write
-  `transaction.profiles.lock(ids)` in a transaction and `Tables(database, dataset_id).profiles.find(ids)`
+  `transaction.fragments.lock(ids)` in a transaction and `Tables(database, dataset_id).profiles.find(ids)`
   outside one.
 * A use-case never sees SQL, `Queries` or asyncpg.
 """

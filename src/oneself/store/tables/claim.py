@@ -31,6 +31,19 @@ class LiveClaims(msgspec.Struct):
     pointers: dict[UUID, UUID]
 
 
+def read_live_claims(found: Iterable[rows.Row]) -> LiveClaims:
+    """What rows with `live_claims` say."""
+    live = LiveClaims([], {}, {})
+    for row in found:
+        claims = live.by_survivor.setdefault(row["survivor_id"], (row["survivor_seq"], []))[1]
+        if row["namespace"] is None:
+            live.pointers[row["profile_id"]] = row["survivor_id"]
+        else:
+            live.claims.append(claim := rows.read_claim(row))
+            claims.append(claim)
+    return live
+
+
 class RecordedClaim(msgspec.Struct, frozen=True):
     """A claim with its end; `until_seq` is None while it is live."""
 
@@ -51,21 +64,13 @@ class ClaimTable(Table):
         self, identifiers: Iterable[Identifier], primary_ids: frozenset[str] = frozenset()
     ) -> LiveClaims:
         """The live claims of identifiers, and the profiles that primary ids were made for."""
-        live = LiveClaims([], {}, {})
         named = sorted(identifiers)
         if not named and not primary_ids:
-            return live
+            return LiveClaims([], {}, {})
         found = await self._executor.fetch(
             _sql.find, self._dataset_id, *identifier_columns(named), *id_ranges(primary_ids)
         )
-        for row in found:
-            claims = live.by_survivor.setdefault(row["survivor_id"], (row["survivor_seq"], []))[1]
-            if row["namespace"] is None:
-                live.pointers[row["profile_id"]] = row["survivor_id"]
-            else:
-                live.claims.append(claim := rows.read_claim(row))
-                claims.append(claim)
-        return live
+        return read_live_claims(found)
 
     async def find_of_profiles(self, profile_ids: Iterable[UUID]) -> list[RecordedClaim]:
         """Every claim that profiles ever had, the oldest first."""

@@ -136,7 +136,8 @@ WITH recorded AS (
          AS row (seq, observation_id, fragment_id, active_at)
     WHERE fragment_id IS NOT NULL
 )
-INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan, replay)
+INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan,
+                 replay)
 SELECT $1, seq, observation_id, profile_id, kind, name, config_version, content::jsonb, plan::jsonb, replay
 FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[],
             $9::text[], $10::text[])

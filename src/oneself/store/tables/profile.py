@@ -14,7 +14,7 @@ from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.store import rows
 from oneself.store.queries import Queries
-from oneself.store.tables.claim import id_ranges, identifier_columns
+from oneself.store.tables.claim import LiveClaims, id_ranges, identifier_columns, read_live_claims
 from oneself.store.tables.table import Table, structs_of
 
 _sql = Queries("profile")
@@ -62,11 +62,18 @@ class ProfileTable(Table):
         found = await self._executor.fetch(_sql.find, self._dataset_id, ordered_ids) if ordered_ids else []
         return [rows.read_profile(row) for row in found]
 
-    async def lock(self, profile_ids: Iterable[UUID]) -> list[Profile]:
-        """The same, locked in the order of their ids until the end of the transaction."""
-        ordered_ids = sorted(profile_ids)
-        found = await self._executor.fetch(_sql.lock, self._dataset_id, ordered_ids) if ordered_ids else []
-        return [rows.read_profile(row) for row in found]
+    async def lock_holders(
+        self, identifiers: Iterable[Identifier], primary_ids: Iterable[str], others: Iterable[UUID]
+    ) -> tuple[LiveClaims, list[Profile]]:
+        """What identifiers and primary ids lead to, and the survivors of that, beside `others`.
+
+        All of these are locked in the order of their ids until the end of the transaction.
+        """
+        led = *identifier_columns(sorted(identifiers)), *id_ranges(primary_ids)
+        asked = *led, sorted(others)
+        found = await self._executor.fetch(_sql.lock_holders, self._dataset_id, *asked) if any(asked) else []
+        live = read_live_claims(row for row in found if row["primary_id"] is None)
+        return live, [rows.read_profile(row) for row in found if row["primary_id"] is not None]
 
     async def find_members(self, survivor_ids: Iterable[UUID]) -> dict[UUID, tuple[Absorbed, ...]]:
         """Survivor → the profiles that it absorbed, in the order of the merges."""

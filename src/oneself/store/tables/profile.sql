@@ -7,14 +7,28 @@ SELECT {profile_columns}
 FROM profile
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
--- name: lock
--- Profiles by id, locked in the order of their ids until the end of the transaction.
--- $2: profile ids
-SELECT {profile_columns}
-FROM profile
-WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
-ORDER BY profile_id
-FOR UPDATE;
+-- name: lock_holders
+-- The profiles that hold identifiers now, or that tokens name, and others, locked in the order of their ids;
+-- then what led to them: the live claims, and the profiles that tokens name.
+-- $2: namespaces
+-- $3: values
+-- $4: smallest profile ids
+-- $5: largest profile ids
+-- $6: ids of other profiles
+WITH live AS MATERIALIZED ({live_claims}), locked AS (
+    SELECT * FROM profile
+    WHERE dataset_id = $1 AND profile_id = ANY (ARRAY (SELECT survivor_id FROM live) || $6::uuid[])
+    ORDER BY profile_id
+    FOR UPDATE
+)
+SELECT {profile_columns}, NULL AS namespace, NULL AS value, NULL AS trust, NULL::bigint AS at,
+       NULL::bigint AS since, NULL::bigint AS survivor_seq
+FROM locked
+UNION ALL
+SELECT {claim_as_profile}, claim.namespace, claim.value, claim.trust, claim.at, claim.since,
+       claim.survivor_seq
+FROM live AS claim
+CROSS JOIN LATERAL (SELECT claim.survivor_id) AS pointer;
 
 -- name: find_members
 -- The profiles that survivors have absorbed, in the order of the merges.
