@@ -134,14 +134,15 @@ async def count_statements(
 async def test_a_token_that_covers_the_event_saves_a_statement(
     dataset: DatasetHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What the user holds beside what the event names is not looked up."""
     user = {"anonymousId": X, "id": "abc123"}
-    identified = await dataset.send(user)
+    identified = await dataset.send({**user, "attributes": {"emailAddress": ANN}})
     plain = await count_statements(dataset, monkeypatch, user)
     covered = await count_statements(dataset, monkeypatch, {**user, "encryptedId": identified.token})
     token_only = await count_statements(
         dataset, monkeypatch, {"anonymousId": X, "encryptedId": identified.token}
     )
-    new = {**user, "encryptedId": identified.token, "attributes": {"emailAddress": ANN}}
+    new = {**user, "encryptedId": identified.token, "attributes": {"emailAddress": f"new-{ANN}"}}
     assert token_only <= covered < plain
     assert await count_statements(dataset, monkeypatch, new) > plain
     assert await dataset.folds()
