@@ -51,6 +51,7 @@ from oneself.service.identity_provider.verification_relay import VerificationRel
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.trackers import Trackers
 from oneself.service.log.audit import Audit
+from oneself.service.log.reconciler import Reconciler
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
@@ -127,6 +128,7 @@ class _Foundation(msgspec.Struct, frozen=True):
     configurations: Configurations
     directory: Directory
     secret_box: SecretBox
+    reconciler: Reconciler
     ingest: Ingest
     erasure: Erasure
     previews: Previews
@@ -162,7 +164,7 @@ def build_services(
         profiles=profiles,
         events=_events(base),
         history=_history(database),
-        log=LogServices(audit=Audit(database)),
+        log=LogServices(audit=Audit(database), reconciler=base.reconciler),
         privacy=_privacy(base, profiles.lookup),
         identity_provider=identity_provider,
         setup=SetupServices(provisioning=_provisioning(base, directory), activation=activation),
@@ -174,6 +176,7 @@ def _foundation(
 ) -> _Foundation:
     assert settings.secret_key, "open_services sets it"
     configurations, tombstones = Configurations(database), Tombstones(settings.secret_key)
+    reconciler = Reconciler(database)
     return _Foundation(
         settings=settings,
         tunables=tunables,
@@ -181,7 +184,15 @@ def _foundation(
         configurations=configurations,
         directory=Directory(database),
         secret_box=SecretBox(settings.secret_key),
-        ingest=Ingest(database, configurations, tombstones, telemetry, batch_limits=tunables.batches),
+        reconciler=reconciler,
+        ingest=Ingest(
+            database,
+            configurations,
+            tombstones,
+            telemetry,
+            batch_limits=tunables.batches,
+            on_unreconciled=reconciler.wake,
+        ),
         erasure=Erasure(database, tombstones),
         previews=Previews(database, configurations, entries_max=tunables.preview_entries_max),
     )

@@ -43,6 +43,7 @@ from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.identity_provider.verification_relay import VerificationRelay
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
+from oneself.service.log.reconciler import Reconciler
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
@@ -143,9 +144,10 @@ class HistoryServices(msgspec.Struct, frozen=True):
 
 
 class LogServices(msgspec.Struct, frozen=True):
-    """The log as a record of what administrators did."""
+    """The log as a record of what administrators did, and the view that follows from it later."""
 
     audit: Audit
+    reconciler: Reconciler
 
 
 class PrivacyServices(msgspec.Struct, frozen=True):

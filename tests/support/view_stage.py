@@ -3,7 +3,7 @@
 A story is a text. A line is an act, or a question with its answer:
 
     post P1 T1 interests=chess     POST /profiles: the profile P1 and the tracker T1
-    patch P1 plan=gold             PATCH /profiles/{id} by an application; `plan=-` removes
+    patch P1 plan=gold             PATCH /profiles/{id} by an application; `plan=-` removes, `user=ann`
     page T1 a1 mail=v@             an event without credentials, of a tracker, an anonymous id, both or none
     page T1 consent=out            the same, with a choice: in or out
     server T1 mail=v@              an event of a server
@@ -54,6 +54,7 @@ from oneself.service.log.verify import verify
 from oneself.services import Services
 from support.application import ORG, SECRET, SYSTEM
 from support.caller import Cds
+from support.reconciled_view import assert_reconciled
 from support.service import SYNC
 from support.story_words import (
     ATTRIBUTES,
@@ -138,6 +139,7 @@ class Stage:
             await visitor.http.aclose()
         report = await verify(self.services.database, lambda done, total: None)
         assert report.difference is None, report.difference
+        await assert_reconciled(self.services.database)
 
     # -- playing -------------------------------------------------------------------------------------
 
@@ -221,8 +223,9 @@ class Stage:
         act: Callable[..., Any] = getattr(self, f"_do_{verb.replace('-', '_')}")
         if verb in ("keep", "same", "name"):
             await act(*names)
-        else:
-            await act(*names, **said)
+            return
+        await act(*names, **said)
+        await self.services.log.reconciler.reconcile_all()
 
     # -- reading -------------------------------------------------------------------------------------
 
@@ -280,7 +283,9 @@ class Stage:
             self._trackers[tracker] = answer.json()["anonymous_profile_tracker"]
 
     async def _do_patch(self, name: str, **said: str) -> None:
-        answer = await self.cds("PATCH", f"/profiles/{self._profiles[name]}", json=values_of(said))
+        user = said.pop("user", None)
+        body = values_of(said) | ({} if user is None else {"user_id": self._users.setdefault(user, user)})
+        answer = await self.cds("PATCH", f"/profiles/{self._profiles[name]}", json=body)
         assert answer.status_code == 200, answer.text
 
     async def _do_me(self, user: str, tracker: str | None = None, **said: str) -> None:

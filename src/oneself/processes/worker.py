@@ -66,6 +66,7 @@ async def answer_requests(
         stop_task = asyncio.create_task(server.exit_on(stop, services.history.event_stream.close))
         background = [
             asyncio.create_task(services.rules.reindexer.run()),
+            asyncio.create_task(services.log.reconciler.run()),
             asyncio.create_task(services.identity_provider.claim_sync.run()),
             asyncio.create_task(services.identity_provider.verification_relay.run()),
             asyncio.create_task(services.directory.expired_rows.run()),

@@ -24,9 +24,11 @@ from oneself.core.identity_graph.replay import (
     AbsorbedPart,
     Part,
     gives_way_to_own,
+    own_identity,
     replay,
     with_item,
 )
+from oneself.core.identity_graph.unreconciled import needs_reconciliation
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.values.record import Path, Values
 from oneself.errors import Contended
@@ -62,6 +64,8 @@ class GraphWriter:
             item.fragment_id: _new_items(loaded.before(item.fragment_id), item) for item in changed
         }
 
+        #: Profile of the view `proven` → one of the fragments that came to it.
+        self._moved: dict[UUID, UUID] = {}
         self._unions = ComponentUnions(transaction, loaded, first_seq, self._changed, self._new_items)
 
     async def save(self) -> None:
@@ -87,6 +91,14 @@ class GraphWriter:
         await self._put_claims()
         if not await self._transaction.fragments.put(list(self._rows.values())):
             raise Contended("Another request changed the same profile.")
+
+    @property
+    def unreconciled(self) -> set[UUID]:
+        """The fragments whose people may have to part, or be joined, in the view `all`."""
+        changed = self._changed.items()
+        return {key for key, item in changed if needs_reconciliation(self._loaded.before(key), item)}.union(
+            self._moved.values()
+        )
 
     def _row(self, fragment: Fragment) -> FragmentRow:
         """The new row of a changed fragment; its survivors are as before, or itself."""
@@ -191,6 +203,8 @@ class GraphWriter:
         pointed = msgspec.structs.replace(
             row, own_id=own.profile_id, proven_id=proven.profile_id, created_at=created_at
         )
+        if pointed.proven_id != row.proven_id:
+            self._moved[pointed.proven_id] = fragment_id
         if pointed != row or fragment_id in self._rows:
             self._rows[fragment_id] = pointed
 
@@ -285,10 +299,10 @@ def _view_row(profile: ViewedProfile, reasons: _Reasons) -> ViewRow:
 
 
 def _evidence(fragment: Fragment | None) -> tuple[Any, ...]:
-    """What decides with whom a fragment is in the stored views."""
+    """What decides with whom a fragment is in the stored views, and what it hides of the others there."""
     if fragment is None:
-        return None, None, ()
-    return fragment.owner, fragment.reported, proven_claims(fragment)
+        return None, None, (), frozenset()
+    return fragment.owner, fragment.reported, proven_claims(fragment), own_identity((fragment,))
 
 
 def _best_claims(fragment: Fragment) -> dict[Tenure, tuple[int, int]]:

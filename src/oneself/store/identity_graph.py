@@ -117,14 +117,18 @@ def _exact_keys(graph: IdentityGraph, footprint: GraphFootprint) -> Iterable[tup
         yield exact_digest(key), key
 
 
-async def save(transaction: Transaction, loaded: LoadedGraph) -> None:
+async def save(transaction: Transaction, loaded: LoadedGraph) -> dict[UUID, int]:
     """Write what has changed, after the entries of the log and of the fragments.
 
-    Raises Contended if another transaction changed the same meanwhile.
+    Returns the fragments whose people may have to part, or be joined, in the view `all`, each with its last
+    observation, by its place in the log. Raises Contended if another transaction changed the same meanwhile.
     """
     if loaded.first_seq is None:
-        return
+        return {}
     await loaded.save_names(transaction)
     changed = loaded.changed()
-    if changed or loaded.new_joins:
-        await GraphWriter(transaction, loaded, loaded.first_seq, changed).save()
+    if not (changed or loaded.new_joins):
+        return {}
+    writer = GraphWriter(transaction, loaded, loaded.first_seq, changed)
+    await writer.save()
+    return {item: loaded.graph.fragments[item].seq for item in writer.unreconciled}

@@ -28,6 +28,7 @@ from oneself.core.identity_graph.verified import record_verification
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.observation import Observation
 from oneself.errors import Contended
 from oneself.store.tables.fragment import FragmentEntry, FragmentRow
 from oneself.store.transaction import Transaction
@@ -73,12 +74,22 @@ class LoadedGraph:
         self._verified = dict(self.graph.verified)
         self._transfers = dict(self.graph.transfers)
 
-    def with_speaker(self, evidence: Evidence) -> Evidence:
-        """The evidence with the user who signed in on its browser."""
+    def with_known(self, observation: Observation, evidence: Evidence) -> Evidence:
+        """The evidence with the user who signed in on its browser, and whether it means somebody known."""
         trackers = [device for device in evidence.devices if device.namespace == TRACKER]
         users = (user_on(self.graph, tracker) for tracker in trackers)
         speaker = next((user for user in users if user is not None), None)
-        return evidence if speaker is None else msgspec.structs.replace(evidence, speaker=speaker)
+        is_known = evidence.user_id is None or speaker is not None or self._is_known(observation, trackers)
+        if speaker is None and is_known:
+            return evidence
+        return msgspec.structs.replace(evidence, speaker=speaker, is_known=is_known)
+
+    def _is_known(self, observation: Observation, trackers: Iterable[Identifier]) -> bool:
+        """Whether a server or a sign-in said who these browsers or the addressed profile are."""
+        named = [item for tracker in trackers for item in self.graph.present_fragments(tracker)]
+        if observation.profile_id in self.graph.fragments:
+            named.append(self.graph.fragments[observation.profile_id])
+        return not named or any(item.user_id is not None or proven_claims(item) for item in named)
 
     def observe(
         self, observed: Observed, believed_id: UUID, unified_ids: Callable[[UUID], Collection[UUID]]

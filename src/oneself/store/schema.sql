@@ -437,6 +437,13 @@ CREATE TABLE trusted_issuer (
     CONSTRAINT trusted_issuer_once UNIQUE (org_id, issuer)
 );
 
+CREATE TABLE unreconciled_fragment (
+    dataset_id integer NOT NULL,
+    fragment_id uuid NOT NULL,
+    seq bigint NOT NULL,
+    CONSTRAINT unreconciled_fragment_pkey PRIMARY KEY (dataset_id, fragment_id)
+);
+
 CREATE TABLE verification_queue (
     dataset_id integer NOT NULL,
     "position" bigint GENERATED ALWAYS AS IDENTITY,

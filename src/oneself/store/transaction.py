@@ -32,6 +32,7 @@ from oneself.store.tables.refusal import RefusalTable
 from oneself.store.tables.reindex_job import ReindexJobTable
 from oneself.store.tables.skipped_claim import RejectedClaimTable
 from oneself.store.tables.tombstone import TombstoneTable
+from oneself.store.tables.unreconciled_fragment import UnreconciledFragmentTable
 from oneself.store.tables.verification_queue import VerificationQueueTable
 from oneself.store.tables.verified_claim import VerifiedClaimTable
 from oneself.store.tables.view_profile import ViewProfileTable
@@ -129,6 +130,10 @@ class Tables:
     @property
     def tombstones(self) -> TombstoneTable:
         return TombstoneTable(self._executor, self.dataset_id)
+
+    @property
+    def unreconciled_fragments(self) -> UnreconciledFragmentTable:
+        return UnreconciledFragmentTable(self._executor, self.dataset_id)
 
     @property
     def verification_queue(self) -> VerificationQueueTable:

@@ -51,15 +51,16 @@ def fold(
     evidence: Evidence | None = None,
     *,
     accepted: bool = False,
+    user_accepted: bool = False,
 ) -> Plan | Rejection:
     """Resolve an observation and apply its plan.
 
     Returns the plan as it was applied, or a rejection, which changes nothing.
     `seq`: when the observation is recorded, in µs since 1970; greater than the seq of everything it touches.
     `evidence`: the evidence of the observation, if it was extracted already. `accepted`: its values were
-    checked against what its caller sees.
+    checked against what its caller sees; `user_accepted`: so was its user.
     """
-    plan = resolve(state, observation, config, evidence)
+    plan = resolve(state, observation, config, evidence, user_accepted=user_accepted)
     if isinstance(plan, Rejection):
         return plan
     try:

@@ -108,7 +108,7 @@ def _replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched
     if entry.replay == "apply":
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
         return
-    plan = resolve(state, observation, config, touched.evidence)
+    plan = resolve(state, observation, config, touched.evidence, user_accepted=True)
     if isinstance(plan, Rejection):
         raise Diverged(f"Entry {entry.seq} is refused when it is folded again: {plan.description}")
     apply(state, observation, plan, config, entry.seq, accepted=True)

@@ -1,4 +1,5 @@
-"""Resolve again what an erasure left of people in the log, as if what was erased had never been said.
+"""Resolve again what the log has of some people: what an erasure left, as if the rest had never been said,
+or what the identity graph says that one of them is.
 
 The entries are folded in a working set of their own. What other people hold is given, so that nobody takes
 it from them; decisions against them stay as they were recorded.
@@ -9,7 +10,7 @@ people held at that time.
 Source: docs/concepts/trust.md, "Erasure".
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -23,13 +24,13 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
-from oneself.core.resolution.plan import Plan, Rejection
+from oneself.core.resolution.plan import Merge, Plan, Rejection
 from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import WorkingSet
 
 
-class ErasureScope(msgspec.Struct, frozen=True):
-    """What is erased of some people, and what surrounds them."""
+class FoldScope(msgspec.Struct, frozen=True):
+    """What surrounds some people who are folded again, and what is erased of them."""
 
     #: Identifiers that nobody is left to hold: they are removed from what stays.
     identifiers: frozenset[Identifier]
@@ -37,12 +38,16 @@ class ErasureScope(msgspec.Struct, frozen=True):
     fragments: Mapping[EntryKey, UUID]
     #: Fragment of a browser and seq → the user who had signed in on it by then, if any.
     speaker_of: Callable[[UUID, int], str | None]
+    #: Browsers, an addressed profile and seq → whether a server or a sign-in had said by then who one is.
+    is_known: Callable[[Collection[Identifier], UUID | None, int], bool]
     #: The profiles of these people in the view `all`, before the erasure.
     profile_ids: frozenset[UUID]
     #: Whether somebody else held an identifier right after a seq.
     is_held_elsewhere: Callable[[Identifier, int], bool]
     #: Whether these people gave up, after a seq, an identifier that somebody else took later.
     is_given_up: Callable[[Identifier, int], bool]
+    #: Whether every profile that an entry made is made again, because its id was answered.
+    keeps_profiles: bool = False
 
 
 class ResolvedAgain(msgspec.Struct, frozen=True):
@@ -57,9 +62,7 @@ class ResolvedAgain(msgspec.Struct, frozen=True):
     homes: dict[UUID, UUID]
 
 
-def resolve_again(
-    entries: list[LogEntry], configs: Mapping[int, Config], scope: ErasureScope
-) -> ResolvedAgain:
+def resolve_again(entries: list[LogEntry], configs: Mapping[int, Config], scope: FoldScope) -> ResolvedAgain:
     """Fold the entries that are left of some people. `configs`: configuration by version."""
     again = ResolvedAgain(WorkingSet(), [], [], {})
     for entry in entries:
@@ -71,7 +74,7 @@ def resolve_again(
     return again
 
 
-def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: ErasureScope) -> LogEntry | None:
+def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: FoldScope) -> LogEntry | None:
     state, observation = again.state, observation_of(entry)
     fragment_id = scope.fragments.get((entry.seq, entry.observation_id))
     home = None if fragment_id is None else _survivor_id(state, again.homes.get(fragment_id))
@@ -79,12 +82,15 @@ def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: ErasureS
         if state.survivor(observation.addressed_id or observation.new_profile_id) is None:
             return None
         observation = _still_stored(observation, state, config)
-    observation = _redacted(_readdressed(observation, state, fragment_id, home), config, scope)
+    addressed_id = None if scope.keeps_profiles else fragment_id
+    observation = _redacted(_readdressed(observation, state, addressed_id, home), config, scope)
     plan = _applicable(entry, state) if entry.content_redacted else None
     if plan is not None:
         apply_recorded(state, observation, plan, config, entry.seq)
     else:
         plan = _plan(state, entry, observation, config, scope, home)
+        if scope.keeps_profiles:
+            plan = _keeping_profile(plan, entry, observation, config)
         plan = apply(state, observation, plan, config, entry.seq, accepted=True)
     if fragment_id is not None:
         again.homes[fragment_id] = plan.profile_id
@@ -112,14 +118,18 @@ def _survivor_id(state: WorkingSet, profile_id: UUID | None) -> UUID | None:
 def _readdressed(
     observation: Observation, state: WorkingSet, fragment_id: UUID | None, home: UUID | None
 ) -> Observation:
-    """The observation; one that addressed an erased profile addresses the fragment that it belongs to."""
+    """The observation; one that addressed a profile which is gone addresses what it belongs to.
+
+    `fragment_id`: its fragment, if the identity graph does not know the profile either.
+    """
     target = observation.addressed_id
     if target is None or state.survivor(target) is not None:
         return observation
-    return msgspec.structs.replace(observation, profile_id=fragment_id, believed_id=home)
+    profile_id = fragment_id or observation.profile_id
+    return msgspec.structs.replace(observation, profile_id=profile_id, believed_id=home)
 
 
-def _redacted(observation: Observation, config: Config, scope: ErasureScope) -> Observation:
+def _redacted(observation: Observation, config: Config, scope: FoldScope) -> Observation:
     named = extract_evidence(observation, config).identifiers
     if scope.identifiers.isdisjoint(named):
         return observation
@@ -151,17 +161,21 @@ def _plan(
     entry: LogEntry,
     observation: Observation,
     config: Config,
-    scope: ErasureScope,
+    scope: FoldScope,
     home: UUID | None,
 ) -> Plan:
     recorded = recorded_plan(entry)
     evidence = _left_to_others(extract_evidence(observation, config), observation, entry, scope)
     fragment_id = scope.fragments.get((entry.seq, entry.observation_id))
     if fragment_id is not None:
-        evidence = msgspec.structs.replace(evidence, speaker=scope.speaker_of(fragment_id, entry.seq))
+        evidence = msgspec.structs.replace(
+            evidence,
+            speaker=scope.speaker_of(fragment_id, entry.seq),
+            is_known=scope.is_known(evidence.devices, observation.profile_id, entry.seq),
+        )
     if not evidence.identifiers and observation.addressed_id is None and not observation.creates and home:
         return Plan(profile_id=home, survivor_id=home)
-    plan = resolve(state, observation, config, evidence)
+    plan = resolve(state, observation, config, evidence, user_accepted=True)
     if isinstance(plan, Rejection):
         return _attachment(observation, home)
     kept = tuple(
@@ -172,6 +186,17 @@ def _plan(
     return msgspec.structs.replace(plan, refusals=(*plan.refusals, *kept))
 
 
+def _keeping_profile(plan: Plan, entry: LogEntry, observation: Observation, config: Config) -> Plan:
+    """A plan that makes the profile which the entry made, absorbed at once if it is not needed any more."""
+    made = observation.new_profile_id
+    if plan.creates or not recorded_plan(entry).creates:
+        return plan
+    via = next(iter(extract_evidence(observation, config).persons), None)
+    namespace = None if via is None else config.namespace(via.namespace)
+    merge = Merge(made, namespace.reason if namespace else "anonymous", via)
+    return msgspec.structs.replace(plan, profile_id=made, creates=True, merges=(*plan.merges, merge))
+
+
 def _attachment(observation: Observation, home: UUID | None) -> Plan:
     """The plan of an observation that nothing leads anywhere: it stays with the words of its fragment."""
     profile_id = home or observation.new_profile_id
@@ -179,7 +204,7 @@ def _attachment(observation: Observation, home: UUID | None) -> Plan:
 
 
 def _left_to_others(
-    evidence: Evidence, observation: Observation, entry: LogEntry, scope: ErasureScope
+    evidence: Evidence, observation: Observation, entry: LogEntry, scope: FoldScope
 ) -> Evidence:
     """The evidence without what other people held, and did not give up to this observation."""
     recorded = recorded_plan(entry)

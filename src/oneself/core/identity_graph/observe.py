@@ -27,7 +27,7 @@ from oneself.core.identity_graph.claims import hold_stored
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
-from oneself.core.identity_graph.owners import Bringer, assign_owners, respelled
+from oneself.core.identity_graph.owners import Bringer, assign_owners, detach, respelled
 from oneself.core.identity_graph.placing import fragment_for
 from oneself.core.identity_graph.rules import GraphRules, graph_rules
 from oneself.core.identity_graph.stored_values import stored_identifiers, stored_level
@@ -227,13 +227,23 @@ def _sign_out(graph: IdentityGraph, observed: Observed) -> Fragment | None:
     assert word.user_id is not None
     current = None if word.tracker is None else graph.browser(word.tracker).current
     fold.sign_out(graph, word, observed.rules.fold)
+    if observed.rules.fold.detaches_on_sign_out:
+        _detach_anonymous_ids(graph, observed)
     return graph.own_fragment(word.user_id) if current is None else graph.fragments[current]
+
+
+def _detach_anonymous_ids(graph: IdentityGraph, observed: Observed) -> None:
+    """Let the anonymous ids begin anew that came with the tracker which ends."""
+    for device in observed.evidence.devices:
+        if device.namespace == ANONYMOUS_ID and device in graph.browsers:
+            detach(graph, device)
 
 
 def _end_tracker(graph: IdentityGraph, observed: Observed) -> Fragment | None:
     word = _word(graph, observed)
     current = None if word.tracker is None else graph.browser(word.tracker).current
     fold.end_tracker(graph, word)
+    _detach_anonymous_ids(graph, observed)
     return None if current is None else graph.fragments[current]
 
 

@@ -64,6 +64,7 @@ def _rules_of(config: Config) -> GraphRules:
         guards=Guards(
             matching=config.matching,
             separating=config.separating,
+            joins_protected=config.dataset.asserted_merges == "all",
             profiles_per_merge_max=config.limits.profiles_per_merge_max,
             priorities={match.name: match.namespace.priority for match in sources},
         ),

@@ -78,6 +78,18 @@ def is_anothers(profile: Profile | None, evidence: Evidence) -> bool:
     return evidence.user_id not in (None, profile.user_id)
 
 
+def is_protected(state: WorkingSet, profile: Profile) -> bool:
+    """Whether a server or a sign-in said who a profile is: it has a user, or an identifier from a server."""
+    if profile.is_identified:
+        return True
+    held = (Identifier(name, value) for name, values in profile.identities.items() for value in values)
+    return any(
+        claim.trust == "server" and holder.profile_id == profile.profile_id
+        for identifier in held
+        for claim, holder in state.claims_of(identifier)
+    )
+
+
 def current_claims(state: WorkingSet, identifier: Identifier, config: Config) -> list[tuple[Claim, Profile]]:
     """The current claims of an identifier, oldest first, each with its survivor.
 
@@ -119,7 +131,7 @@ def find_candidates(
         is_asserted = present.is_asserted and candidate.is_asserted
         found[candidate.profile.profile_id] = msgspec.structs.replace(first, is_asserted=is_asserted)
 
-    if addressed is not None:
+    if addressed is not None and not _is_only_asserted(state, addressed, evidence, config):
         add(Candidate(addressed, required=not is_anothers(addressed, evidence)))
     if (speaker := _speaker(state, observation, evidence)) is not None:
         add(Candidate(speaker, required=True, is_speaker=True))
@@ -184,9 +196,9 @@ def _by_device(
     """The candidates that devices point at.
 
     A browser's profile is a candidate if it is anonymous, or if the observation names a user and the profile
-    has none (docs/wire/cds.md §12: a temporary profile takes the `user_id`). If nothing else identifies the
-    person, the best-ranked profile is a candidate. A browser never merges two known profiles
-    (docs/concepts/resolution.md, rule 2).
+    has none (docs/wire/cds.md §12: a temporary profile takes the `user_id`), unless only an assertion joined
+    the browser with somebody whom a server knows. If nothing else identifies the person, the best-ranked
+    profile is a candidate. A browser never merges two known profiles (docs/concepts/resolution.md, rule 2).
     """
     pointed = [
         Candidate(profile, device, _priority(device, config))
@@ -195,7 +207,8 @@ def _by_device(
     ]
     for candidate in pointed:
         profile = candidate.profile
-        if profile.is_anonymous or (evidence.user_id is not None and not profile.is_identified):
+        takes_user = evidence.user_id is not None and not profile.is_identified
+        if profile.is_anonymous or (takes_user and not _is_only_asserted(state, profile, evidence, config)):
             yield candidate
     is_named = bool(evidence.persons) or observation.profile_id is not None or observation.creates
     if is_named or token_evidence is not None:
@@ -203,6 +216,13 @@ def _by_device(
     followed = [item for item in pointed if is_followed(item.profile, observation, config)]
     if followed:
         yield min(followed, key=lambda candidate: rank(candidate.profile))
+
+
+def _is_only_asserted(state: WorkingSet, profile: Profile, evidence: Evidence, config: Config) -> bool:
+    """Whether a user is named for what only an assertion joined with a profile whom a server knows."""
+    if evidence.user_id is None or evidence.is_known or not config.dataset.guards_asserted_merges:
+        return False
+    return is_protected(state, profile)
 
 
 def as_created(observation: Observation, evidence: Evidence) -> Profile:

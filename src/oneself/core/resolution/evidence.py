@@ -41,6 +41,8 @@ class Evidence(msgspec.Struct, frozen=True):
     unverified: frozenset[Identifier] = frozenset()
     #: The user who signed in on the browser that speaks.
     speaker: str | None = None
+    #: Whether a server or a sign-in said who the browser or the profile is for which it names a user.
+    is_known: bool = True
     #: The evidence of the token; UNSET: the token is not read yet; None: it has none.
     token_evidence: TokenEvidence | UnsetType | None = UNSET
 

@@ -94,7 +94,12 @@ KINDS: dict[str, dict[str | None, KindPolicy]] = {
     TrackerEnd.kind: {None: KindPolicy(makes_active=False, ends="tracker", graph_effect="tracker_end")},
     ClaimsReport.kind: {None: msgspec.structs.replace(_CLAIMS, makes_active=False)},
     ConsentChange.kind: {
-        "interactions": KindPolicy(values_policy="event", opt_out="choice_only", graph_effect="consent"),
+        "interactions": KindPolicy(
+            values_policy="event",
+            opt_out="choice_only",
+            replaces_ended_tracker=True,
+            graph_effect="consent",
+        ),
         None: KindPolicy(graph_effect="consent"),
     },
     Reindex.kind: {None: KindPolicy(makes_active=False, reads_stored_values=True, graph_effect="reindex")},

@@ -91,6 +91,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return (self.survivor_id, *(merge.absorbed_id for merge in self.merges))
 
     @property
+    def keeps_apart(self) -> bool:
+        """Whether a merge was refused."""
+        return any(refusal.other_id is not None for refusal in self.refusals)
+
+    @property
     def is_attachment(self) -> bool:
         """Whether it only attaches the observation to a profile. Then the log stores no plan."""
         return self == Plan(profile_id=self.profile_id, survivor_id=self.profile_id)

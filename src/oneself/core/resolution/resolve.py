@@ -24,6 +24,7 @@ from oneself.core.resolution.candidates import (
     find_candidates,
     is_anothers,
     is_followed,
+    is_protected,
 )
 from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
 from oneself.core.resolution.guards import Screening, screen_candidates
@@ -35,11 +36,17 @@ from oneself.core.resolution.working_set import WorkingSet
 
 
 def resolve(
-    state: WorkingSet, observation: Observation, config: Config, evidence: Evidence | None = None
+    state: WorkingSet,
+    observation: Observation,
+    config: Config,
+    evidence: Evidence | None = None,
+    *,
+    user_accepted: bool = False,
 ) -> Plan | Rejection:
     """Decide what the observation does to the working set, or why it is rejected.
 
-    `evidence`: the evidence of the observation, if it was extracted already.
+    `evidence`: the evidence of the observation, if it was extracted already. `user_accepted`: the user that
+    it names for a profile was compared with the one whom its caller sees.
     """
     if evidence is None:
         evidence = extract_evidence(observation, config)
@@ -56,7 +63,7 @@ def resolve(
     addressed = _addressed(state, observation)
     if isinstance(addressed, Rejection):
         return addressed
-    if policy.addresses == "profile" and is_anothers(addressed, evidence):
+    if policy.addresses == "profile" and not user_accepted and is_anothers(addressed, evidence):
         return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
     addressed, evidence = _joined_now(observation, addressed, evidence, config)
     if policy.reads_stored_values and addressed is not None:
@@ -90,18 +97,6 @@ def _protected(
     if not may_be_refused:
         return frozenset()
     return frozenset(key for key, item in candidates.items() if is_protected(state, item.profile))
-
-
-def is_protected(state: WorkingSet, profile: Profile) -> bool:
-    """Whether a server or a sign-in said who a profile is: it has a user, or an identifier from a server."""
-    if profile.is_identified:
-        return True
-    held = (Identifier(name, value) for name, values in profile.identities.items() for value in values)
-    return any(
-        claim.trust == "server" and holder.profile_id == profile.profile_id
-        for identifier in held
-        for claim, holder in state.claims_of(identifier)
-    )
 
 
 def _token_evidence(
@@ -140,7 +135,7 @@ def _choice_only(
         accepted = tuple(item for item in accepted if item.via is None or not item.via.is_device)
         evidence = msgspec.structs.replace(evidence, devices=())
     profiles = [candidate.profile for candidate in accepted]
-    if observation.trust == "browser" and evidence.devices:
+    if observation.trust == "browser":
         profiles = _pointed_at(state, evidence)
     screening = Screening((), screening.refused)
     if profiles:
@@ -234,8 +229,8 @@ def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | R
 
     Source: docs/concepts/resolution.md, rule 8.
     """
-    for device in evidence.devices:
-        for _, profile in state.claims_of(device):
+    for tracker in _trackers(evidence):
+        for _, profile in state.claims_of(tracker):
             if profile.user_id is not None and profile.user_id == evidence.user_id:
                 releases = evidence.devices if config.settings.detach_on_sign_out else ()
                 return Plan(profile_id=profile.profile_id, survivor_id=profile.profile_id, releases=releases)
@@ -243,12 +238,16 @@ def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | R
 
 
 def _end_tracker(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
-    """End a tracker: it points at no profile any more."""
-    for device in evidence.devices:
-        for _, profile in state.claims_of(device):
+    """End a tracker: it points at no profile any more, nor do the anonymous ids that came with it."""
+    for tracker in _trackers(evidence):
+        for _, profile in state.claims_of(tracker):
             holder = profile.profile_id
             return Plan(profile_id=holder, survivor_id=holder, releases=evidence.devices)
     return Rejection("tracker_not_active", "This tracker points at no profile.")
+
+
+def _trackers(evidence: Evidence) -> list[Identifier]:
+    return [device for device in evidence.devices if device.namespace == TRACKER]
 
 
 def _addressed(state: WorkingSet, observation: Observation) -> Profile | Rejection | None:

@@ -58,6 +58,10 @@ class BatchDecision:
         seen: dict[AskedView, Viewed],
     ) -> None:
         self.outcomes: list[Outcome | Exception] = []
+        #: Whether it lists fragments that are to be judged again.
+        self.lists_unreconciled = False
+        #: Fragment → the seq of an observation of a server or provider with a merge that was refused.
+        self._refused: dict[UUID, int] = {}
         #: Number of the outcome → a submission that is answered in a narrower view.
         self._viewed: dict[int, Submission] = {}
         self._erased = erased
@@ -103,7 +107,9 @@ class BatchDecision:
         """Write everything. Those who are answered in a narrower view get what it shows then."""
         await transaction.log.append(self._entries)
         await working_set.save(transaction, self._state)
-        await identity_graph.save(transaction, self._graph)
+        unreconciled = self._refused | await identity_graph.save(transaction, self._graph)
+        await transaction.unreconciled_fragments.put(unreconciled)
+        self.lists_unreconciled = bool(unreconciled)
         await transaction.verification_queue.put(self._graph.graph.verifications)
         for number, submission in self._viewed.items():
             await self._complete(transaction, number, submission)
@@ -152,7 +158,7 @@ class BatchDecision:
             return ObservationRejected(
                 Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
             )
-        if self._is_anothers(observation, evidence):
+        if self._is_anothers(submission, observation, evidence):
             return ObservationRejected(
                 Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
             )
@@ -162,7 +168,7 @@ class BatchDecision:
             return ObservationRejected(
                 Rejection("erased", "The person was erased after this event occurred; it was not stored.")
             )
-        seq, evidence = self._seq, self._graph.with_speaker(evidence)
+        seq, evidence = self._seq, self._graph.with_known(observation, evidence)
         token_evidence = read_token(self._state, observation, evidence.persons, self._config)
         if observation.token is not None:
             evidence = msgspec.structs.replace(evidence, token_evidence=token_evidence)
@@ -170,7 +176,15 @@ class BatchDecision:
             accepted = self._accepts_values(submission)
         except InvalidValue as problem:
             return ObservationRejected(Rejection("invalid_value", str(problem)))
-        plan = fold(self._state, observation, self._config, seq, evidence, accepted=accepted)
+        plan = fold(
+            self._state,
+            observation,
+            self._config,
+            seq,
+            evidence,
+            accepted=accepted,
+            user_accepted=submission.view != "all",
+        )
         if isinstance(plan, Rejection):
             return ObservationRejected(plan)
         self._seq += 1
@@ -180,8 +194,8 @@ class BatchDecision:
         observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
         fragment = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version, fragment))
-        if self._seen and fragment is not None:
-            self._note_change(observation, fragment.fragment_id)
+        if fragment is not None:
+            self._note_change(observation, fragment.fragment_id, plan, seq)
         survivor = self._state.profiles[plan.survivor_id]
         answered_id = plan.profile_id if observation.believed_id else observation.profile_id
         resolution = self._resolution(seq, answered_id or plan.profile_id, survivor, plan=plan)
@@ -252,19 +266,30 @@ class BatchDecision:
             return False
         return addressed in self._graph.graph.fragments
 
-    def _note_change(self, observation: Observation, fragment_id: UUID) -> None:
+    def _note_change(self, observation: Observation, fragment_id: UUID, plan: Plan, seq: int) -> None:
+        if observation.trust == "server" and plan.keeps_apart:
+            self._refused[fragment_id] = seq
+        if not self._seen:
+            return
         self._changed |= self._graph.seen_with(fragment_id)
         self._written.add(fragment_id)
         named = observation.identifiers
         self._spoke |= {identifier.value for identifier in named if identifier.namespace == TRACKER}
 
-    def _is_anothers(self, observation: Observation, evidence: Evidence) -> bool:
-        """Whether it names a user for a fragment that another user owns, or is reported for."""
+    def _is_anothers(self, submission: Submission, observation: Observation, evidence: Evidence) -> bool:
+        """Whether it names a user for a profile, or a fragment, that its caller sees to be another user's."""
         addressed = observation.profile_id
-        if addressed is None or evidence.user_id is None or policy_of(observation).addresses == "profile":
+        if addressed is None or evidence.user_id is None:
             return False
+        users = set[str | None]()
+        if policy_of(observation).addresses == "profile":
+            if submission.view == "all":
+                return False
+            seen = self._seen.get(submission.asked(addressed))
+            users.add(None if seen is None else seen.survivor.user_id)
         known = self._graph.graph.fragments.get(addressed) or self._state.survivor(addressed)
-        return known is not None and known.user_id not in (None, evidence.user_id)
+        users.add(None if known is None else known.user_id)
+        return not users <= {None, evidence.user_id}
 
     def _is_stale(self, submission: Submission, believed_id: UUID | None) -> bool:
         addressed = submission.observation.profile_id

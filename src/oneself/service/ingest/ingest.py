@@ -8,15 +8,14 @@ applied in part. Source: docs/concepts/log-and-fold.md.
 from __future__ import annotations
 
 import asyncio
-import random
 import time
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 
 import structlog
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.evidence import Evidence, extract_evidence
@@ -33,6 +32,7 @@ from oneself.service.ingest.submission import (
     Resolution,
     Submission,
 )
+from oneself.service.lost_races import ATTEMPTS_MAX, pause
 from oneself.store import identity_graph, working_set
 from oneself.store.database import Database
 from oneself.store.tombstones import Tombstones, exactly
@@ -46,9 +46,6 @@ _logger = structlog.get_logger("oneself.ingest")
 #: Yield to the event loop after this many decisions (about 1 ms), so that the other batch in flight and new
 #: requests make progress.
 OBSERVATIONS_PER_YIELD = 40
-#: After this many lost races, the requests of a batch get 503; with the delays below, that is about a second.
-ATTEMPTS_MAX = 8
-RETRY_DELAY_MS = 4
 #: How often to ask a restarting server whether it received a commit whose connection broke.
 OUTCOME_ATTEMPTS_MAX = 20
 OUTCOME_DELAY_MS = 250
@@ -59,7 +56,10 @@ class _BatchOutdated(Exception):
 
 
 class Ingest:
-    """Ingests observations of any dataset; one batcher per dataset commits them together."""
+    """Ingests observations of any dataset; one batcher per dataset commits them together.
+
+    `on_unreconciled`: called after a batch that listed fragments which are to be judged again.
+    """
 
     def __init__(
         self,
@@ -69,7 +69,9 @@ class Ingest:
         telemetry: Telemetry | None = None,
         *,
         batch_limits: BatchLimits | None = None,
+        on_unreconciled: Callable[[], None] = lambda: None,
     ) -> None:
+        self._on_unreconciled = on_unreconciled
         self._database = database
         self._configurations = configurations
         self._tombstones = tombstones or Tombstones("")
@@ -86,7 +88,12 @@ class Ingest:
         batcher = self._batchers.get(dataset_id)
         if batcher is None:
             writer = _BatchWriter(
-                dataset_id, self._database, self._configurations, self._tombstones, self._telemetry
+                dataset_id,
+                self._database,
+                self._configurations,
+                self._tombstones,
+                self._telemetry,
+                self._on_unreconciled,
             )
             batcher = self._batchers[dataset_id] = Batcher(writer.commit, _conflict_keys, self._batch_limits)
         return await batcher.submit(submission)
@@ -108,14 +115,15 @@ async def _find_seen(
     transaction: Transaction, submissions: list[Submission], config: Config
 ) -> dict[AskedView, Viewed]:
     """What callers see in narrower views: of conditional requests, of those with a tracker, and of writes
-    that what is stored may forbid."""
+    and users that what is stored may forbid."""
     found: dict[AskedView, Viewed] = {}
     for submission in submissions:
         profile_id = submission.observation.profile_id
         if profile_id is None or submission.view == "all":
             continue
         is_compared = submission.expected_versions is not None or submission.by_tracker is not None
-        if not (is_compared or writes_once(config.schema, submission.observation.values)):
+        names_user = any(item.namespace == USER_ID for item in submission.observation.identifiers)
+        if not (is_compared or names_user or writes_once(config.schema, submission.observation.values)):
             continue
         asked = submission.asked(profile_id)
         if asked not in found and (viewed := await asked.read(transaction, config)) is not None:
@@ -133,7 +141,9 @@ class _BatchWriter:
         configurations: Configurations,
         tombstones: Tombstones,
         telemetry: Telemetry,
+        on_unreconciled: Callable[[], None],
     ) -> None:
+        self._on_unreconciled = on_unreconciled
         self._telemetry = telemetry
         self._tombstones = tombstones
         self._dataset_id = dataset_id
@@ -157,7 +167,7 @@ class _BatchWriter:
                 cause = type(error).__name__
             self._telemetry.batch_retried(cause)
             _logger.info("lost_race", dataset_id=self._dataset_id, attempt=attempt, cause=cause)
-            await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
+            await pause(attempt)
         raise Contended("Too many other requests write to the same people.")
 
     async def _attempt(
@@ -200,6 +210,8 @@ class _BatchWriter:
         except Unavailable:
             if decision is None or not await self._was_committed(transaction_id, decision):
                 raise
+        if decision.lists_unreconciled:
+            self._on_unreconciled()
         self._telemetry.batch_committed(len(submissions), time.perf_counter() - started_s)
         self._telemetry.plans_applied(decision.plans)
         return decision.outcomes

@@ -23,6 +23,8 @@ INTERFACE = "trackers"
 #: RFC 9562 leaves the other bits of a UUID of this version to the application; here they are random.
 FRESH_VERSION = 8
 _VERSION_BIT = 76
+#: How many anonymous ids begin anew together with their tracker.
+ANONYMOUS_IDS_MAX = 100
 
 
 class Trackers:
@@ -36,18 +38,27 @@ class Trackers:
         """The first use of a fresh tracker ends the one that it replaces."""
         if not is_fresh(tracker):
             return
-        replaced = await Tables(self._database, dataset_ref.dataset_id).browsers.find_replaced(tracker)
+        tables = Tables(self._database, dataset_ref.dataset_id)
+        replaced = await tables.browsers.find_replaced(tracker)
         if replaced is None:
             return
+        ended = Identifier(TRACKER, replaced)
         end = TrackerEnd(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
             interface=INTERFACE,
-            identifiers=(Identifier(TRACKER, replaced),),
+            identifiers=(ended, *await find_anonymous_ids(tables, ended)),
         )
         # Rejected: another request ended it meanwhile.
         with suppress(ObservationRejected):
             await self._ingest.submit(dataset_ref.dataset_id, Submission(end))
+
+
+async def find_anonymous_ids(tables: Tables, tracker: Identifier) -> list[Identifier]:
+    """The anonymous ids that came with a tracker: where it begins anew, they do."""
+    browsers = await tables.browsers.find([tracker])
+    every = {item for browser in browsers.values() for item in browser.every}
+    return await tables.log.find_anonymous_ids(tracker.value, every, ANONYMOUS_IDS_MAX)
 
 
 def new_tracker() -> str:

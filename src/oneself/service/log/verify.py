@@ -102,8 +102,9 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
     graph = await identity_graph.gather(transaction, reach, rules, state.known_ids)
     for entry, named_by in zip(entries, touched, strict=True):
         found = named_by
-        if named_by.evidence is not None:
-            found = msgspec.structs.replace(named_by, evidence=graph.with_speaker(named_by.evidence))
+        if named_by.observation is not None and named_by.evidence is not None:
+            known = graph.with_known(named_by.observation, named_by.evidence)
+            found = msgspec.structs.replace(named_by, evidence=known)
         before, config = config, replay(state, entry, config, found)
         graph.detach(found.detached, entry.seq)
         graph.bridge(found.bridges, entry.seq)

@@ -8,8 +8,6 @@ docs/concepts/trust.md.
 
 from __future__ import annotations
 
-import asyncio
-import random
 import uuid
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -26,10 +24,11 @@ from oneself.core.resolution.plan import Rejection
 from oneself.errors import Contended
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.idempotency import KEY_LIFE_US
-from oneself.service.ingest.ingest import ATTEMPTS_MAX, RETRY_DELAY_MS
 from oneself.service.ingest.submission import KEY_REUSED, IdempotencyKeyReused, ObservationRejected
+from oneself.service.log.believed_profiles import find_unified_ids
 from oneself.service.log.refold import GraphPart, find_part, forget_verified, refold
 from oneself.service.log.refold_believed import Erasing, refold_believed
+from oneself.service.lost_races import ATTEMPTS_BESIDE_WRITERS, ATTEMPTS_MAX, pause
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, is_absorbed, select
 from oneself.service.privacy.verified_elsewhere import queue_erased
 from oneself.store import working_set
@@ -89,10 +88,6 @@ class Expected(msgspec.Struct, frozen=True):
     versions: frozenset[int] | None
 
 
-#: An erasure that lost this many races for a person lets nobody else write to the dataset meanwhile.
-ATTEMPTS_BESIDE_WRITERS = 4
-
-
 class Erasure:
     """Erases people."""
 
@@ -131,7 +126,7 @@ class Erasure:
                         await transaction.lock_config()
                     return await self._erase(transaction, actor, target, expected, once)
             except Contended:
-                await asyncio.sleep(random.uniform(0, RETRY_DELAY_MS * 2**attempt) / 1000)
+                await pause(attempt)
         raise Contended("Too many other requests write to the same person.")
 
     async def preview(self, dataset_ref: DatasetRef, target: ErasureTarget) -> ErasurePreview | None:
@@ -337,11 +332,7 @@ async def _find_reach(transaction: Transaction, target: ErasureTarget) -> _Reach
     selection = await select(transaction, target)
     if selection is None:
         return _Reach(None, frozenset(), frozenset(), GraphPart({}), frozenset())
-    attached = await transaction.profiles.find(await transaction.log.find_profiles(selection.entries))
-    survivors = {profile.survivor_id or profile.profile_id for profile in attached}
-    members = await transaction.profiles.find_members(survivors)
-    absorbed = {member.profile_id for found in members.values() for member in found}
-    ids = frozenset(survivors | absorbed)
+    ids = await find_unified_ids(transaction, await transaction.log.find_profiles(selection.entries))
     claims = await transaction.claims.find_of_profiles(ids)
     devices = [claim for claim in claims if claim.identifier.is_device]
     seqs = {seq for seq, _ in selection.entries}

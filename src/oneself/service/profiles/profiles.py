@@ -28,7 +28,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Resolution, Submission
-from oneself.service.ingest.trackers import Trackers
+from oneself.service.ingest.trackers import Trackers, find_anonymous_ids
 from oneself.store.database import Database
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.transaction import Tables, snapshot
@@ -268,7 +268,11 @@ class Profiles:
 
         Raises ObservationRejected `not_signed_in` if the user is not signed in there.
         """
-        identifiers = (Identifier(USER_ID, user_id), tracker.identifier)
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        begun_anew: list[Identifier] = []
+        if config.settings.detach_on_sign_out:
+            begun_anew = await find_anonymous_ids(self._tables(dataset_ref), tracker.identifier)
+        identifiers = (Identifier(USER_ID, user_id), tracker.identifier, *begun_anew)
         observation = self._observe(SignOut, actor, identifiers=identifiers)
         return await self._submit(dataset_ref, observation, _NO_OPTIONS)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal
 from uuid import UUID
@@ -185,6 +185,12 @@ class FragmentTable(Table):
             return {}
         found = await self._executor.fetch(_sql.find_believed_of, self._dataset_id, sorted(fragment_ids))
         return {row["fragment_id"]: row["believed_id"] for row in found}
+
+    async def put_believed(self, believed: Mapping[UUID, UUID]) -> None:
+        """Record which profiles the first observations of fragments are attached to."""
+        if believed:
+            columns = rows.columns(2, sorted(believed.items()))
+            await self._executor.execute(_sql.put_believed, self._dataset_id, *columns)
 
     async def find_of_log(self, profile_ids: Iterable[UUID]) -> set[UUID]:
         """The fragments of the log entries that are attached to profiles."""

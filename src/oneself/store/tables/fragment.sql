@@ -282,6 +282,14 @@ SELECT fragment_id FROM fragment WHERE dataset_id = $1 AND believed_id = ANY ($2
 -- $2: fragment ids
 SELECT fragment_id, believed_id FROM fragment WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
 
+-- name: put_believed
+-- Record which profiles the first observations of fragments are attached to.
+-- $2: fragment ids
+-- $3: profile ids
+UPDATE fragment SET believed_id = row.believed_id
+FROM unnest($2::uuid[], $3::uuid[]) AS row (fragment_id, believed_id)
+WHERE fragment.dataset_id = $1 AND fragment.fragment_id = row.fragment_id;
+
 -- name: insert
 -- Insert fragments; returns those that are new.
 -- $2 to $14: one array per column of store/fragments.py

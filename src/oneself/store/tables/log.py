@@ -11,7 +11,7 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.fold.log_entry import EntryKey, Erased, LogEntry, Reconfigured, recorded_plan
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import ANONYMOUS_ID, Identifier
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
@@ -128,6 +128,19 @@ class LogTable(Table):
         """The entries that are attached to profiles."""
         found = await self._executor.fetch(_sql.find_keys_of_profiles, self._dataset_id, sorted(profile_ids))
         return {(row["seq"], row["observation_id"]) for row in found}
+
+    async def find_attached(self, profile_ids: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
+        """Pairs of a fragment and one of these profiles that an entry of it is attached to."""
+        found = await self._executor.fetch(_sql.find_attached, self._dataset_id, sorted(profile_ids))
+        return {(row["fragment_id"], row["profile_id"]) for row in found}
+
+    async def find_anonymous_ids(
+        self, tracker: str, fragment_ids: Iterable[UUID], limit: int
+    ) -> list[Identifier]:
+        """The anonymous ids that came with a tracker, the oldest first. `fragment_ids`: of its browser."""
+        asked = sorted(fragment_ids), tracker, limit
+        found = await self._executor.fetch(_sql.find_anonymous_ids, self._dataset_id, *asked)
+        return [Identifier(ANONYMOUS_ID, row["value"]) for row in found]
 
     async def find_of_fragments(
         self, entries: Iterable[EntryKey], profile_ids: Iterable[UUID]

@@ -24,6 +24,36 @@ FROM log
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 ORDER BY seq, observation_id;
 
+-- name: find_attached
+-- Which profile each entry of profiles is attached to, with its fragment.
+-- $2: profile ids
+SELECT DISTINCT entry.fragment_id, log.profile_id
+FROM log
+JOIN fragment_entry AS entry
+  ON entry.dataset_id = $1 AND entry.seq = log.seq AND entry.observation_id = log.observation_id
+WHERE log.dataset_id = $1 AND log.profile_id = ANY ($2::uuid[]);
+
+-- name: find_anonymous_ids
+-- The anonymous ids that came with a tracker, the oldest first.
+-- $2: fragments of its browser
+-- $3: tracker
+-- $4: rows at most
+SELECT named ->> 'value' AS value
+FROM fragment_entry AS entry
+JOIN log ON log.dataset_id = $1 AND log.seq = entry.seq AND log.observation_id = entry.observation_id
+CROSS JOIN LATERAL jsonb_array_elements(log.content -> 'identifiers') AS named
+WHERE entry.dataset_id = $1 AND entry.fragment_id = ANY ($2::uuid[])
+  AND named ->> 'namespace' = 'anonymous_id'
+  AND (
+    log.content ->> 'new_tracker' = $3::text
+    OR log.content -> 'identifiers' @> jsonb_build_array(
+        jsonb_build_object('namespace', 'tracker', 'value', $3::text)
+    )
+)
+GROUP BY named ->> 'value'
+ORDER BY min(log.seq)
+LIMIT $4;
+
 -- name: find_of_fragments
 -- Entries, and the reindexing of profiles, in order.
 -- $2: seqs of the entries

@@ -1,0 +1,33 @@
+"""Which changes of a fragment may part or join people in the view `all`.
+
+Source: docs/concepts/trust.md, "Joins".
+"""
+
+from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import Fragment, FragmentClaim
+
+
+def needs_reconciliation(before: Fragment | None, after: Fragment) -> bool:
+    """Whether evidence that came after others had been merged with a fragment may part or join them.
+
+    Who is with a new fragment is decided by the observation that begins it.
+    """
+    if before is None or not after.claims:
+        return False
+    if (before.owner, before.reported) != (after.owner, after.reported):
+        return True
+    return _proven(before) != _proven(after) or bool(_indexed_unproven(after) - _indexed_unproven(before))
+
+
+def _proven(fragment: Fragment) -> set[tuple[object, EvidenceLevel]]:
+    """What a server or a provider says of a fragment now."""
+    present = fragment.present_claims
+    return {(claim.tenure, claim.level) for claim in present if claim.level > EvidenceLevel.ASSERTED}
+
+
+def _indexed_unproven(fragment: Fragment) -> set[FragmentClaim]:
+    """What a rule or binding read that came after a user's values, and that nobody has verified."""
+    if fragment.user_id is None:
+        return set()
+    claims = fragment.present_claims
+    return {claim for claim in claims if claim.known_since and claim.level == EvidenceLevel.ASSERTED}

@@ -1,0 +1,225 @@
+"""Some people of the view `all` with what the log has of them, and what surrounds them.
+
+Invariants: read in the transaction that folds them again, in which they are locked.
+
+Source: docs/concepts/trust.md, docs/concepts/log-and-fold.md.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Collection, Iterable, Mapping
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.apply import apply_recorded
+from oneself.core.fold.log_entry import LogEntry, observation_of
+from oneself.core.fold.reconcile import BelievedLog
+from oneself.core.fold.replay import tombstone
+from oneself.core.fold.resolve_again import FoldScope
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.joins import user_since
+from oneself.core.identity_graph.names import proven_claims
+from oneself.core.profiles.claim import Claim
+from oneself.core.resolution.evidence import extract_evidence
+from oneself.core.resolution.observation import Reindex
+from oneself.core.resolution.plan import Plan
+from oneself.core.resolution.working_set import WorkingSet
+from oneself.store.tables.claim import RecordedClaim
+from oneself.store.tables.fragment import FragmentRow
+from oneself.store.tables.log import NewEntry
+from oneself.store.transaction import Transaction
+
+
+class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
+    """People of the view `all` that are folded again."""
+
+    #: Their profiles, the absorbed ones included.
+    profile_ids: frozenset[UUID]
+    #: Their fragments, as they were before.
+    rows: Mapping[UUID, FragmentRow]
+    log: BelievedLog
+    #: The claims that they ever had.
+    claims: list[RecordedClaim]
+    #: Identifier → the claims that other people ever had on it, the oldest first.
+    others: Mapping[Identifier, list[RecordedClaim]]
+
+    def scope(
+        self, identifiers: frozenset[Identifier] = frozenset(), *, keeps_profiles: bool = False
+    ) -> FoldScope:
+        """What surrounds them. `identifiers`: nobody is left to hold them."""
+        given_up = _given_up(self.claims, self.others)
+        return FoldScope(
+            identifiers,
+            self.log.fragments,
+            self._speaker,
+            self._is_known,
+            self.profile_ids,
+            self._is_claimed_elsewhere,
+            lambda identifier, seq: seq < given_up.get(identifier, 0),
+            keeps_profiles=keeps_profiles,
+        )
+
+    def end_as_others_took(self, state: WorkingSet) -> None:
+        """End what other people took from these: their entries are not among the folded ones."""
+        ends = {(claim.identifier, claim.until_seq) for claim in self.claims}
+        for identifier, claimed in self.others.items():
+            starts = [item.claim.seq for item in claimed if (identifier, item.claim.seq) in ends]
+            for seq in starts:
+                for claim in state.claims.get(identifier, ()):
+                    if claim.seq < seq:
+                        state.release(claim, seq)
+
+    def _speaker(self, fragment_id: UUID, seq: int) -> str | None:
+        """The user who had signed in on the browser of a fragment before a seq, or was reported for it."""
+        row = self.rows.get(fragment_id)
+        if row is None or row.fragment.browser is None:
+            return None
+        since = user_since(row.fragment, "proven")
+        return None if since is None or since >= seq else row.fragment.user_id
+
+    def _is_known(self, devices: Collection[Identifier], profile_id: UUID | None, seq: int) -> bool:
+        """Whether a server or a sign-in had said who a browser or profile is, or nothing is known of it."""
+        fragments = [row.fragment for row in self.rows.values() if row.fragment.began_at < seq]
+        named = [item for item in fragments if item.browser in devices or item.fragment_id == profile_id]
+        return not named or any(_is_known_before(item, seq) for item in named)
+
+    def _is_claimed_elsewhere(self, identifier: Identifier, seq: int) -> bool:
+        return any(
+            item.claim.seq < seq and (item.until_seq is None or item.until_seq > seq)
+            for item in self.others.get(identifier, ())
+        )
+
+
+def _is_known_before(fragment: Fragment, seq: int) -> bool:
+    since = user_since(fragment, "proven")
+    return (since is not None and since < seq) or any(item.since < seq for item in proven_claims(fragment))
+
+
+async def find_unified_ids(transaction: Transaction, profile_ids: Iterable[UUID]) -> frozenset[UUID]:
+    """Profiles of the view `all`, their survivors, and every profile that these absorbed."""
+    found = await transaction.profiles.find(frozenset(profile_ids))
+    survivors = {profile.survivor_id or profile.profile_id for profile in found}
+    members = await transaction.profiles.find_members(survivors)
+    return frozenset(survivors | {item.profile_id for absorbed in members.values() for item in absorbed})
+
+
+async def load_profiles(
+    transaction: Transaction, profile_ids: frozenset[UUID], rows: Mapping[UUID, FragmentRow]
+) -> BelievedProfiles:
+    """People with what the log has of them now."""
+    entries = await transaction.log.find_of_profiles(sorted(profile_ids))
+    configs = await transaction.log.find_configurations()
+    claims = await transaction.claims.find_of_profiles(profile_ids)
+    return BelievedProfiles(
+        profile_ids=profile_ids,
+        rows=rows,
+        log=BelievedLog(entries, await transaction.fragments.find_entries(rows), configs),
+        claims=claims,
+        others=await _claims_of_others(transaction, profile_ids, entries, configs, claims),
+    )
+
+
+def apply_plan(
+    state: WorkingSet, plan: Plan, config: Config, seq: int, interface: str = "reconciler"
+) -> NewEntry:
+    """Carry out a plan that no observation asked for; returns the entry with which the log repeats it."""
+    observation = Reindex(
+        observation_id=uuid.uuid4(),
+        new_profile_id=uuid.uuid4(),
+        interface=interface,
+        profile_id=plan.survivor_id,
+    )
+    recorded = msgspec.structs.replace(plan, replays_as_recorded=True)
+    apply_recorded(state, observation, recorded, config, seq)
+    return NewEntry(seq, observation, recorded, config.version)
+
+
+async def delete_state(transaction: Transaction, believed: BelievedProfiles, seq: int) -> None:
+    """Delete what these people have. Nobody holds their user ids until the folded state is written."""
+    ordered = sorted(believed.profile_ids)
+    await transaction.profiles.put([tombstone(profile_id, seq) for profile_id in ordered])
+    await transaction.claims.delete_of_profiles(ordered)
+    await transaction.merges.delete_of_profiles(ordered)
+    await transaction.refusals.delete_of_profiles(ordered)
+
+
+async def return_devices(
+    transaction: Transaction,
+    believed: BelievedProfiles,
+    state: WorkingSet,
+    detached: frozenset[Identifier],
+    seq: int,
+) -> None:
+    """Recompute who holds browsers without the claims that are gone.
+
+    The previous holder keeps a browser until the next claim that is left, whose entry is applied as recorded
+    from now on. A browser that is `detached` is nobody's from `seq` on.
+    """
+    made = {(claim.identifier, claim.seq) for claim in state.changes.claimed}
+    gone = {(item.identifier, item.claim.seq) for item in believed.claims if item.identifier.is_device} - made
+    if not gone:
+        return
+    left = await transaction.claims.find_history({identifier for identifier, _ in gone})
+    ends: list[RecordedClaim] = []
+    frozen: set[tuple[int, UUID]] = set()
+    for recorded in left:
+        if (recorded.identifier, recorded.until_seq) not in gone:
+            continue
+        following = _find_next(left, recorded)
+        end = seq if recorded.identifier in detached else None
+        ends.append(RecordedClaim(recorded.claim, following.seq if following else end))
+        if following:
+            frozen.add((following.seq, following.profile_id))
+    await transaction.claims.put_ends(ends)
+    await transaction.log.freeze(frozen)
+
+
+def _find_next(claims: list[RecordedClaim], recorded: RecordedClaim) -> Claim | None:
+    """The next claim on the same identifier."""
+    later = (
+        other.claim
+        for other in claims
+        if other.identifier == recorded.identifier and other.claim.seq > recorded.claim.seq
+    )
+    return min(later, key=lambda claim: (claim.seq, claim.profile_id), default=None)
+
+
+async def _claims_of_others(
+    transaction: Transaction,
+    profile_ids: frozenset[UUID],
+    entries: Iterable[LogEntry],
+    configs: Mapping[int, Config],
+    claims: Iterable[RecordedClaim],
+) -> dict[Identifier, list[RecordedClaim]]:
+    """Identifier → the claims that other people ever had on it, the oldest first."""
+    named = {claim.identifier for claim in claims}
+    for entry in entries:
+        evidence = extract_evidence(observation_of(entry), configs[entry.config_version])
+        named.update(evidence.identifiers)
+    found: dict[Identifier, list[RecordedClaim]] = {}
+    for claim in await transaction.claims.find_history(named):
+        if claim.claim.profile_id not in profile_ids:
+            found.setdefault(claim.identifier, []).append(claim)
+    return found
+
+
+def _given_up(
+    claims: list[RecordedClaim], others: Mapping[Identifier, list[RecordedClaim]]
+) -> dict[Identifier, int]:
+    """Identifier → the seq at which somebody else took what these had given up before."""
+    ends: dict[Identifier, list[int | None]] = {}
+    for claim in claims:
+        ends.setdefault(claim.identifier, []).append(claim.until_seq)
+    found: dict[Identifier, int] = {}
+    for identifier, claimed in others.items():
+        known = [end for end in ends.get(identifier, ()) if end is not None]
+        if identifier.is_device or not known or len(known) < len(ends[identifier]):
+            continue
+        later = [item.claim.seq for item in claimed if item.claim.seq > max(known)]
+        if later:
+            found[identifier] = min(later)
+    return found

@@ -1,0 +1,297 @@
+"""Let the view `all` follow the identity graph where evidence has changed since profiles were merged.
+
+The write path lists the fragments whose evidence changed. They are reconciled here in the background,
+one at a time: if the profile that a fragment belongs to has other fragments than the identity graph says, the
+profiles concerned are folded again.
+
+Invariants: one transaction for each fragment, in which everybody whom it touches is locked; afterwards the
+whole log folds to exactly this state. Any number of processes may reconcile.
+
+Source: docs/concepts/trust.md, "Joins"; docs/decisions/0027-the-view-all-is-reconciled.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator, Mapping
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.log_entry import LogEntry
+from oneself.core.fold.reconcile import (
+    NOTHING_LOGGED,
+    BelievedLog,
+    ExpectedPartition,
+    FoldedApart,
+    expect,
+    fold_apart,
+)
+from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.graph import PersonJoin
+from oneself.core.identity_graph.rules import graph_rules
+from oneself.core.profiles.profile import Profile
+from oneself.core.resolution.evidence import unindexed_identifiers
+from oneself.core.resolution.plan import Plan
+from oneself.core.resolution.working_set import WorkingSet
+from oneself.errors import Contended, OneselfError
+from oneself.service.log.believed_profiles import (
+    BelievedProfiles,
+    apply_plan,
+    delete_state,
+    find_unified_ids,
+    load_profiles,
+    return_devices,
+)
+from oneself.service.lost_races import ATTEMPTS_BESIDE_WRITERS, ATTEMPTS_MAX, pause
+from oneself.store import working_set
+from oneself.store.database import Database
+from oneself.store.loaded_graph import users_of
+from oneself.store.tables.fragment import FragmentRow
+from oneself.store.tables.log import NewEntry
+from oneself.store.tables.unreconciled_fragment import UnreconciledFragment, list_waiting_datasets
+from oneself.store.transaction import Tables, Transaction, begin
+
+_logger = structlog.get_logger("oneself.reconciler")
+
+#: How often a process looks for fragments that another process listed.
+POLL_S = 2.0
+#: People of more fragments stay as they are believed to be.
+FRAGMENTS_MAX = 5_000
+
+
+class TooManyFragments(OneselfError):
+    """So many fragments are believed to be one person that they are not reconciled."""
+
+
+class Reconciler:
+    """Lets the view `all` follow the identity graph."""
+
+    def __init__(self, database: Database, *, fragments_max: int = FRAGMENTS_MAX) -> None:
+        self._database = database
+        self._fragments_max = fragments_max
+        self._listed = asyncio.Event()
+
+    def wake(self) -> None:
+        """Reconciler now: this process has listed a fragment."""
+        self._listed.set()
+
+    async def run(self) -> None:
+        """Reconciler what is listed until cancelled."""
+        while True:
+            self._listed.clear()
+            try:
+                await self.reconcile_all()
+            except OneselfError as error:
+                _logger.warning("reconciliation_interrupted", cause=type(error).__name__)
+            try:
+                await asyncio.wait_for(self._listed.wait(), POLL_S)
+            except TimeoutError:
+                continue
+
+    async def reconcile_all(self) -> None:
+        """Reconciler every fragment that is listed. Raises Contended, Unavailable."""
+        for dataset_id in await list_waiting_datasets(self._database):
+            while (listed := await self._find_first(dataset_id)) is not None:
+                if not await self._reconcile_or_skip(listed):
+                    break
+
+    async def _find_first(self, dataset_id: int) -> UnreconciledFragment | None:
+        return await Tables(self._database, dataset_id).unreconciled_fragments.find_first()
+
+    async def _reconcile_or_skip(self, listed: UnreconciledFragment) -> bool:
+        """The same as `_reconcile`; an internal error leaves these profiles as they are."""
+        try:
+            return await self._reconcile(listed)
+        except OneselfError:
+            raise
+        except Exception:
+            _logger.exception("profile_not_reconciled", fragment_id=str(listed.fragment_id))
+            await Tables(self._database, listed.dataset_id).unreconciled_fragments.remove(listed)
+            return True
+
+    async def _reconcile(self, listed: UnreconciledFragment) -> bool:
+        """Reconcile a fragment; False if another process reconciles in the dataset."""
+        for attempt in range(ATTEMPTS_MAX):
+            try:
+                async with begin(self._database, listed.dataset_id) as transaction:
+                    if not await transaction.unreconciled_fragments.try_lock():
+                        return False
+                    if attempt >= ATTEMPTS_BESIDE_WRITERS:
+                        await transaction.lock_config()
+                    await self._follow(transaction, listed)
+                    await transaction.unreconciled_fragments.remove(listed)
+                return True
+            except Contended:
+                await pause(attempt)
+        raise Contended("Too many other requests write to the same person.")
+
+    async def _follow(self, transaction: Transaction, listed: UnreconciledFragment) -> None:
+        """Fold the profiles concerned again, if their fragments are others than expected."""
+        config = await transaction.config.find()
+        if config.dataset.asserted_merges == "unrestricted":
+            return
+        try:
+            before = await _find_reach(transaction, listed.fragment_id, self._fragments_max)
+            if before.is_simple and before.agrees(before.expected(NOTHING_LOGGED, config)):
+                return
+            await transaction.lock_identifiers(before.names)
+            await transaction.profiles.lock(before.profile_ids)
+            reach = await _find_reach(transaction, listed.fragment_id, self._fragments_max)
+        except TooManyFragments:
+            _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
+            return
+        if reach.locked != before.locked:
+            raise Contended("A profile was changed while it was being reconciled.")
+        believed = await load_profiles(transaction, reach.profile_ids, reach.rows)
+        config = await transaction.config.find()
+        expected = reach.expected(believed.log, config)
+        if not reach.agrees(expected):
+            await _fold_again(transaction, believed, expected, config)
+
+
+class _Affected(msgspec.Struct, frozen=True):
+    """What a reconciliation touches."""
+
+    #: Their profiles in the view `all`, the absorbed ones included.
+    profile_ids: frozenset[UUID]
+    rows: Mapping[UUID, FragmentRow]
+    #: Of their fragments, those that hang on no identifier.
+    joins: tuple[PersonJoin, ...]
+    #: Pairs of a fragment and the survivor that an entry of it is attached to.
+    attached: frozenset[tuple[UUID, UUID]]
+    #: What they ever claimed.
+    claimed: frozenset[Identifier]
+
+    @property
+    def fragments(self) -> list[Fragment]:
+        return [row.fragment for row in self.rows.values()]
+
+    @property
+    def is_simple(self) -> bool:
+        """Whether no anonymous id may tie one of their fragments to a tracker."""
+        browsers = (item.browser for item in self.fragments if not item.claims)
+        return all(item is None or item.namespace != ANONYMOUS_ID for item in browsers)
+
+    @property
+    def names(self) -> set[Identifier]:
+        """Everything by which an observation may lead to them."""
+        named = {claim.tenure.identifier for item in self.fragments for claim in item.claims}
+        devices = {item.browser for item in self.fragments if item.browser is not None}
+        users = {Identifier(USER_ID, user) for item in self.fragments for user in users_of(item)}
+        return {*self.claimed, *named, *devices, *users}
+
+    @property
+    def locked(self) -> tuple[object, ...]:
+        """What a reconciliation locks before it reads them once more."""
+        return self.profile_ids, self.rows.keys(), self.names
+
+    def expected(self, log: BelievedLog, config: Config) -> ExpectedPartition:
+        """Who is one person among them."""
+        return expect(self.fragments, self.joins, log, graph_rules(config))
+
+    def agrees(self, expected: ExpectedPartition) -> bool:
+        """Whether the believed state has the profiles that are expected."""
+        return expected.agrees_with(self.attached)
+
+
+async def _find_reach(transaction: Transaction, fragment_id: UUID, fragments_max: int) -> _Affected:
+    """The profiles that a fragment and its neighbours belong to.
+
+    Raises TooManyFragments.
+    """
+    fragments, log = transaction.fragments, transaction.log
+    found = await _find_neighbours(transaction, fragment_id)
+    while True:
+        if len(found) > fragments_max:
+            raise TooManyFragments(f"A person has more than {fragments_max} fragments.")
+        entries = await fragments.find_entries(found)
+        profile_ids = await find_unified_ids(transaction, await log.find_profiles(entries))
+        attached = await log.find_attached(profile_ids)
+        reached = {item for item, _ in attached} | found | await fragments.find_believed(profile_ids)
+        if reached == found:
+            break
+        found = reached
+    rows = {row.fragment.fragment_id: row for row in await fragments.find(found)}
+    survivors = {item.profile_id: item.survivor_id for item in await transaction.profiles.find(profile_ids)}
+    claims = await transaction.claims.find_of_profiles(profile_ids)
+    return _Affected(
+        profile_ids,
+        rows,
+        tuple(await transaction.person_joins.find(rows)),
+        frozenset((item, survivors.get(profile_id) or profile_id) for item, profile_id in attached),
+        frozenset(claim.identifier for claim in claims),
+    )
+
+
+async def _find_neighbours(transaction: Transaction, fragment_id: UUID) -> set[UUID]:
+    """A fragment, those of its users, and some of those that hold what it holds."""
+    rows = await transaction.fragments.find([fragment_id])
+    if not rows:
+        return set()
+    fragment = rows[0].fragment
+    held = {claim.tenure.identifier for claim in fragment.claims}
+    neighbours = await transaction.fragments.find_claimants(held)
+    return {fragment_id, *neighbours, *await transaction.fragments.find_of_users(users_of(fragment))}
+
+
+async def _fold_again(
+    transaction: Transaction, believed: BelievedProfiles, expected: ExpectedPartition, config: Config
+) -> None:
+    """Replace what profiles have in the view `all` by what is expected."""
+    apart = fold_apart(
+        believed.log, expected, believed.scope(keeps_profiles=True), graph_rules(config).reasons
+    )
+    if missing := believed.profile_ids - apart.state.profiles.keys():
+        raise AssertionError(f"Profiles {sorted(map(str, missing))} are not made again.")
+    believed.end_as_others_took(apart.state)
+    latest = max(profile.seq for profile in apart.state.profiles.values())
+    seq = max((await transaction.read_clock()).now, latest + 1)
+    await transaction.log.redact(apart.entries)
+    await transaction.log.delete(apart.dropped)
+    await transaction.log.freeze_refused(sorted(believed.profile_ids))
+    entries = _complete(apart, config, seq)
+    await delete_state(transaction, believed, seq)
+    await transaction.log.append(entries)
+    await working_set.save(transaction, apart.state)
+    await return_devices(transaction, believed, apart.state, frozenset(), seq)
+    await transaction.fragments.put_believed(_believed(believed, apart.entries))
+    _logger.info("profiles_reconciled", dataset_id=transaction.dataset_id, profiles=len(believed.profile_ids))
+
+
+def _complete(apart: FoldedApart, config: Config, seq: int) -> list[NewEntry]:
+    """Merge those who are one person, and index the values that nobody holds yet."""
+    state = apart.state
+    entries = [
+        _apply(state, Plan(profile_id=survivor_id, survivor_id=survivor_id, merges=(merge,)), config, at)
+        for at, (survivor_id, merge) in enumerate(apart.merges, seq)
+    ]
+    for profile in [item for item in state.profiles.values() if not item.is_absorbed]:
+        claims = tuple(_unindexed(profile, config))
+        if claims:
+            plan = Plan(profile_id=profile.profile_id, survivor_id=profile.profile_id, claims=claims)
+            entries.append(_apply(state, plan, config, seq + len(entries)))
+    return entries
+
+
+def _apply(state: WorkingSet, plan: Plan, config: Config, seq: int) -> NewEntry:
+    return apply_plan(state, plan, config, seq, "reconciler")
+
+
+def _unindexed(profile: Profile, config: Config) -> Iterator[Identifier]:
+    for source in config.identifier_sources:
+        found = unindexed_identifiers(profile.record, profile.identities, profile.created_at, source, config)
+        held = profile.identities.get(source.name, ())
+        yield from (item for item in found or () if item.value not in held)
+
+
+def _believed(believed: BelievedProfiles, entries: Iterable[LogEntry]) -> dict[UUID, UUID]:
+    """Fragment → the profile that its first observation is attached to, where that is another now."""
+    by_seq = {entry.seq: entry.profile_id for entry in entries if entry.profile_id is not None}
+    now = {item: by_seq.get(row.fragment.began_at, row.believed_id) for item, row in believed.rows.items()}
+    return {
+        item: profile_id for item, profile_id in now.items() if profile_id != believed.rows[item].believed_id
+    }

@@ -1,0 +1,33 @@
+-- The table `unreconciled_fragment`: fragments whose evidence changed; the view `all` may have to follow.
+
+-- name: put
+-- Add fragments; a known one gets the later observation.
+-- $2: fragment ids
+-- $3: seqs of the observations that changed their evidence
+INSERT INTO unreconciled_fragment (dataset_id, fragment_id, seq)
+SELECT $1, row.*
+FROM unnest($2::uuid[], $3::bigint[]) AS row
+ON CONFLICT (dataset_id, fragment_id) DO UPDATE SET seq = excluded.seq;
+
+-- name: remove
+-- Remove a fragment, unless its evidence has changed since it was read.
+-- $2: fragment id
+-- $3: seq as it was read
+DELETE FROM unreconciled_fragment WHERE dataset_id = $1 AND fragment_id = $2 AND seq = $3;
+
+-- name: try_lock
+-- Whether nobody else reconciles in the dataset until the transaction ends.
+-- $1: the key of the lock
+SELECT pg_try_advisory_xact_lock($1);
+
+-- name: find_first
+-- The fragment that has waited longest.
+SELECT dataset_id, fragment_id, seq
+FROM unreconciled_fragment
+WHERE dataset_id = $1
+ORDER BY seq, fragment_id
+LIMIT 1;
+
+-- name: list_datasets
+-- The datasets with fragments that are to be reconciled.
+SELECT DISTINCT dataset_id FROM unreconciled_fragment ORDER BY dataset_id;

@@ -1,0 +1,57 @@
+"""Random histories: after they are reconciled, the people of the view `all` are those of the identity graph.
+
+So who is with whom there does not depend on the order in which evidence came, and each view lies within the
+next one.
+
+Source: docs/concepts/trust.md, "Joins".
+"""
+
+from __future__ import annotations
+
+from itertools import count
+
+import pytest
+from hypothesis import HealthCheck, given, note, settings
+
+from oneself.service.log.verify import verify
+from oneself.services import Services
+from support import databases
+from support.reconciled_view import assert_reconciled
+from support.view_histories import PlayedHistory
+from unit.core.identity_graph.histories import History, histories
+
+pytestmark = pytest.mark.postgres
+QUICK = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+DATASETS = count(60_000)
+_LIST_ALL = (
+    "INSERT INTO unreconciled_fragment SELECT dataset_id, fragment_id, 1 FROM fragment ON CONFLICT DO NOTHING"
+)
+
+
+async def assert_history_reconciled(services: Services, history: History, *, lists_all: bool) -> None:
+    note(history)
+    await databases.empty(services.database)
+    played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
+    await played.play(history.numbered)
+    if lists_all:
+        await services.database.execute(_LIST_ALL)
+    await services.log.reconciler.reconcile_all()
+    report = await verify(services.database, lambda done, total: None)
+    assert report.difference is None, report.difference
+    await assert_reconciled(services.database)
+
+
+@QUICK
+@given(history=histories(is_edited=False))
+async def test_everybody_is_reconciled(services: Services, history: History) -> None:
+    await assert_history_reconciled(services, history, lists_all=True)
+
+
+@QUICK
+@given(history=histories(is_edited=False))
+async def test_whoever_has_to_be_reconciled_is_listed(services: Services, history: History) -> None:
+    await assert_history_reconciled(services, history, lists_all=False)

@@ -1,0 +1,54 @@
+"""Checks that the profiles of the view `all` are those that the identity graph ties together."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from oneself.core.fold.reconcile import BelievedLog, ExpectedPartition, expect
+from oneself.core.identity_graph.rules import graph_rules
+from oneself.store.database import Database
+from oneself.store.tables.log import BEGINNING
+from oneself.store.transaction import Tables
+
+_DATASETS = "SELECT DISTINCT dataset_id FROM fragment ORDER BY dataset_id"
+_FRAGMENTS = "SELECT fragment_id FROM fragment WHERE dataset_id = $1"
+
+
+async def assert_reconciled(database: Database) -> None:
+    """Raises AssertionError with the profiles of the first dataset that differ."""
+    for row in await database.fetch(_DATASETS):
+        expected, believed = await find_people(Tables(database, row["dataset_id"]))
+        assert expected == believed, f"expected {expected - believed}, believed {believed - expected}"
+
+
+async def find_people(tables: Tables) -> tuple[set[frozenset[UUID]], set[frozenset[UUID]]]:
+    """The profiles of the view `all` as they are expected and as they are believed, by their fragments."""
+    attached = await _attached(tables)
+    expected = await _reconcile(tables)
+    found: dict[UUID, set[UUID]] = {}
+    believed: dict[UUID, set[UUID]] = {}
+    for fragment_id, survivor_id in attached:
+        found.setdefault(expected.components[fragment_id], set()).add(fragment_id)
+        believed.setdefault(survivor_id, set()).add(fragment_id)
+    return set(map(frozenset, found.values())), set(map(frozenset, believed.values()))
+
+
+async def _attached(tables: Tables) -> set[tuple[UUID, UUID]]:
+    """Pairs of a fragment and a survivor that an entry of it is attached to."""
+    entries = await tables.log.list_after(BEGINNING, limit=100_000)
+    ids = {entry.profile_id for entry in entries if entry.profile_id is not None}
+    survivors = {item.profile_id: item.survivor_id for item in await tables.profiles.find(ids)}
+    found = await tables.log.find_attached(ids)
+    return {(item, survivors.get(profile_id) or profile_id) for item, profile_id in found}
+
+
+async def _reconcile(tables: Tables) -> ExpectedPartition:
+    executor = tables._executor
+    ids = [row["fragment_id"] for row in await executor.fetch(_FRAGMENTS, tables.dataset_id)]
+    rows = await tables.fragments.find(ids)
+    entries = await tables.log.list_after(BEGINNING, limit=100_000)
+    attached = [entry for entry in entries if entry.profile_id is not None]
+    fragments, configs = await tables.fragments.find_entries(ids), await tables.log.find_configurations()
+    log = BelievedLog(attached, fragments, configs)
+    joins = await tables.person_joins.find(ids)
+    return expect([row.fragment for row in rows], joins, log, graph_rules(configs[max(configs)]))

@@ -1,0 +1,71 @@
+"""Stories of the view `all`, in which evidence that comes later parts people, or joins them.
+
+`support/view_stage.py` explains how a story is written.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from support.view_stage import Stage
+
+STORIES: dict[str, str] = {
+    "a browser that asserted her address leaves her record when somebody registers on it": """
+        post C mail=vera@ plan=crm
+        post F1 T1 interests=chess
+        page T1 mail=vera@ mood=click
+        C all = C < F1 interests=chess mail=vera@ mood=click plan=crm
+        registers mal T1
+        C all = C mail=vera@ plan=crm
+        F1 all = F1 < ? mal interests=chess mail=mal@ mood=click
+        Me mal = F1 mal interests=chess mail=mal@ mood=click
+
+        post F2 T2
+        registers vera T2
+        verifies vera
+        C all = C > F2 vera mail=vera@ plan=crm
+        Me vera = F2 < C vera mail=vera@ plan=crm
+        F1 all = F1 < ? mal interests=chess mail=mal@ mood=click
+    """,
+    "what came after the merge goes with whom it is of": """
+        post C mail=vera@ plan=crm
+        post F1 T1
+        page T1 mail=vera@ mood=click
+        patch C plan=gold
+        page T1 mood=later
+        C all = C < F1 mail=vera@ mood=later plan=gold
+        registers mal T1
+        C all = C mail=vera@ plan=gold
+        F1 all = F1 < ? mal mail=mal@ mood=later
+        patch C plan=silver
+        page T1 interests=go
+        C all = C mail=vera@ plan=silver
+        F1 all = F1 < ? mal interests=go mail=mal@ mood=later
+    """,
+    "a browser of which a server says who it is leaves another record": """
+        post C mail=vera@ plan=crm
+        post F1 T1
+        page T1 mail=vera@
+        F1 all = F1 > C mail=vera@ plan=crm
+        server T1 card=7
+        C all = C mail=vera@ plan=crm
+        server mail=vera@ mood=shop
+        C all = C mail=vera@ mood=shop plan=crm
+    """,
+    "a user whom an application names for a browser takes it out of another's profile": """
+        post F2 T2
+        registers vera T2
+        post F1 T1 interests=chess
+        page T1 mail=vera@
+        F1 all = F1 > F2 vera interests=chess mail=vera@
+        F1 = F1 interests=chess
+        patch F1 user=ann
+        F1 all = F1 < ? ann interests=chess mail=vera@
+        F2 all = F2 vera mail=vera@
+    """,
+}
+
+
+@pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
+async def test_a_story_reads_as_written(stage: Stage, story: str) -> None:
+    await stage.play(story)
