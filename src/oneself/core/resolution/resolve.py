@@ -229,8 +229,8 @@ def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | R
 
     Source: docs/concepts/resolution.md, rule 8.
     """
-    for tracker in _trackers(evidence):
-        for _, profile in state.claims_of(tracker):
+    for device in _ending(evidence):
+        for _, profile in state.claims_of(device):
             if profile.user_id is not None and profile.user_id == evidence.user_id:
                 releases = evidence.devices if config.settings.detach_on_sign_out else ()
                 return Plan(profile_id=profile.profile_id, survivor_id=profile.profile_id, releases=releases)
@@ -239,15 +239,17 @@ def _sign_out(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | R
 
 def _end_tracker(state: WorkingSet, evidence: Evidence, config: Config) -> Plan | Rejection:
     """End a tracker: it points at no profile any more, nor do the anonymous ids that came with it."""
-    for tracker in _trackers(evidence):
-        for _, profile in state.claims_of(tracker):
+    for device in _ending(evidence):
+        for _, profile in state.claims_of(device):
             holder = profile.profile_id
             return Plan(profile_id=holder, survivor_id=holder, releases=evidence.devices)
     return Rejection("tracker_not_active", "This tracker points at no profile.")
 
 
-def _trackers(evidence: Evidence) -> list[Identifier]:
-    return [device for device in evidence.devices if device.namespace == TRACKER]
+def _ending(evidence: Evidence) -> tuple[Identifier, ...]:
+    """What ends: the tracker, which its anonymous ids follow; without one, the anonymous id."""
+    trackers = tuple(device for device in evidence.devices if device.namespace == TRACKER)
+    return trackers or evidence.devices
 
 
 def _addressed(state: WorkingSet, observation: Observation) -> Profile | Rejection | None:
