@@ -54,7 +54,6 @@ from oneself.service.log.verify import verify
 from oneself.services import Services
 from support.application import ORG, SECRET, SYSTEM
 from support.caller import Cds
-from support.reconciled_view import assert_reconciled
 from support.service import SYNC
 from support.story_words import (
     ATTRIBUTES,
@@ -139,7 +138,6 @@ class Stage:
             await visitor.http.aclose()
         report = await verify(self.services.database, lambda done, total: None)
         assert report.difference is None, report.difference
-        await assert_reconciled(self.services.database)
 
     # -- playing -------------------------------------------------------------------------------------
 

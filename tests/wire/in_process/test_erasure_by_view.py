@@ -59,7 +59,18 @@ async def read(cds: Cds, profile_id: str, **params: str) -> dict[str, Any]:
 
 
 async def attack(cds: Cds, order: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A stranger with an account, whom the business believes to be Vera. Returns both profiles."""
+    """A stranger whom the business believes to be Vera, until he has an account. Returns both profiles."""
+    vera, stranger = await assert_her_address(cds, order)
+    link = {"profile_id": stranger["profile_id"], "user_id": "eve"}
+    assert (await cds("POST", "/profiles/link", json=link)).status_code == 200
+    cookie = {"Cookie": f"cds_profile={stranger['anonymous_profile_tracker']}"}
+    me = await cds("GET", "/profiles/Me", token=await cds.token(subject="eve"), headers=cookie)
+    assert me.json()["profile_id"] == stranger["profile_id"]
+    return vera, stranger
+
+
+async def assert_her_address(cds: Cds, order: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A browser that sends Vera's address, so that the business believes it to be hers. Returns both profiles."""
     vera = await cds.create(traits={"mail": VERAS_MAIL, "plan": "gold"}) if order == "after" else None
     stranger = await cds.create()
     await send_page(cds, stranger["anonymous_profile_tracker"], mail=VERAS_MAIL)
@@ -67,11 +78,6 @@ async def attack(cds: Cds, order: str) -> tuple[dict[str, Any], dict[str, Any]]:
     await send_page(cds, vera["anonymous_profile_tracker"])
     believed = await read(cds, stranger["profile_id"], view="all")
     assert believed["traits"]["plan"] == "gold"
-    link = {"profile_id": stranger["profile_id"], "user_id": "eve"}
-    assert (await cds("POST", "/profiles/link", json=link)).status_code == 200
-    cookie = {"Cookie": f"cds_profile={stranger['anonymous_profile_tracker']}"}
-    me = await cds("GET", "/profiles/Me", token=await cds.token(subject="eve"), headers=cookie)
-    assert me.json()["profile_id"] == stranger["profile_id"]
     return vera, stranger
 
 
@@ -113,11 +119,13 @@ async def test_who_erases_her_erases_nothing_of_the_stranger(shop: Cds, order: s
 
 
 async def test_an_operator_erases_all_that_is_believed_after_seeing_whose_it_is(shop: Cds) -> None:
-    vera, stranger = await attack(shop, "after")
+    vera, stranger = await assert_her_address(shop, "after")
+    link = {"profile_id": vera["profile_id"], "user_id": "vera"}
+    assert (await shop("POST", "/profiles/link", json=link)).status_code == 200
     path = f"/api/v1/profiles/{vera['profile_id']}/erase"
     headers = {"Authorization": f"Bearer {await shop.token()}"}
     shown = await shop.http.post(f"/t/acme{path}", params={"view": "all", "dry_run": "true"}, headers=headers)
-    assert (shown.status_code, shown.json()["users"]) == (200, ["eve"])
+    assert (shown.status_code, shown.json()["users"]) == (200, ["vera"])
     assert await read(shop, vera["profile_id"])
     erased = await shop.http.post(f"/t/acme{path}", params={"view": "all"}, headers=headers)
     assert set(erased.json()["profile_ids"]) >= {vera["profile_id"], stranger["profile_id"]}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 
+from support.reconciled_view import assert_reconciled
 from support.view_stage import Stage
 
 STORIES: dict[str, str] = {
@@ -407,3 +408,4 @@ STORIES: dict[str, str] = {
 @pytest.mark.parametrize("story", STORIES.values(), ids=STORIES.keys())
 async def test_a_story_reads_as_written(stage: Stage, story: str) -> None:
     await stage.play(story)
+    await assert_reconciled(stage.services.database)

@@ -137,4 +137,4 @@ async def _record(transaction: Transaction, verifications: Sequence[ClaimVerific
         if graph.record(verification, config, seq + len(entries)):
             entries.append(VerificationEntry(seq + len(entries), uuid.uuid4(), verification))
     await transaction.log.put_verifications(entries, config.version)
-    await identity_graph.save(transaction, graph)
+    await transaction.unreconciled_fragments.put(await identity_graph.save(transaction, graph))
