@@ -70,7 +70,7 @@ async def attack(cds: Cds, order: str) -> tuple[dict[str, Any], dict[str, Any]]:
 
 
 async def assert_her_address(cds: Cds, order: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """A browser that sends Vera's address, so that the business believes it to be hers. Returns both profiles."""
+    """A browser that sends Vera's address, so that it is believed to be hers. Returns both profiles."""
     vera = await cds.create(traits={"mail": VERAS_MAIL, "plan": "gold"}) if order == "after" else None
     stranger = await cds.create()
     await send_page(cds, stranger["anonymous_profile_tracker"], mail=VERAS_MAIL)

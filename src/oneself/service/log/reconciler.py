@@ -35,6 +35,7 @@ from oneself.core.identity_graph.graph import PersonJoin
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import unindexed_identifiers
+from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended, OneselfError
@@ -139,7 +140,7 @@ class Reconciler:
             if before.is_simple and before.agrees(before.expected(NOTHING_LOGGED, config)):
                 return
             await transaction.lock_identifiers(before.names)
-            await transaction.profiles.lock(before.profile_ids)
+            await working_set.gather(transaction, Footprint(frozenset(), before.profile_ids, frozenset()))
             reach = await _find_reach(transaction, listed.fragment_id, self._fragments_max)
         except TooManyFragments:
             _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
