@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
 
+from oneself.service.log.reconciler import Reconciler
 from support.reconciled_view import assert_reconciled
 from support.view_stage import Stage
 
@@ -71,3 +73,33 @@ STORIES: dict[str, str] = {
 async def test_a_story_reads_as_written(stage: Stage, story: str) -> None:
     await stage.play(story)
     await assert_reconciled(stage.services.database)
+
+
+async def test_who_is_too_large_stays_as_believed_and_takes_nothing(stage: Stage) -> None:
+    """Whoever asserts an address from more browsers than are reconciled gets no part of the record."""
+    small = Reconciler(stage.services.database, fragments_max=1)
+    log = msgspec.structs.replace(stage.services.log, reconciler=small)
+    stage.services = msgspec.structs.replace(stage.services, log=log)
+    await stage.play("""
+        post C mail=vera@ plan=crm
+        post F1 T1 interests=chess
+        page T1 mail=vera@
+        registers mal T1
+        C all = C < F1 interests=chess mail=vera@ plan=crm
+        F1 all = F1 > C interests=chess mail=vera@ plan=crm
+        Me mal = F1 mal interests=chess mail=mal@
+    """)
+    assert await stage.services.database.fetch("SELECT FROM unreconciled_fragment") == []
+
+
+async def test_a_failure_leaves_the_others_to_be_reconciled(stage: Stage) -> None:
+    """An entry that cannot be read stops nobody else's reconciliation."""
+    database, story = stage.services.database, "post C{0} mail=v{0}@\npost F{0} T{0}\npage T{0} mail=v{0}@"
+    await stage.play(story.format(1))
+    await stage.play(story.format(2))
+    page = f"profile_id = '{stage.profile_id('C1')}' AND kind = 'event'"
+    (event,) = await database.fetch(f"SELECT content::text FROM log WHERE {page}")
+    await database.execute(f"UPDATE log SET content = '{{}}' WHERE {page}")
+    await stage.play("registers mal T1\nregisters ben T2\nC2 all = C2 mail=v2@")
+    assert await database.fetch("SELECT FROM unreconciled_fragment") == []
+    await database.execute(f"UPDATE log SET content = $1::jsonb WHERE {page}", event["content"])

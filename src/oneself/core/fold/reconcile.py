@@ -1,4 +1,4 @@
-"""Reconciler again who is one person in the view `all`, by what the identity graph says today.
+"""Reconcile who is one person in the view `all` with what the identity graph says today.
 
 The view `all` is folded observation by observation, so that evidence that comes later parts nobody in it and
 joins nobody whom it kept apart. The identity graph does not depend on the order. Where the two differ, the
@@ -92,7 +92,8 @@ def expect(
     graph.device_ties = _device_ties(log, graph.fragments)
     graph.person_joins = [*joins, *_token_joins(log)]
     found = partition(graph, fragments, "all", rules.guards)
-    firsts = {id(item): min(item.members) for item in found.components.values()}
+    components = {id(item): item for item in found.components.values()}
+    firsts = {key: min(item.members) for key, item in components.items()}
     return ExpectedPartition(found, {member: firsts[id(item)] for member, item in found.components.items()})
 
 
@@ -131,17 +132,17 @@ def _homes(log: BelievedLog, entries: Iterable[LogEntry]) -> dict[UUID, UUID]:
 
 def _by_component(log: BelievedLog, components: Mapping[UUID, UUID]) -> list[list[LogEntry]]:
     """The entries of each component. A job belongs to the component of the profile that it reads."""
-    of_profile: dict[UUID | None, UUID] = {}
+    of_profile: dict[UUID | None, UUID | None] = {}
     found: dict[UUID | None, list[LogEntry]] = {}
     for entry in log.entries:
         fragment_id = log.fragment_of(entry)
         if fragment_id is not None:
-            component = components[fragment_id]
+            component: UUID | None = components[fragment_id]
             of_profile.setdefault(entry.profile_id, component)
         else:
             addressed = observation_of(entry).addressed_id or entry.profile_id
             known = None if addressed is None else components.get(addressed)
-            component = known or of_profile[entry.profile_id]
+            component = known or of_profile.get(entry.profile_id, entry.profile_id)
         found.setdefault(component, []).append(entry)
     return list(found.values())
 

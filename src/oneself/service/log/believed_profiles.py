@@ -7,8 +7,10 @@ Source: docs/concepts/trust.md, docs/concepts/log-and-fold.md.
 
 from __future__ import annotations
 
+import asyncio
 import uuid
 from collections.abc import Collection, Iterable, Mapping
+from functools import partial
 from uuid import UUID
 
 import msgspec
@@ -52,11 +54,15 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
     ) -> FoldScope:
         """What surrounds them. `identifiers`: nobody is left to hold them."""
         given_up = _given_up(self.claims, self.others)
+        of_browser: dict[Identifier, list[Fragment]] = {}
+        for row in self.rows.values():
+            if row.fragment.browser is not None:
+                of_browser.setdefault(row.fragment.browser, []).append(row.fragment)
         return FoldScope(
             identifiers,
             self.log.fragments,
             self._speaker,
-            self._is_known,
+            partial(self._is_known, of_browser),
             self.profile_ids,
             self._is_claimed_elsewhere,
             lambda identifier, seq: seq < given_up.get(identifier, 0),
@@ -81,10 +87,18 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
         since = user_since(row.fragment, "proven")
         return None if since is None or since >= seq else row.fragment.user_id
 
-    def _is_known(self, devices: Collection[Identifier], profile_id: UUID | None, seq: int) -> bool:
+    def _is_known(
+        self,
+        of_browser: Mapping[Identifier, list[Fragment]],
+        devices: Collection[Identifier],
+        profile_id: UUID | None,
+        seq: int,
+    ) -> bool:
         """Whether a server or a sign-in had said who a browser or profile is, or nothing is known of it."""
-        fragments = [row.fragment for row in self.rows.values() if row.fragment.began_at < seq]
-        named = [item for item in fragments if item.browser in devices or item.fragment_id == profile_id]
+        found = [item for device in devices for item in of_browser.get(device, ())]
+        if profile_id is not None and profile_id in self.rows:
+            found.append(self.rows[profile_id].fragment)
+        named = [item for item in found if item.began_at < seq]
         return not named or any(_is_known_before(item, seq) for item in named)
 
     def _is_claimed_elsewhere(self, identifier: Identifier, seq: int) -> bool:
@@ -197,14 +211,22 @@ async def _claims_of_others(
 ) -> dict[Identifier, list[RecordedClaim]]:
     """Identifier → the claims that other people ever had on it, the oldest first."""
     named = {claim.identifier for claim in claims}
-    for entry in entries:
-        evidence = extract_evidence(observation_of(entry), configs[entry.config_version])
-        named.update(evidence.identifiers)
+    # Work for the processor: other requests go on meanwhile.
+    named |= await asyncio.to_thread(_find_named, entries, configs)
     found: dict[Identifier, list[RecordedClaim]] = {}
     for claim in await transaction.claims.find_history(named):
         if claim.claim.profile_id not in profile_ids:
             found.setdefault(claim.identifier, []).append(claim)
     return found
+
+
+def _find_named(entries: Iterable[LogEntry], configs: Mapping[int, Config]) -> set[Identifier]:
+    """Everything that entries name."""
+    return {
+        identifier
+        for entry in entries
+        for identifier in extract_evidence(observation_of(entry), configs[entry.config_version]).identifiers
+    }
 
 
 def _given_up(

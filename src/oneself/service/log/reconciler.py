@@ -60,12 +60,13 @@ _logger = structlog.get_logger("oneself.reconciler")
 
 #: How often a process looks for fragments that another process listed.
 POLL_S = 2.0
-#: People of more fragments stay as they are believed to be.
-FRAGMENTS_MAX = 5_000
+#: Profiles of more fragments, or of more observations, stay as they are believed to be.
+FRAGMENTS_MAX = 1_000
+ENTRIES_MAX = 20_000
 
 
-class TooManyFragments(OneselfError):
-    """So many fragments are believed to be one person that they are not reconciled."""
+class TooLarge(OneselfError):
+    """So much is believed to be of one person that it is not reconciled."""
 
 
 class Reconciler:
@@ -77,11 +78,11 @@ class Reconciler:
         self._listed = asyncio.Event()
 
     def wake(self) -> None:
-        """Reconciler now: this process has listed a fragment."""
+        """Reconcile now: this process has listed a fragment."""
         self._listed.set()
 
     async def run(self) -> None:
-        """Reconciler what is listed until cancelled."""
+        """Reconcile what is listed until cancelled."""
         while True:
             self._listed.clear()
             try:
@@ -94,7 +95,7 @@ class Reconciler:
                 continue
 
     async def reconcile_all(self) -> None:
-        """Reconciler every fragment that is listed. Raises Contended, Unavailable."""
+        """Reconcile every fragment that is listed. Raises Contended, Unavailable."""
         for dataset_id in await list_waiting_datasets(self._database):
             while (listed := await self._find_first(dataset_id)) is not None:
                 if not await self._reconcile_or_skip(listed):
@@ -137,19 +138,21 @@ class Reconciler:
             return
         try:
             before = await _find_reach(transaction, listed.fragment_id, self._fragments_max)
-            if before.is_simple and before.agrees(before.expected(NOTHING_LOGGED, config)):
+            if before.is_simple and before.agrees(await before.find_expected(NOTHING_LOGGED, config)):
                 return
             await transaction.lock_identifiers(before.names)
             await working_set.gather(transaction, Footprint(frozenset(), before.profile_ids, frozenset()))
             reach = await _find_reach(transaction, listed.fragment_id, self._fragments_max)
-        except TooManyFragments:
+            if await transaction.log.count_of_profiles(reach.profile_ids, ENTRIES_MAX + 1) > ENTRIES_MAX:
+                raise TooLarge(f"A person has more than {ENTRIES_MAX} observations.")
+        except TooLarge:
             _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
             return
         if reach.locked != before.locked:
             raise Contended("A profile was changed while it was being reconciled.")
         believed = await load_profiles(transaction, reach.profile_ids, reach.rows)
         config = await transaction.config.find()
-        expected = reach.expected(believed.log, config)
+        expected = await reach.find_expected(believed.log, config)
         if not reach.agrees(expected):
             await _fold_again(transaction, believed, expected, config)
 
@@ -190,9 +193,9 @@ class _Affected(msgspec.Struct, frozen=True):
         """What a reconciliation locks before it reads them once more."""
         return self.profile_ids, self.rows.keys(), self.names
 
-    def expected(self, log: BelievedLog, config: Config) -> ExpectedPartition:
-        """Who is one person among them."""
-        return expect(self.fragments, self.joins, log, graph_rules(config))
+    async def find_expected(self, log: BelievedLog, config: Config) -> ExpectedPartition:
+        """Who is one person among them. Other requests go on meanwhile."""
+        return await asyncio.to_thread(expect, self.fragments, self.joins, log, graph_rules(config))
 
     def agrees(self, expected: ExpectedPartition) -> bool:
         """Whether the believed state has the profiles that are expected."""
@@ -202,15 +205,14 @@ class _Affected(msgspec.Struct, frozen=True):
 async def _find_reach(transaction: Transaction, fragment_id: UUID, fragments_max: int) -> _Affected:
     """The profiles that a fragment and its neighbours belong to.
 
-    Raises TooManyFragments.
+    Raises TooLarge.
     """
     fragments, log = transaction.fragments, transaction.log
     found = await _find_neighbours(transaction, fragment_id)
     while True:
         if len(found) > fragments_max:
-            raise TooManyFragments(f"A person has more than {fragments_max} fragments.")
-        entries = await fragments.find_entries(found)
-        profile_ids = await find_unified_ids(transaction, await log.find_profiles(entries))
+            raise TooLarge(f"A person has more than {fragments_max} fragments.")
+        profile_ids = await find_unified_ids(transaction, await log.find_profiles_of_fragments(found))
         attached = await log.find_attached(profile_ids)
         reached = {item for item, _ in attached} | found | await fragments.find_believed(profile_ids)
         if reached == found:
@@ -243,9 +245,8 @@ async def _fold_again(
     transaction: Transaction, believed: BelievedProfiles, expected: ExpectedPartition, config: Config
 ) -> None:
     """Replace what profiles have in the view `all` by what is expected."""
-    apart = fold_apart(
-        believed.log, expected, believed.scope(keeps_profiles=True), graph_rules(config).reasons
-    )
+    scope, reasons = believed.scope(keeps_profiles=True), graph_rules(config).reasons
+    apart = await asyncio.to_thread(fold_apart, believed.log, expected, scope, reasons)
     if missing := believed.profile_ids - apart.state.profiles.keys():
         raise AssertionError(f"Profiles {sorted(map(str, missing))} are not made again.")
     believed.end_as_others_took(apart.state)

@@ -129,6 +129,20 @@ class LogTable(Table):
         found = await self._executor.fetch(_sql.find_keys_of_profiles, self._dataset_id, sorted(profile_ids))
         return {(row["seq"], row["observation_id"]) for row in found}
 
+    async def find_profiles_of_fragments(self, fragment_ids: Iterable[UUID]) -> set[UUID]:
+        """The profiles that the entries of fragments are attached to."""
+        found = await self._executor.fetch(
+            _sql.find_profiles_of_fragments, self._dataset_id, sorted(fragment_ids)
+        )
+        return {row["profile_id"] for row in found}
+
+    async def count_of_profiles(self, profile_ids: Iterable[UUID], limit: int) -> int:
+        """How many entries are attached to profiles, at most `limit`."""
+        count: int = await self._executor.fetchval(
+            _sql.count_of_profiles, self._dataset_id, sorted(profile_ids), limit
+        )
+        return count
+
     async def find_attached(self, profile_ids: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
         """Pairs of a fragment and one of these profiles that an entry of it is attached to."""
         found = await self._executor.fetch(_sql.find_attached, self._dataset_id, sorted(profile_ids))

@@ -24,6 +24,22 @@ FROM log
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 ORDER BY seq, observation_id;
 
+-- name: find_profiles_of_fragments
+-- The profiles that the entries of fragments are attached to.
+-- $2: fragment ids
+SELECT DISTINCT log.profile_id
+FROM fragment_entry AS entry
+JOIN log ON log.dataset_id = $1 AND log.seq = entry.seq AND log.observation_id = entry.observation_id
+WHERE entry.dataset_id = $1 AND entry.fragment_id = ANY ($2::uuid[]) AND log.profile_id IS NOT NULL;
+
+-- name: count_of_profiles
+-- How many entries are attached to profiles, up to a number.
+-- $2: profile ids
+-- $3: the largest number
+SELECT count(*) FROM (
+    SELECT FROM log WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]) LIMIT $3
+) AS entry;
+
 -- name: find_attached
 -- Which profile each entry of profiles is attached to, with its fragment.
 -- $2: profile ids
