@@ -23,6 +23,11 @@ INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, l
 SELECT 1, 'emailAddress', 'ann@acme.example', 0, fragment_id, 0, seq FROM fragment WHERE dataset_id = 1;
 INSERT INTO fragment_claim (dataset_id, namespace, value, tenure, fragment_id, level, since)
 SELECT 1, 'emailAddress', fragment_id::text, 0, fragment_id, 1, seq FROM fragment WHERE dataset_id = 1;
+INSERT INTO profile (dataset_id, profile_id, primary_id, created_at, updated_at, active_at, seq,
+                     record_values, provenance, identities, consents, visit_at, first_active_at)
+SELECT 1, fragment_id, '', now(), now(), now(), seq, '{}', '{}', '{}', '{}', now(), now() FROM fragment;
+INSERT INTO claim (dataset_id, namespace, value, seq, profile_id, trust, at, since)
+SELECT 1, 'emailAddress', fragment_id::text, seq, fragment_id, 'server', seq, seq FROM fragment;
 INSERT INTO fragment_entry (dataset_id, fragment_id, seq, observation_id)
 SELECT 1, fragment_id, seq, fragment_id FROM fragment;
 INSERT INTO browser (dataset_id, namespace, value, present, every)
@@ -38,8 +43,8 @@ SELECT 1, seq, fragment_id, 'verification', 1,
        jsonb_build_object('user_id', 'u-' || seq, 'value', fragment_id)
 FROM fragment;
 INSERT INTO verification_queue (dataset_id, change, user_id) SELECT 1, 'verified', 'u-' || seq FROM fragment;
-ANALYZE log, verification_queue, fragment, fragment_claim, fragment_entry, browser, identifier_transfer,
-    person_join, verified_claim, view_profile;
+ANALYZE profile, claim, log, verification_queue, fragment, fragment_claim, fragment_entry, browser,
+    identifier_transfer, person_join, verified_claim, view_profile;
 """
 #: Table, statement, parameters, the index, what its condition contains.
 STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
