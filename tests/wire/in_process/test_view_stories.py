@@ -11,6 +11,16 @@ from support.reconciled_view import assert_reconciled
 from support.view_stage import Stage
 
 STORIES: dict[str, str] = {
+    "an erasure of a previous user keeps that an earlier one let the browser begin anew": """
+        post P T mood=calm
+        registers ann T
+        registers ben T
+        erases ben
+        post R card=1
+        patch P card=1
+        delete R
+        Me ann = P ann card=1 mail=ann@ mood=calm
+    """,
     "seed 1 with the embedded provider": """
         post P1 T1
         patch P1 interests=chess

@@ -17,7 +17,7 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply_recorded
 from oneself.core.fold.log_entry import EntryKey, LogEntry, observation_of, recorded_plan
-from oneself.core.fold.resolve_again import FoldScope, resolve_again
+from oneself.core.fold.resolve_again import FoldScope, detach_until, resolve_again
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
@@ -110,9 +110,11 @@ def fold_apart(
     entries.sort(key=lambda entry: (entry.seq, entry.observation_id))
     homes = _homes(log, entries)
     entries = _with_refusals(entries, log, expected, homes)
-    state = WorkingSet()
+    state, waiting = WorkingSet(), list(scope.detached)
     for entry in entries:
+        detach_until(state, waiting, entry.seq)
         apply_recorded(state, observation_of(entry), recorded_plan(entry), log.config_of(entry), entry.seq)
+    detach_until(state, waiting)
     attached = [
         (fragment_id, recorded_plan(entry).profile_id)
         for entry in entries

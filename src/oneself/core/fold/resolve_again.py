@@ -27,6 +27,10 @@ from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Merge, Plan, Rejection
 from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import WorkingSet
+from oneself.core.units import SEQ_MAX
+
+#: The seq of an erasure, and the browsers that it let begin anew.
+Detached = tuple[int, tuple[Identifier, ...]]
 
 
 class FoldScope(msgspec.Struct, frozen=True):
@@ -46,6 +50,8 @@ class FoldScope(msgspec.Struct, frozen=True):
     is_held_elsewhere: Callable[[Identifier, int], bool]
     #: Whether these people gave up, after a seq, an identifier that somebody else took later.
     is_given_up: Callable[[Identifier, int], bool]
+    #: Earlier erasures that let browsers begin anew: the seq of each, with its browsers; in order.
+    detached: tuple[Detached, ...] = ()
     #: Whether every profile that an entry made is made again, because its id was answered.
     keeps_profiles: bool = False
 
@@ -65,13 +71,25 @@ class ResolvedAgain(msgspec.Struct, frozen=True):
 def resolve_again(entries: list[LogEntry], configs: Mapping[int, Config], scope: FoldScope) -> ResolvedAgain:
     """Fold the entries that are left of some people. `configs`: configuration by version."""
     again = ResolvedAgain(WorkingSet(), [], [], {})
+    waiting = list(scope.detached)
     for entry in entries:
+        detach_until(again.state, waiting, entry.seq)
         folded = _fold(again, entry, configs[entry.config_version], scope)
         if folded is None:
             again.dropped.append((entry.seq, entry.observation_id))
         else:
             again.entries.append(folded)
+    detach_until(again.state, waiting)
     return again
+
+
+def detach_until(state: WorkingSet, waiting: list[Detached], seq: int = SEQ_MAX) -> None:
+    """Let browsers begin anew that erasures before a seq detached, and take these from those that wait."""
+    while waiting and waiting[0][0] < seq:
+        erased_at, devices = waiting.pop(0)
+        for device in devices:
+            for claim in state.claims.get(device, ()):
+                state.release(claim, erased_at)
 
 
 def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: FoldScope) -> LogEntry | None:

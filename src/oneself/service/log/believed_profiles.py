@@ -17,10 +17,10 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply_recorded
-from oneself.core.fold.log_entry import LogEntry, observation_of
+from oneself.core.fold.log_entry import Erased, LogEntry, observation_of
 from oneself.core.fold.reconcile import BelievedLog
 from oneself.core.fold.replay import tombstone
-from oneself.core.fold.resolve_again import FoldScope
+from oneself.core.fold.resolve_again import Detached, FoldScope
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.joins import user_since
@@ -44,6 +44,8 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
     #: Their fragments, as they were before.
     rows: Mapping[UUID, FragmentRow]
     log: BelievedLog
+    #: Earlier erasures that let their browsers begin anew.
+    detached: tuple[Detached, ...]
     #: The claims that they ever had.
     claims: list[RecordedClaim]
     #: Identifier → the claims that other people ever had on it, the oldest first.
@@ -66,6 +68,7 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
             self.profile_ids,
             self._is_claimed_elsewhere,
             lambda identifier, seq: seq < given_up.get(identifier, 0),
+            detached=self.detached,
             keeps_profiles=keeps_profiles,
         )
 
@@ -128,10 +131,12 @@ async def load_profiles(
     entries = await transaction.log.find_of_profiles(sorted(profile_ids))
     configs = await transaction.log.find_configurations()
     claims = await transaction.claims.find_of_profiles(profile_ids)
+    devices = {claim.identifier for claim in claims if claim.identifier.is_device}
     return BelievedProfiles(
         profile_ids=profile_ids,
         rows=rows,
         log=BelievedLog(entries, await transaction.fragments.find_entries(rows), configs),
+        detached=await _find_detached(transaction, devices),
         claims=claims,
         others=await _claims_of_others(transaction, profile_ids, entries, configs, claims),
     )
@@ -150,6 +155,15 @@ def apply_plan(
     recorded = msgspec.structs.replace(plan, replays_as_recorded=True)
     apply_recorded(state, observation, recorded, config, seq)
     return NewEntry(seq, observation, recorded, config.version)
+
+
+async def _find_detached(transaction: Transaction, devices: set[Identifier]) -> tuple[Detached, ...]:
+    """The earlier erasures that let some browsers begin anew, in order."""
+    found = await transaction.log.find_erasures_of((), devices) if devices else []
+    erasures = ((entry.seq, msgspec.convert(entry.content, Erased)) for entry in found)
+    return tuple(
+        (seq, tuple(item for item in erased.detached if item in devices)) for seq, erased in erasures
+    )
 
 
 async def delete_state(transaction: Transaction, believed: BelievedProfiles, seq: int) -> None:
