@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import msgspec
 import pytest
 
@@ -99,10 +101,12 @@ class Failing(Reconciler):
 
     fails = True
 
-    async def _follow(self, transaction: Transaction, listed: UnreconciledFragment) -> None:
+    async def _follow(
+        self, transaction: Transaction, listed: UnreconciledFragment
+    ) -> list[UnreconciledFragment]:
         if self.fails:
             raise ValueError("An entry cannot be read.")
-        await super()._follow(transaction, listed)
+        return await super()._follow(transaction, listed)
 
 
 async def test_a_failure_leaves_the_others_to_be_reconciled(stage: Stage) -> None:
@@ -116,3 +120,26 @@ async def test_a_failure_leaves_the_others_to_be_reconciled(stage: Stage) -> Non
     assert await stage.services.database.fetch("SELECT FROM unreconciled_fragment") == []
     failing.fails = False
     await stage.play("registers ben T2\nC2 all = C2 mail=v2@")
+
+
+async def test_many_who_sign_up_at_once_are_reconciled_together(stage: Stage) -> None:
+    """One address that many browsers assert: the log grows by what is said, and by nothing else."""
+    await stage.play("post C mail=vera@ plan=crm\n" + "\n".join(f"page T{n} mail=vera@" for n in range(24)))
+    folded: list[int] = []
+
+    class Counting(Reconciler):
+        async def _follow(
+            self, transaction: Transaction, listed: UnreconciledFragment
+        ) -> list[UnreconciledFragment]:
+            done = await super()._follow(transaction, listed)
+            folded.append(len(done))
+            return done
+
+    counting = Counting(stage.services.database)
+    await asyncio.gather(*(stage._do_report(f"m{n}", f"T{n}") for n in range(8)))
+    await counting.reconcile_all()
+    await assert_reconciled(stage.services.database)
+    assert len([together for together in folded if together]) == 1
+    await stage.play("report m9 T9\nreport m10 T10\nC all = C mail=vera@ plan=crm")
+    assert await stage.services.database.fetch("SELECT FROM log WHERE kind = 'match'") == []
+    await assert_reconciled(stage.services.database)

@@ -9,7 +9,7 @@ Invariants: pure. The plans of the outcome are applied as recorded from now on.
 Source: docs/concepts/trust.md, "Joins"; docs/decisions/0027-the-view-all-is-reconciled.md.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
 from uuid import UUID
 
 import msgspec
@@ -27,6 +27,7 @@ from oneself.core.identity_graph.partition import Partition, RefusedJoin, partit
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.resolution.candidates import rank
+from oneself.core.resolution.components import connected_components
 from oneself.core.resolution.evidence import extract_evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.plan import Merge, Refusal
@@ -61,13 +62,23 @@ class ExpectedPartition(msgspec.Struct, frozen=True):
     #: Fragment → the first fragment of its component.
     components: Mapping[UUID, UUID]
 
-    def agrees_with(self, attached: Iterable[tuple[UUID, UUID]]) -> bool:
-        """Whether the believed state has the same profiles.
+    def find_differing(self, attached: Iterable[tuple[UUID, UUID]]) -> set[UUID]:
+        """The survivors of the believed state whose fragments are others than those of a component.
 
         `attached`: pairs of a fragment and the survivor that an entry of it is attached to.
         """
         pairs = {(self.components[fragment_id], survivor_id) for fragment_id, survivor_id in attached}
-        return len(pairs) == len({pair[0] for pair in pairs}) == len({pair[1] for pair in pairs})
+        groups = connected_components(((0, component), (1, survivor)) for component, survivor in pairs)
+        return {
+            name for group in groups.values() if len(group) > 2 for side, name in _named(group) if side == 1
+        }
+
+
+def _named(group: Iterable[Hashable]) -> Iterator[tuple[int, UUID]]:
+    """The names of a group: 0 and a component, or 1 and a survivor."""
+    for name in group:
+        assert isinstance(name, tuple)
+        yield name
 
 
 class FoldedApart(msgspec.Struct, frozen=True):

@@ -124,21 +124,31 @@ async def find_unified_ids(transaction: Transaction, profile_ids: Iterable[UUID]
     return frozenset(survivors | {item.profile_id for absorbed in members.values() for item in absorbed})
 
 
+async def load_log(
+    transaction: Transaction, profile_ids: frozenset[UUID], fragment_ids: Iterable[UUID]
+) -> BelievedLog:
+    """What the log has of profiles, with the fragments of the entries."""
+    return BelievedLog(
+        await transaction.log.find_of_profiles(sorted(profile_ids)),
+        await transaction.fragments.find_entries(fragment_ids),
+        await transaction.log.find_configurations(),
+    )
+
+
 async def load_profiles(
     transaction: Transaction, profile_ids: frozenset[UUID], rows: Mapping[UUID, FragmentRow]
 ) -> BelievedProfiles:
-    """People with what the log has of them now."""
-    entries = await transaction.log.find_of_profiles(sorted(profile_ids))
-    configs = await transaction.log.find_configurations()
+    """Profiles with what the log has of them now."""
+    log = await load_log(transaction, profile_ids, rows)
     claims = await transaction.claims.find_of_profiles(profile_ids)
     devices = {claim.identifier for claim in claims if claim.identifier.is_device}
     return BelievedProfiles(
         profile_ids=profile_ids,
         rows=rows,
-        log=BelievedLog(entries, await transaction.fragments.find_entries(rows), configs),
+        log=log,
         detached=await _find_detached(transaction, devices),
         claims=claims,
-        others=await _claims_of_others(transaction, profile_ids, entries, configs, claims),
+        others=await _claims_of_others(transaction, profile_ids, log.entries, log.configs, claims),
     )
 
 

@@ -44,6 +44,7 @@ from oneself.service.log.believed_profiles import (
     apply_plan,
     delete_state,
     find_unified_ids,
+    load_log,
     load_profiles,
     return_devices,
 )
@@ -61,7 +62,7 @@ _logger = structlog.get_logger("oneself.reconciler")
 #: How often a process looks for fragments that another process listed.
 POLL_S = 2.0
 #: Profiles of more fragments, or of more observations, stay as they are believed to be.
-FRAGMENTS_MAX = 1_000
+FRAGMENTS_MAX = 500
 ENTRIES_MAX = 20_000
 
 
@@ -112,7 +113,7 @@ class Reconciler:
             raise
         except Exception:
             _logger.exception("profile_not_reconciled", fragment_id=str(listed.fragment_id))
-            await Tables(self._database, listed.dataset_id).unreconciled_fragments.remove(listed)
+            await Tables(self._database, listed.dataset_id).unreconciled_fragments.remove([listed])
             return True
 
     async def _reconcile(self, listed: UnreconciledFragment) -> bool:
@@ -124,37 +125,53 @@ class Reconciler:
                         return False
                     if attempt >= ATTEMPTS_BESIDE_WRITERS:
                         await transaction.lock_config()
-                    await self._follow(transaction, listed)
-                    await transaction.unreconciled_fragments.remove(listed)
+                    done = await self._follow(transaction, listed)
+                    await transaction.unreconciled_fragments.remove([listed, *done])
                 return True
             except Contended:
                 await pause(attempt)
         raise Contended("Too many other requests write to the same person.")
 
-    async def _follow(self, transaction: Transaction, listed: UnreconciledFragment) -> None:
-        """Fold the profiles concerned again, if their fragments are others than expected."""
+    async def _follow(
+        self, transaction: Transaction, listed: UnreconciledFragment
+    ) -> list[UnreconciledFragment]:
+        """Fold the profiles concerned again, if their fragments are others than expected.
+
+        Returns the other listed fragments of these profiles: they are reconciled together.
+        """
         config = await transaction.config.find()
         if config.dataset.asserted_merges == "unrestricted":
-            return
+            return []
+        seeds = {listed.fragment_id}
         try:
-            before = await _find_reach(transaction, listed.fragment_id, self._fragments_max)
-            if before.is_simple and before.agrees(await before.find_expected(NOTHING_LOGGED, config)):
-                return
+            before = await self._find_reach(transaction, seeds)
+            if before.is_simple and not before.differing(await before.find_expected(NOTHING_LOGGED, config)):
+                return []
+            together = await transaction.unreconciled_fragments.find_some(before.rows)
+            seeds |= {item.fragment_id for item in together}
+            before = await self._find_reach(transaction, seeds)
             await transaction.lock_identifiers(before.names)
             await working_set.gather(transaction, Footprint(frozenset(), before.profile_ids, frozenset()))
-            reach = await _find_reach(transaction, listed.fragment_id, self._fragments_max)
-            if await transaction.log.count_of_profiles(reach.profile_ids, ENTRIES_MAX + 1) > ENTRIES_MAX:
-                raise TooLarge(f"A person has more than {ENTRIES_MAX} observations.")
+            reach = await self._find_reach(transaction, seeds)
         except TooLarge:
             _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
-            return
+            return []
         if reach.locked != before.locked:
             raise Contended("A profile was changed while it was being reconciled.")
-        believed = await load_profiles(transaction, reach.profile_ids, reach.rows)
         config = await transaction.config.find()
-        expected = await reach.find_expected(believed.log, config)
-        if not reach.agrees(expected):
+        log = await load_log(transaction, reach.profile_ids, reach.rows)
+        expected = await reach.find_expected(log, config)
+        if differing := reach.differing(expected):
+            believed = await _find_believed(transaction, reach, differing)
             await _fold_again(transaction, believed, expected, config)
+        return together
+
+    async def _find_reach(self, transaction: Transaction, seeds: set[UUID]) -> _Affected:
+        """The profiles that fragments and their neighbours belong to. Raises TooLarge."""
+        found: set[UUID] = set()
+        for seed in sorted(seeds):
+            found |= await _find_neighbours(transaction, seed)
+        return await _find_affected(transaction, found, self._fragments_max)
 
 
 class _Affected(msgspec.Struct, frozen=True):
@@ -197,22 +214,20 @@ class _Affected(msgspec.Struct, frozen=True):
         """Who is one person among them. Other requests go on meanwhile."""
         return await asyncio.to_thread(expect, self.fragments, self.joins, log, graph_rules(config))
 
-    def agrees(self, expected: ExpectedPartition) -> bool:
-        """Whether the believed state has the profiles that are expected."""
-        return expected.agrees_with(self.attached)
+    def differing(self, expected: ExpectedPartition) -> set[UUID]:
+        """The believed survivors whose fragments are others than expected."""
+        return expected.find_differing(self.attached)
 
 
-async def _find_reach(transaction: Transaction, fragment_id: UUID, fragments_max: int) -> _Affected:
-    """The profiles that a fragment and its neighbours belong to.
-
-    Raises TooLarge.
-    """
+async def _find_affected(transaction: Transaction, found: set[UUID], fragments_max: int) -> _Affected:
+    """The profiles that fragments belong to, with all others of these. Raises TooLarge."""
     fragments, log = transaction.fragments, transaction.log
-    found = await _find_neighbours(transaction, fragment_id)
     while True:
         if len(found) > fragments_max:
             raise TooLarge(f"A person has more than {fragments_max} fragments.")
         profile_ids = await find_unified_ids(transaction, await log.find_profiles_of_fragments(found))
+        if await log.count_of_profiles(profile_ids, ENTRIES_MAX + 1) > ENTRIES_MAX:
+            raise TooLarge(f"A person has more than {ENTRIES_MAX} observations.")
         attached = await log.find_attached(profile_ids)
         reached = {item for item, _ in attached} | found | await fragments.find_believed(profile_ids)
         if reached == found:
@@ -228,6 +243,17 @@ async def _find_reach(transaction: Transaction, fragment_id: UUID, fragments_max
         frozenset((item, survivors.get(profile_id) or profile_id) for item, profile_id in attached),
         frozenset(claim.identifier for claim in claims),
     )
+
+
+async def _find_believed(
+    transaction: Transaction, reach: _Affected, survivors: set[UUID]
+) -> BelievedProfiles:
+    """Those of the profiles that differ, with what the log has of them."""
+    profile_ids = await find_unified_ids(transaction, survivors)
+    fragment_ids = {item for item, survivor_id in reach.attached if survivor_id in survivors}
+    fragment_ids |= await transaction.fragments.find_believed(profile_ids)
+    rows = {key: row for key, row in reach.rows.items() if key in fragment_ids}
+    return await load_profiles(transaction, profile_ids, rows)
 
 
 async def _find_neighbours(transaction: Transaction, fragment_id: UUID) -> set[UUID]:

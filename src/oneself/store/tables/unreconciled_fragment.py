@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -11,7 +11,7 @@ import msgspec
 from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.rows import lock_hash
-from oneself.store.tables.table import Table, struct_of
+from oneself.store.tables.table import Table, struct_of, structs_of
 
 if TYPE_CHECKING:
     from oneself.store.tables.table import Executor
@@ -39,9 +39,15 @@ class UnreconciledFragmentTable(Table):
             columns = rows.columns(2, sorted(fragments.items()))
             await self._executor.execute(_sql.put, self._dataset_id, *columns)
 
-    async def remove(self, done: UnreconciledFragment) -> None:
-        """Record that a fragment is reconciled, unless its evidence has changed since it was read."""
-        await self._executor.execute(_sql.remove, self._dataset_id, done.fragment_id, done.seq)
+    async def remove(self, done: Iterable[UnreconciledFragment]) -> None:
+        """Record that fragments are reconciled, unless their evidence has changed since they were read."""
+        columns = rows.columns(2, ((item.fragment_id, item.seq) for item in done))
+        await self._executor.execute(_sql.remove, self._dataset_id, *columns)
+
+    async def find_some(self, fragment_ids: Iterable[UUID]) -> list[UnreconciledFragment]:
+        """Those that are listed among fragments."""
+        found = await self._executor.fetch(_sql.find_some, self._dataset_id, sorted(fragment_ids))
+        return structs_of(UnreconciledFragment, found)
 
     async def try_lock(self) -> bool:
         """Let nobody else reconcile in the dataset until the transaction ends; False: somebody does."""

@@ -10,10 +10,19 @@ FROM unnest($2::uuid[], $3::bigint[]) AS row
 ON CONFLICT (dataset_id, fragment_id) DO UPDATE SET seq = excluded.seq;
 
 -- name: remove
--- Remove a fragment, unless its evidence has changed since it was read.
--- $2: fragment id
--- $3: seq as it was read
-DELETE FROM unreconciled_fragment WHERE dataset_id = $1 AND fragment_id = $2 AND seq = $3;
+-- Remove fragments, unless their evidence has changed since they were read.
+-- $2: fragment ids
+-- $3: seqs as they were read
+DELETE FROM unreconciled_fragment AS listed
+USING unnest($2::uuid[], $3::bigint[]) AS done (fragment_id, seq)
+WHERE listed.dataset_id = $1 AND listed.fragment_id = done.fragment_id AND listed.seq = done.seq;
+
+-- name: find_some
+-- Those that are listed among fragments.
+-- $2: fragment ids
+SELECT dataset_id, fragment_id, seq
+FROM unreconciled_fragment
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
 
 -- name: try_lock
 -- Whether nobody else reconciles in the dataset until the transaction ends.
