@@ -52,7 +52,8 @@ class FoldScope(msgspec.Struct, frozen=True):
     is_given_up: Callable[[Identifier, int], bool]
     #: Earlier erasures that let browsers begin anew: the seq of each, with its browsers; in order.
     detached: tuple[Detached, ...] = ()
-    #: Whether every profile that an entry made is made again, because its id was answered.
+    #: Whether nothing is erased: the identity graph says who is one person. Every profile that an entry made
+    #: is made again, because its id was answered.
     keeps_profiles: bool = False
 
 
@@ -232,7 +233,8 @@ def _left_to_others(
         return identifier not in claimed and scope.is_held_elsewhere(identifier, entry.seq)
 
     persons = tuple(item for item in evidence.persons if not scope.is_given_up(item, entry.seq))
-    if policy_of(observation).contested_value == "holder":
+    # Where the identity graph says who is one person, what others hold as well parts nobody.
+    if policy_of(observation).contested_value == "holder" and not scope.keeps_profiles:
         persons = tuple(item for item in persons if not is_of_others(item))
     devices = tuple(item for item in evidence.devices if not is_of_others(item))
     if (persons, devices) == (evidence.persons, evidence.devices):
