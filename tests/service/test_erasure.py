@@ -14,8 +14,9 @@ from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.resolution.observation import PageEvent
 from oneself.service.ingest.submission import ObservationRejected, ReplayableResponse, Submission
 from oneself.service.ingest.trackers import new_tracker
+from oneself.service.lost_races import ATTEMPTS_BESIDE_WRITERS
 from oneself.service.privacy import erasure
-from oneself.service.privacy.erasure import ATTEMPTS_BESIDE_WRITERS, ErasureOptions, Receipt
+from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, select
 from oneself.service.profiles.profiles import RequestOptions
 from oneself.services import Services

@@ -48,14 +48,14 @@ from oneself.service.log.believed_profiles import (
     load_profiles,
     return_devices,
 )
-from oneself.service.lost_races import ATTEMPTS_BESIDE_WRITERS, ATTEMPTS_MAX, pause
+from oneself.service.lost_races import repeat
 from oneself.store import working_set
 from oneself.store.database import Database
 from oneself.store.loaded_graph import users_of
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.log import NewEntry
 from oneself.store.tables.unreconciled_fragment import UnreconciledFragment, list_waiting_datasets
-from oneself.store.transaction import Tables, Transaction, begin
+from oneself.store.transaction import Tables, Transaction
 
 _logger = structlog.get_logger("oneself.reconciler")
 
@@ -118,19 +118,15 @@ class Reconciler:
 
     async def _reconcile(self, listed: UnreconciledFragment) -> bool:
         """Reconcile a fragment; False if another process reconciles in the dataset."""
-        for attempt in range(ATTEMPTS_MAX):
-            try:
-                async with begin(self._database, listed.dataset_id) as transaction:
-                    if not await transaction.unreconciled_fragments.try_lock():
-                        return False
-                    if attempt >= ATTEMPTS_BESIDE_WRITERS:
-                        await transaction.lock_config()
-                    done = await self._follow(transaction, listed)
-                    await transaction.unreconciled_fragments.remove([listed, *done])
-                return True
-            except Contended:
-                await pause(attempt)
-        raise Contended("Too many other requests write to the same person.")
+
+        async def reconcile(transaction: Transaction) -> bool:
+            if not await transaction.unreconciled_fragments.try_lock():
+                return False
+            done = await self._follow(transaction, listed)
+            await transaction.unreconciled_fragments.remove([listed, *done])
+            return True
+
+        return await repeat(self._database, listed.dataset_id, reconcile)
 
     async def _follow(
         self, transaction: Transaction, listed: UnreconciledFragment

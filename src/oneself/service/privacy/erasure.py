@@ -28,7 +28,7 @@ from oneself.service.ingest.submission import KEY_REUSED, IdempotencyKeyReused, 
 from oneself.service.log.believed_profiles import find_unified_ids
 from oneself.service.log.refold import GraphPart, find_part, forget_verified, refold
 from oneself.service.log.refold_believed import Erasing, refold_believed
-from oneself.service.lost_races import ATTEMPTS_BESIDE_WRITERS, ATTEMPTS_MAX, pause
+from oneself.service.lost_races import repeat
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, is_absorbed, select
 from oneself.service.privacy.verified_elsewhere import queue_erased
 from oneself.store import working_set
@@ -37,7 +37,7 @@ from oneself.store.loaded_graph import users_of
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import ErasureEntry
 from oneself.store.tombstones import Tombstones
-from oneself.store.transaction import Tables, Transaction, begin, snapshot
+from oneself.store.transaction import Tables, Transaction, snapshot
 from oneself.store.view_reader import read_view
 
 if TYPE_CHECKING:
@@ -119,15 +119,12 @@ class Erasure:
         expected: Expected | None = None,
         once: ErasureOptions | None = None,
     ) -> Receipt | None:
-        for attempt in range(ATTEMPTS_MAX):
-            try:
-                async with begin(self._database, dataset_id) as transaction:
-                    if attempt >= ATTEMPTS_BESIDE_WRITERS or target.home_id is not None:
-                        await transaction.lock_config()
-                    return await self._erase(transaction, actor, target, expected, once)
-            except Contended:
-                await pause(attempt)
-        raise Contended("Too many other requests write to the same person.")
+        return await repeat(
+            self._database,
+            dataset_id,
+            lambda transaction: self._erase(transaction, actor, target, expected, once),
+            beside_writers=target.home_id is None,
+        )
 
     async def preview(self, dataset_ref: DatasetRef, target: ErasureTarget) -> ErasurePreview | None:
         """What an erasure of a target would take; it changes nothing. None: the target is unknown.
