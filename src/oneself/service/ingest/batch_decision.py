@@ -58,7 +58,7 @@ class BatchDecision:
         seen: dict[AskedView, Viewed],
     ) -> None:
         self.outcomes: list[Outcome | Exception] = []
-        #: Whether it lists fragments that are to be judged again.
+        #: Whether it lists fragments that are to be reconciled.
         self.lists_unreconciled = False
         #: Fragment → the seq of an observation of a server or provider with a merge that was refused.
         self._refused: dict[UUID, int] = {}

@@ -58,7 +58,7 @@ class _BatchOutdated(Exception):
 class Ingest:
     """Ingests observations of any dataset; one batcher per dataset commits them together.
 
-    `on_unreconciled`: called after a batch that listed fragments which are to be judged again.
+    `on_unreconciled`: called after a batch that listed fragments which are to be reconciled.
     """
 
     def __init__(
