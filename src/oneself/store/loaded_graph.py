@@ -18,7 +18,7 @@ from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph, PersonJoin
-from oneself.core.identity_graph.names import proven_claims
+from oneself.core.identity_graph.names import known_since, proven_claims
 from oneself.core.identity_graph.observe import Observed, observe, verified_identifiers
 from oneself.core.identity_graph.owners import detach
 from oneself.core.identity_graph.placing import user_on
@@ -89,7 +89,7 @@ class LoadedGraph:
         named = [item for tracker in trackers for item in self.graph.present_fragments(tracker)]
         if observation.profile_id in self.graph.fragments:
             named.append(self.graph.fragments[observation.profile_id])
-        return not named or any(item.user_id is not None or proven_claims(item) for item in named)
+        return not named or any(known_since(item, "proven") is not None for item in named)
 
     def observe(
         self, observed: Observed, believed_id: UUID, unified_ids: Callable[[UUID], Collection[UUID]]

@@ -9,7 +9,8 @@ Invariants: pure. The plans of the outcome are applied as recorded from now on.
 Source: docs/concepts/trust.md, "Joins"; docs/decisions/0027-the-view-all-is-reconciled.md.
 """
 
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Collection, Container, Iterable, Iterator, Mapping
 from uuid import UUID
 
 import msgspec
@@ -27,7 +28,6 @@ from oneself.core.identity_graph.partition import Partition, RefusedJoin, partit
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.profiles.profile import Profile, primary_id
 from oneself.core.resolution.candidates import rank
-from oneself.core.resolution.components import connected_components
 from oneself.core.resolution.evidence import extract_evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.plan import Merge, Refusal
@@ -50,6 +50,11 @@ class BelievedLog(msgspec.Struct, frozen=True):
     def fragment_of(self, entry: LogEntry) -> UUID | None:
         return self.fragments.get((entry.seq, entry.observation_id))
 
+    def of_profiles(self, profile_ids: Container[UUID | None]) -> "BelievedLog":
+        """What the log has of some of them."""
+        kept = [entry for entry in self.entries if entry.profile_id in profile_ids]
+        return msgspec.structs.replace(self, entries=kept)
+
 
 #: The log of nobody.
 NOTHING_LOGGED = BelievedLog([], {}, {})
@@ -68,17 +73,13 @@ class ExpectedPartition(msgspec.Struct, frozen=True):
         `attached`: pairs of a fragment and the survivor that an entry of it is attached to.
         """
         pairs = {(self.components[fragment_id], survivor_id) for fragment_id, survivor_id in attached}
-        groups = connected_components(((0, component), (1, survivor)) for component, survivor in pairs)
+        survivors = Counter(component for component, _ in pairs)
+        components = Counter(survivor_id for _, survivor_id in pairs)
         return {
-            name for group in groups.values() if len(group) > 2 for side, name in _named(group) if side == 1
+            survivor_id
+            for component, survivor_id in pairs
+            if survivors[component] > 1 or components[survivor_id] > 1
         }
-
-
-def _named(group: Iterable[Hashable]) -> Iterator[tuple[int, UUID]]:
-    """The names of a group: 0 and a component, or 1 and a survivor."""
-    for name in group:
-        assert isinstance(name, tuple)
-        yield name
 
 
 class FoldedApart(msgspec.Struct, frozen=True):
@@ -119,27 +120,30 @@ def fold_apart(
         entries += again.entries
         dropped += again.dropped
     entries.sort(key=lambda entry: (entry.seq, entry.observation_id))
-    homes = _homes(log, entries)
-    entries = _with_refusals(entries, log, expected, homes)
+    attached = _attached(log, entries)
+    entries = _with_refusals(entries, log, expected, _homes(attached))
     state, waiting = WorkingSet(), list(scope.detached)
     for entry in entries:
         detach_until(state, waiting, entry.seq)
         apply_recorded(state, observation_of(entry), recorded_plan(entry), log.config_of(entry), entry.seq)
     detach_until(state, waiting)
-    attached = [
+    return FoldedApart(state, entries, dropped, _merges_left(state, expected, attached, reasons))
+
+
+def _attached(log: BelievedLog, entries: Iterable[LogEntry]) -> list[tuple[UUID, UUID]]:
+    """The fragment of each entry that has one, and the profile that the entry is attached to."""
+    return [
         (fragment_id, recorded_plan(entry).profile_id)
         for entry in entries
         if (fragment_id := log.fragment_of(entry)) is not None
     ]
-    return FoldedApart(state, entries, dropped, _merges_left(state, expected, attached, reasons))
 
 
-def _homes(log: BelievedLog, entries: Iterable[LogEntry]) -> dict[UUID, UUID]:
+def _homes(attached: Iterable[tuple[UUID, UUID]]) -> dict[UUID, UUID]:
     """Fragment → the profile that its first entry is attached to."""
     homes: dict[UUID, UUID] = {}
-    for entry in entries:
-        if (fragment_id := log.fragment_of(entry)) is not None and entry.profile_id is not None:
-            homes.setdefault(fragment_id, entry.profile_id)
+    for fragment_id, profile_id in attached:
+        homes.setdefault(fragment_id, profile_id)
     return homes
 
 
@@ -182,7 +186,7 @@ def _device_ties(log: BelievedLog, fragments: Mapping[UUID, Fragment]) -> list[D
 
 def _token_joins(log: BelievedLog) -> Iterator[PersonJoin]:
     """What browsers said whose persisted tokens name somebody: no more than asserted."""
-    homes = _homes(log, log.entries)
+    homes = _homes(_attached(log, log.entries))
     called = {primary_id(profile_id, anonymous=False): item for item, profile_id in reversed(homes.items())}
     for entry in log.entries:
         token, fragment_id = observation_of(entry).token, log.fragment_of(entry)

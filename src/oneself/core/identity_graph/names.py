@@ -51,7 +51,7 @@ def names_of(fragment: Fragment, view: View, believed: Collection[str] = ()) -> 
     `believed`: the primary ids that the profile of this id had in the view `all`, the first one first; an
     anonymous visitor of a page is called by what its browser sent.
     """
-    since = _known_since(fragment, view)
+    since = known_since(fragment, view)
     generated = primary_id(fragment.fragment_id, anonymous=False)
     named = [claim.tenure.identifier.value for claim in fragment.claims if is_former_id(claim)]
     sent = next((name for name in believed if name != generated and name not in named), None)
@@ -68,7 +68,7 @@ def is_former_id(claim: FragmentClaim) -> bool:
     return claim.tenure.identifier.namespace == LEGACY_ID
 
 
-def _known_since(fragment: Fragment, view: View) -> int | None:
+def known_since(fragment: Fragment, view: View) -> int | None:
     """The seq since which a server or a sign-in says who a fragment is of."""
     user = user_since(fragment, view)
     claimed = (claim.since for claim in proven_claims(fragment))

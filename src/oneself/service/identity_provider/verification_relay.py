@@ -10,7 +10,6 @@ docs/decisions/0029-verifications-in-every-dataset.md.
 
 from __future__ import annotations
 
-import asyncio
 import uuid
 from collections.abc import Sequence
 from itertools import takewhile
@@ -23,6 +22,7 @@ from oneself.core.identity_graph.owners import respelled
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.errors import OneselfError
+from oneself.service.background import run_steps
 from oneself.service.log.refold import forget_verified
 from oneself.store import identity_graph
 from oneself.store.directory import Directory
@@ -51,14 +51,7 @@ class VerificationRelay:
 
     async def run(self) -> None:
         """Work until cancelled. Another process takes over what is interrupted."""
-        while True:
-            try:
-                busy = await self.step()
-            except OneselfError as error:
-                _logger.warning("verification_relay_interrupted", cause=type(error).__name__)
-                busy = False
-            if not busy:
-                await asyncio.sleep(POLL_S)
+        await run_steps(self.step, POLL_S, _note_interruption)
 
     async def step(self) -> bool:
         """Record what is queued first, of each dataset; False if nothing was.
@@ -138,3 +131,7 @@ async def _record(transaction: Transaction, verifications: Sequence[ClaimVerific
             entries.append(VerificationEntry(seq + len(entries), uuid.uuid4(), verification))
     await transaction.log.put_verifications(entries, config.version)
     await transaction.unreconciled_fragments.put(await identity_graph.save(transaction, graph))
+
+
+def _note_interruption(error: OneselfError) -> None:
+    _logger.warning("verification_relay_interrupted", cause=type(error).__name__)

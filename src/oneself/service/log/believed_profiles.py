@@ -24,7 +24,7 @@ from oneself.core.fold.resolve_again import Detached, FoldScope
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.joins import user_since
-from oneself.core.identity_graph.names import proven_claims
+from oneself.core.identity_graph.names import known_since
 from oneself.core.profiles.claim import Claim
 from oneself.core.resolution.evidence import extract_evidence
 from oneself.core.resolution.observation import Reindex
@@ -102,18 +102,14 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
         if profile_id is not None and profile_id in self.rows:
             found.append(self.rows[profile_id].fragment)
         named = [item for item in found if item.began_at < seq]
-        return not named or any(_is_known_before(item, seq) for item in named)
+        known = (known_since(item, "proven") for item in named)
+        return not named or any(since is not None and since < seq for since in known)
 
     def _is_claimed_elsewhere(self, identifier: Identifier, seq: int) -> bool:
         return any(
             item.claim.seq < seq and (item.until_seq is None or item.until_seq > seq)
             for item in self.others.get(identifier, ())
         )
-
-
-def _is_known_before(fragment: Fragment, seq: int) -> bool:
-    since = user_since(fragment, "proven")
-    return (since is not None and since < seq) or any(item.since < seq for item in proven_claims(fragment))
 
 
 async def find_unified_ids(transaction: Transaction, profile_ids: Iterable[UUID]) -> frozenset[UUID]:
@@ -136,10 +132,12 @@ async def load_log(
 
 
 async def load_profiles(
-    transaction: Transaction, profile_ids: frozenset[UUID], rows: Mapping[UUID, FragmentRow]
+    transaction: Transaction,
+    profile_ids: frozenset[UUID],
+    rows: Mapping[UUID, FragmentRow],
+    log: BelievedLog,
 ) -> BelievedProfiles:
-    """Profiles with what the log has of them now."""
-    log = await load_log(transaction, profile_ids, rows)
+    """Profiles with what surrounds them. `log`: what the log has of them."""
     claims = await transaction.claims.find_of_profiles(profile_ids)
     devices = {claim.identifier for claim in claims if claim.identifier.is_device}
     return BelievedProfiles(
@@ -152,9 +150,7 @@ async def load_profiles(
     )
 
 
-def apply_plan(
-    state: WorkingSet, plan: Plan, config: Config, seq: int, interface: str = "reconciler"
-) -> NewEntry:
+def apply_plan(state: WorkingSet, plan: Plan, config: Config, seq: int, interface: str) -> NewEntry:
     """Carry out a plan that no observation asked for; returns the entry with which the log repeats it."""
     observation = Reindex(
         observation_id=uuid.uuid4(),

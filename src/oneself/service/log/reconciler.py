@@ -138,17 +138,17 @@ class Reconciler:
         config = await transaction.config.find()
         if config.dataset.asserted_merges == "unrestricted":
             return []
-        seeds = {listed.fragment_id}
         try:
-            before = await self._find_reach(transaction, seeds)
-            if before.is_simple and not before.differing(await before.find_expected(NOTHING_LOGGED, config)):
+            alone = await _find_reach(transaction, {listed.fragment_id}, self._fragments_max)
+            if alone.is_simple and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
                 return []
-            together = await transaction.unreconciled_fragments.find_some(before.rows)
-            seeds |= {item.fragment_id for item in together}
-            before = await self._find_reach(transaction, seeds)
+            among = await transaction.unreconciled_fragments.find_some(alone.rows)
+            together = [item for item in among if item.fragment_id != listed.fragment_id]
+            seeds = {listed.fragment_id, *(item.fragment_id for item in together)}
+            before = await _find_reach(transaction, seeds, self._fragments_max) if together else alone
             await transaction.lock_identifiers(before.names)
             await working_set.gather(transaction, Footprint(frozenset(), before.profile_ids, frozenset()))
-            reach = await self._find_reach(transaction, seeds)
+            reach = await _find_reach(transaction, seeds, self._fragments_max)
         except TooLarge:
             _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
             return []
@@ -158,16 +158,9 @@ class Reconciler:
         log = await load_log(transaction, reach.profile_ids, reach.rows)
         expected = await reach.find_expected(log, config)
         if differing := reach.differing(expected):
-            believed = await _find_believed(transaction, reach, differing)
+            believed = await _find_believed(transaction, reach, differing, log)
             await _fold_again(transaction, believed, expected, config)
         return together
-
-    async def _find_reach(self, transaction: Transaction, seeds: set[UUID]) -> _Affected:
-        """The profiles that fragments and their neighbours belong to. Raises TooLarge."""
-        found: set[UUID] = set()
-        for seed in sorted(seeds):
-            found |= await _find_neighbours(transaction, seed)
-        return await _find_affected(transaction, found, self._fragments_max)
 
 
 class _Affected(msgspec.Struct, frozen=True):
@@ -215,9 +208,13 @@ class _Affected(msgspec.Struct, frozen=True):
         return expected.find_differing(self.attached)
 
 
-async def _find_affected(transaction: Transaction, found: set[UUID], fragments_max: int) -> _Affected:
-    """The profiles that fragments belong to, with all others of these. Raises TooLarge."""
+async def _find_reach(transaction: Transaction, seeds: set[UUID], fragments_max: int) -> _Affected:
+    """The profiles that fragments and their neighbours belong to, with all fragments of these.
+
+    Raises TooLarge.
+    """
     fragments, log = transaction.fragments, transaction.log
+    found = await _find_neighbours(transaction, seeds)
     while True:
         if len(found) > fragments_max:
             raise TooLarge(f"A person has more than {fragments_max} fragments.")
@@ -242,25 +239,24 @@ async def _find_affected(transaction: Transaction, found: set[UUID], fragments_m
 
 
 async def _find_believed(
-    transaction: Transaction, reach: _Affected, survivors: set[UUID]
+    transaction: Transaction, reach: _Affected, survivors: set[UUID], log: BelievedLog
 ) -> BelievedProfiles:
-    """Those of the profiles that differ, with what the log has of them."""
+    """Those of the profiles that differ. `log`: what the log has of all."""
     profile_ids = await find_unified_ids(transaction, survivors)
     fragment_ids = {item for item, survivor_id in reach.attached if survivor_id in survivors}
     fragment_ids |= await transaction.fragments.find_believed(profile_ids)
     rows = {key: row for key, row in reach.rows.items() if key in fragment_ids}
-    return await load_profiles(transaction, profile_ids, rows)
+    return await load_profiles(transaction, profile_ids, rows, log.of_profiles(profile_ids))
 
 
-async def _find_neighbours(transaction: Transaction, fragment_id: UUID) -> set[UUID]:
-    """A fragment, those of its users, and some of those that hold what it holds."""
-    rows = await transaction.fragments.find([fragment_id])
-    if not rows:
-        return set()
-    fragment = rows[0].fragment
-    held = {claim.tenure.identifier for claim in fragment.claims}
+async def _find_neighbours(transaction: Transaction, seeds: set[UUID]) -> set[UUID]:
+    """Fragments, those of their users, and some of those that hold what they hold."""
+    known = [row.fragment for row in await transaction.fragments.find(seeds)]
+    held = {claim.tenure.identifier for item in known for claim in item.claims}
+    users = {user for item in known for user in users_of(item)}
     neighbours = await transaction.fragments.find_claimants(held)
-    return {fragment_id, *neighbours, *await transaction.fragments.find_of_users(users_of(fragment))}
+    neighbours |= await transaction.fragments.find_of_users(users)
+    return neighbours.union(item.fragment_id for item in known)
 
 
 async def _fold_again(

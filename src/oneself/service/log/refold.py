@@ -21,17 +21,18 @@ from oneself.core.fold.log_entry import Bridge, EntryKey, LogEntry, verification
 from oneself.core.fold.replay import Touched, touches
 from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.bridges import bridges
-from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.graph import IdentityGraph, PersonJoin
 from oneself.core.identity_graph.joins import joins_among
-from oneself.core.identity_graph.observe import Observed, verified_identifiers
+from oneself.core.identity_graph.observe import verified_identifiers
 from oneself.core.identity_graph.partition import partition
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
+from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.kinds import policy_of
 from oneself.errors import Contended
+from oneself.service.log.graph_fold import fold_entry, gather_graph
 from oneself.store import identity_graph
-from oneself.store.loaded_graph import LoadedGraph, proven_identifiers_of, users_of
+from oneself.store.loaded_graph import proven_identifiers_of, users_of
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Transaction
 
@@ -197,6 +198,7 @@ class _Verified:
         Adds what their claims identify them by, by any configuration that there was.
         """
         found: set[str] = set()
+        added: list[ClaimVerification] = []
         while users or values:
             entries = await self._transaction.log.find_verifications(users, values)
             new = {key: entry for key, entry in entries.items() if key not in self.entries}
@@ -204,13 +206,14 @@ class _Verified:
             verified = [verification_of(entry) for entry in new.values()]
             users, values = {item.user_id for item in verified}, {item.value for item in verified}
             found |= users
-            configs = await self._transaction.log.find_configurations() if verified else {}
-            self.identifiers |= {
-                identifier
-                for config in configs.values()
-                for item in verified
-                for identifier in verified_identifiers(item, config)
-            }
+            added += verified
+        configs = await self._transaction.log.find_configurations() if added else {}
+        self.identifiers |= {
+            identifier
+            for config in configs.values()
+            for item in added
+            for identifier in verified_identifiers(item, config)
+        }
         return found
 
 
@@ -225,22 +228,14 @@ async def _delete(transaction: Transaction, part: GraphPart) -> None:
 async def _fold(transaction: Transaction, part: GraphPart, entries: list[LogEntry], config: Config) -> None:
     touched = [part.concerned(touches(entry, config)) for entry in entries]
     unified = await _find_unified(transaction, touched)
-    graph = await _gather(transaction, touched, config, unified)
+    reindexed = {profile.profile_id for found in unified.values() for profile in found}
+    graph = await gather_graph(transaction, touched, config, reindexed)
 
     def unified_ids(profile_id: UUID, seq: int) -> set[UUID]:
         return {item.profile_id for item in unified[profile_id] if not item.is_absorbed or item.seq <= seq}
 
     for entry, found in zip(entries, touched, strict=True):
-        graph.detach(found.detached, entry.seq)
-        graph.bridge(found.bridges, entry.seq)
-        if found.verification is not None:
-            graph.record(found.verification, config, entry.seq)
-        observation, evidence = found.observation, found.evidence
-        if observation is not None and evidence is not None and entry.profile_id is not None:
-            observed = Observed(
-                observation, evidence, entry.seq, config, graph.rules, is_redacted=entry.content_redacted
-            )
-            graph.observe(observed, entry.profile_id, partial(unified_ids, seq=entry.seq))
+        fold_entry(graph, entry, found, config, partial(unified_ids, seq=entry.seq))
     await transaction.fragments.append_entries(graph.entries)
     await identity_graph.save(transaction, graph)
 
@@ -253,23 +248,3 @@ async def _find_unified(transaction: Transaction, touched: list[Touched]) -> dic
         if (observation := item.observation) is not None and policy_of(observation).reads_stored_values
     }
     return {item: await transaction.profiles.find_unified(item) for item in addressed if item is not None}
-
-
-async def _gather(
-    transaction: Transaction,
-    touched: list[Touched],
-    config: Config,
-    unified: Mapping[UUID, list[Profile]],
-) -> LoadedGraph:
-    named = [
-        (item.observation, item.evidence)
-        for item in touched
-        if item.observation is not None and item.evidence is not None
-    ]
-    detached = [device for item in touched for device in item.detached]
-    joined = {end for item in touched for bridge in item.bridges for end in (bridge.one, bridge.other)}
-    rules = graph_rules(config)
-    reindexed = {profile.profile_id for found in unified.values() for profile in found}
-    verifications = [item.verification for item in touched if item.verification is not None]
-    footprint = graph_footprint(named, config, rules, detached, joined, verifications)
-    return await identity_graph.gather(transaction, footprint, rules, reindexed)

@@ -23,7 +23,13 @@ from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.guards import screen_candidates
 from oneself.core.resolution.plan import Merge, Plan
 from oneself.core.resolution.working_set import WorkingSet
-from oneself.service.log.believed_profiles import apply_plan, delete_state, load_profiles, return_devices
+from oneself.service.log.believed_profiles import (
+    apply_plan,
+    delete_state,
+    load_log,
+    load_profiles,
+    return_devices,
+)
 from oneself.store import working_set
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.log import NewEntry
@@ -56,7 +62,8 @@ class Erasing(msgspec.Struct, frozen=True, kw_only=True):
 async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[UUID, ...]:
     """Delete the entries and fold what is left; returns the profiles that are gone."""
     await transaction.log.delete(erasing.entries)
-    believed = await load_profiles(transaction, erasing.profile_ids, erasing.rows)
+    log = await load_log(transaction, erasing.profile_ids, erasing.rows)
+    believed = await load_profiles(transaction, erasing.profile_ids, erasing.rows, log)
     again = resolve_again(believed.log.entries, believed.log.configs, believed.scope(erasing.identifiers))
     await transaction.log.redact(again.entries)
     await transaction.log.delete(again.dropped)

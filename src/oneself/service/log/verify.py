@@ -14,10 +14,8 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import LogEntry
 from oneself.core.fold.replay import replay, touches
-from oneself.core.identity_graph.footprint import graph_footprint
-from oneself.core.identity_graph.observe import Observed
-from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.footprint import footprint_of
+from oneself.service.log.graph_fold import fold_entry, gather_graph
 from oneself.store import identity_graph, working_set
 from oneself.store.shadow import Difference, Shadow, open_shadow
 from oneself.store.tables.log import BEGINNING
@@ -86,10 +84,7 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
     named = [
         (t.observation, t.evidence) for t in touched if t.observation is not None and t.evidence is not None
     ]
-    rules = graph_rules(config)
     detached = frozenset(device for t in touched for device in t.detached)
-    joined = frozenset(end for t in touched for item in t.bridges for end in (item.one, item.other))
-    verifications = [t.verification for t in touched if t.verification is not None]
     footprint = footprint_of(
         named,
         config,
@@ -98,24 +93,14 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
         detached=detached,
     )
     state, _ = await working_set.gather(transaction, footprint)
-    reach = graph_footprint(named, config, rules, detached, joined, verifications)
-    graph = await identity_graph.gather(transaction, reach, rules, state.known_ids)
+    graph = await gather_graph(transaction, touched, config, state.known_ids)
     for entry, named_by in zip(entries, touched, strict=True):
         found = named_by
         if named_by.observation is not None and named_by.evidence is not None:
             known = graph.with_known(named_by.observation, named_by.evidence)
             found = msgspec.structs.replace(named_by, evidence=known)
         before, config = config, replay(state, entry, config, found)
-        graph.detach(found.detached, entry.seq)
-        graph.bridge(found.bridges, entry.seq)
-        if found.verification is not None:
-            graph.record(found.verification, before, entry.seq)
-        observation, evidence = found.observation, found.evidence
-        if observation is not None and evidence is not None and entry.profile_id is not None:
-            observed = Observed(
-                observation, evidence, entry.seq, before, rules, is_redacted=entry.content_redacted
-            )
-            graph.observe(observed, entry.profile_id, state.unified_ids)
+        fold_entry(graph, entry, found, before, state.unified_ids)
     await working_set.save(transaction, state)
     await transaction.fragments.append_entries(graph.entries)
     await identity_graph.save(transaction, graph)

@@ -24,6 +24,7 @@ from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.reindex import ReindexJob, find_job
 from oneself.errors import OneselfError
+from oneself.service.background import run_steps
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.ingest.ingest import Ingest
@@ -149,14 +150,7 @@ class Reindexer:
 
     async def run(self) -> None:
         """Look for jobs until cancelled. Another worker continues an unfinished job."""
-        while True:
-            try:
-                busy = await self.step()
-            except OneselfError as error:
-                _logger.warning("indexing_interrupted", cause=type(error).__name__)
-                busy = False
-            if not busy:
-                await asyncio.sleep(POLL_S)
+        await run_steps(self.step, POLL_S, _note_interruption)
 
     async def step(self) -> bool:
         """Work on one job until it is finished; False if there is none."""
@@ -270,3 +264,7 @@ def _concerned(page: list[IndexedProfile]) -> Iterator[tuple[UUID, IndexedProfil
     """The survivors of a page that may hold a value of the job's source, each once."""
     survivors = {profile.survivor_id: profile for profile in page}
     return ((survivor_id, profile) for survivor_id, profile in survivors.items() if profile.is_concerned)
+
+
+def _note_interruption(error: OneselfError) -> None:
+    _logger.warning("indexing_interrupted", cause=type(error).__name__)

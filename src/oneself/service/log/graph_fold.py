@@ -1,0 +1,59 @@
+"""Fold log entries into the identity graph: the whole log, or what an erasure left of a part of it.
+
+Invariants: the same fold as in the write path. Source: docs/concepts/log-and-fold.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Sequence
+from uuid import UUID
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.log_entry import LogEntry
+from oneself.core.fold.replay import Touched
+from oneself.core.identity_graph.footprint import graph_footprint
+from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.rules import graph_rules
+from oneself.store import identity_graph
+from oneself.store.loaded_graph import LoadedGraph
+from oneself.store.transaction import Transaction
+
+
+async def gather_graph(
+    transaction: Transaction, touched: Sequence[Touched], config: Config, reindexed: Collection[UUID]
+) -> LoadedGraph:
+    """What entries may touch of the identity graph. `reindexed`: profiles that a job may reindex."""
+    rules = graph_rules(config)
+    footprint = graph_footprint(
+        [
+            (t.observation, t.evidence)
+            for t in touched
+            if t.observation is not None and t.evidence is not None
+        ],
+        config,
+        rules,
+        [device for t in touched for device in t.detached],
+        {end for t in touched for bridge in t.bridges for end in (bridge.one, bridge.other)},
+        [t.verification for t in touched if t.verification is not None],
+    )
+    return await identity_graph.gather(transaction, footprint, rules, reindexed)
+
+
+def fold_entry(
+    graph: LoadedGraph,
+    entry: LogEntry,
+    touched: Touched,
+    config: Config,
+    unified_ids: Callable[[UUID], Collection[UUID]],
+) -> None:
+    """Fold an entry. `config`: by which it was recorded. `unified_ids`: profile → those one with it then."""
+    graph.detach(touched.detached, entry.seq)
+    graph.bridge(touched.bridges, entry.seq)
+    if touched.verification is not None:
+        graph.record(touched.verification, config, entry.seq)
+    observation, evidence = touched.observation, touched.evidence
+    if observation is not None and evidence is not None and entry.profile_id is not None:
+        observed = Observed(
+            observation, evidence, entry.seq, config, graph.rules, is_redacted=entry.content_redacted
+        )
+        graph.observe(observed, entry.profile_id, unified_ids)
