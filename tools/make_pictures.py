@@ -25,6 +25,7 @@ from rich.terminal_theme import MONOKAI
 from rich.text import Text
 
 from draw_request import main as draw_request
+from draw_views import main as draw_views
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
@@ -37,6 +38,7 @@ DEADLINE_S = 180.0
 def main() -> int:
     """Create all pictures."""
     draw_request()
+    draw_views()
     with running_demo() as output, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox"])
         take_terminal(browser, output)

@@ -44,8 +44,10 @@ def test_a_generated_page_is_up_to_date(name: str) -> None:
     assert written == reference.pages()[name], "run make reference"
 
 
-def test_the_drawing_is_up_to_date() -> None:
-    drawing = load_tool("draw_request")
+@pytest.mark.parametrize("name", ["draw_request", "draw_views"])
+def test_a_drawing_is_up_to_date(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "tools")
+    drawing = load_tool(name)
     assert drawing.DRAWING.read_text("utf-8") == drawing.drawing(), "run make pictures"
 
 
