@@ -35,6 +35,12 @@ class JoinStrength(IntEnum):
     ASSERTED = 3
 
 
+#: What decides between two joins that are equally strong and old: the lower goes first.
+Tie = tuple[int, int, int, int, int, int]
+_NO_TIE: Tie = (0, 0, 0, 0, 0, 0)
+_ANONYMOUS_TIE: Tie = (1, 0, 0, 0, 0, 0)
+
+
 class Join(msgspec.Struct, frozen=True):
     """Two fragments are one person."""
 
@@ -42,8 +48,8 @@ class Join(msgspec.Struct, frozen=True):
     #: The seq of the latest observation without which it would not stand.
     since: int
     #: Ties go to verified claims, then to proven ones, then to the namespace that goes first, then to the
-    #: older claim.
-    tie: tuple[int, int, int, int]
+    #: older claim, then to what a server said of people before what it tied to a browser.
+    tie: Tie
     reason: str
     one: UUID
     other: UUID
@@ -53,12 +59,12 @@ class Join(msgspec.Struct, frozen=True):
     known_since: int = 0
 
     @property
-    def precedence(self) -> tuple[JoinStrength, int, tuple[int, int, int, int], str, UUID, UUID]:
+    def precedence(self) -> tuple[JoinStrength, int, Tie, str, UUID, UUID]:
         """The sort key in which joins count: the strongest first, then the oldest."""
         return self.strength, self.since, self.tie, self.reason, self.one, self.other
 
     @property
-    def age(self) -> tuple[int, JoinStrength, tuple[int, int, int, int], str, UUID, UUID]:
+    def age(self) -> tuple[int, JoinStrength, Tie, str, UUID, UUID]:
         """The sort key of a replay: the oldest first."""
         return self.since, self.strength, self.tie, self.reason, self.one, self.other
 
@@ -133,7 +139,7 @@ def user_join(hub: Fragment, member: Fragment, user: str, view: View) -> Join:
     """The join of a user's fragment with the one that all of them are joined with."""
     since = max(user_since(member, view) or 0, member.began_at, hub.began_at)
     one, other, via = hub.fragment_id, member.fragment_id, Identifier(USER_ID, user)
-    return Join(JoinStrength.SAME_USER, since, (0, 0, 0, 0), "user", one, other, via)
+    return Join(JoinStrength.SAME_USER, since, _NO_TIE, "user", one, other, via)
 
 
 def joins_of_newest(
@@ -197,9 +203,14 @@ def _pairs(
             yield earlier, later
 
 
-def _claim_age(claimant: tuple[Fragment, FragmentClaim]) -> tuple[int, UUID]:
+def _claim_age(claimant: tuple[Fragment, FragmentClaim]) -> tuple[int, bool, UUID]:
+    """The sort key of claims, the oldest first.
+
+    Of one observation, what a server said goes before the browser that it tied to it: which of the two
+    fragments is older depends on what the browser said before.
+    """
     fragment, claim = claimant
-    return claim.since, fragment.fragment_id
+    return claim.since, fragment.browser is not None, fragment.fragment_id
 
 
 def _by_claims(
@@ -212,7 +223,8 @@ def _by_claims(
         strength = JoinStrength.VERIFIED if is_verified else JoinStrength.PROVEN
     has_proof = max(mine.level, theirs.level) > EvidenceLevel.ASSERTED
     priority = priorities.get(mine.tenure.identifier.namespace, 0)
-    tie = (int(not is_verified), int(not has_proof), priority, min(mine.since, theirs.since))
+    older, younger = sorted((_claim_age((one, mine)), _claim_age((other, theirs))))
+    tie = int(not is_verified), int(not has_proof), priority, older[0], int(older[1]), int(younger[1])
     first, second = sorted((one.fragment_id, other.fragment_id))
     identifier = mine.tenure.identifier
     since = max(mine.since, theirs.since)
@@ -225,7 +237,7 @@ def _of_persons(graph: IdentityGraph, members: set[UUID], view: View) -> Iterato
         is_counted = view == "all" or item.level > EvidenceLevel.ASSERTED
         if is_counted and item.one in members and item.other in members:
             strength = JoinStrength.PROVEN if item.level > EvidenceLevel.ASSERTED else JoinStrength.ASSERTED
-            yield Join(strength, item.since, (0, 0, 0, 0), item.reason, item.one, item.other)
+            yield Join(strength, item.since, _NO_TIE, item.reason, item.one, item.other)
 
 
 def _of_anonymous_ids(
@@ -244,7 +256,7 @@ def _of_anonymous_ids(
                 since = max(tie.since, fragment.began_at)
                 one, other = tie.fragment_id, fragment.fragment_id
                 yield Join(
-                    JoinStrength.ASSERTED, since, (1, 0, 0, 0), "anonymous", one, other, tie.anonymous_id
+                    JoinStrength.ASSERTED, since, _ANONYMOUS_TIE, "anonymous", one, other, tie.anonymous_id
                 )
 
 

@@ -6,15 +6,16 @@ Source: docs/concepts/trust.md, "Joins".
 """
 
 from collections.abc import Mapping
+from typing import cast
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identifier_source import IdentifierSource, identifiers_in_values
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
-from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.fragment import Fragment, Write
 from oneself.core.identity_graph.graph import VerifiedClaim
 from oneself.core.resolution.evidence import admit
-from oneself.core.values.record import Path
+from oneself.core.values.record import Path, Values, read
 
 #: User and path of the attribute → the verified claim.
 Verified = Mapping[tuple[str, Path], VerifiedClaim]
@@ -28,9 +29,25 @@ def stored_identifiers(fragment: Fragment, match: IdentifierSource, config: Conf
 
 
 def stored_level(fragment: Fragment, path: Path, verified: Verified) -> EvidenceLevel:
-    """The evidence for the value that a fragment has at a path."""
-    user = fragment.own_user
-    if user is not None and (user, path) in verified:
+    """The evidence for the value that a fragment, with its record, has at a path.
+
+    A verification is evidence for the value that the user verified, and for no other one that was written
+    there since. A proven value that an asserted one has replaced is no evidence for that one.
+    """
+    value, user = read(fragment.record.values, path), fragment.own_user
+    if value is None:
+        return EvidenceLevel.ASSERTED
+    claim = verified.get((user, path)) if user is not None else None
+    if claim is not None and claim.value == str(value):
         return EvidenceLevel.VERIFIED
-    levels = [item.level for item in fragment.writes if item.path == path[: len(item.path)]]
+    levels = (item.level for item in fragment.writes if _says(item, path, value))
     return max(levels, default=EvidenceLevel.ASSERTED)
+
+
+def _says(item: Write, path: Path, value: object) -> bool:
+    """Whether a write gave a path its value, by itself or as a part of an object."""
+    depth = len(item.path)
+    if item.path != path[:depth]:
+        return False
+    written = item.value if depth == len(path) else read(cast(Values, item.value), path[depth:])
+    return written == value

@@ -40,10 +40,11 @@ def proven_values(
 
     `fragment`: as it is stored, without its record.
     """
-    if stored_level(fragment, match.path, verified) == EvidenceLevel.ASSERTED:
-        return []
     record = record_of(fragment.writes, graph_rules(config).fold.values)
-    return stored_identifiers(msgspec.structs.replace(fragment, record=record), match, config)
+    recorded = msgspec.structs.replace(fragment, record=record)
+    if stored_level(recorded, match.path, verified) == EvidenceLevel.ASSERTED:
+        return []
+    return stored_identifiers(recorded, match, config)
 
 
 async def unindexed(

@@ -19,6 +19,9 @@ Readings that the law leaves open, and that the core shares:
 * An anonymous id is joined to the fragment in which it first came with a tracker, while its own names nobody.
 * The end of a verified claim ends the identifier of its user, not the value.
 * Provider claims that stand in a user's own fragment go before what other fragments say of these attributes.
+* Of what one word says, what it says of people goes before what it ties to a browser: it must not matter when
+  that browser began.
+* A report waits for its user until the tracker moves again: a sign-in, link or report of anybody replaces it.
 """
 
 from __future__ import annotations
@@ -157,8 +160,8 @@ class BrowserFragments:
 class Join(NamedTuple):
     strength: int
     since: int
-    #: Whose claim goes first, of joins of one moment: verified, proven, older.
-    tie: tuple[int, int, int]
+    #: Whose claim goes first, of joins of one moment: verified, proven, older, not tied to a browser.
+    tie: tuple[int, ...]
     #: The last resort: the namespace, then the older fragments.
     reason: str
     one: Name
@@ -492,7 +495,7 @@ class Oracle:
             theirs = [self._begin("browser")]
             theirs[0].browser = "tracker", tracker
             browser.ever += theirs
-        browser.present = theirs
+        browser.present, browser.awaited = theirs, None
         browser.last = browser.last if browser.last in theirs else theirs[-1]
         for fragment in theirs:
             if fragment.owner is None and is_proof:
@@ -609,7 +612,7 @@ class Oracle:
                     since = max(mine.step, theirs.step)
                     met = since < min(mine.ends, theirs.ends)
                     if mine.key == theirs.key and met and since < self.matches.get(mine.key.namespace, -1):
-                        yield _identifier_join(one.name, mine, other.name, theirs)
+                        yield _identifier_join(one, mine, other, theirs)
 
     def _device_joins(self) -> Iterator[Join]:
         now = [(name, named, since, NEVER) for name, (_, named, since) in self.tracker_of.items()]
@@ -820,10 +823,12 @@ def _parts(
     )
 
 
-def _identifier_join(one: Name, mine: Claim, other: Name, theirs: Claim) -> Join:
+def _identifier_join(one: Fragment, mine: Claim, other: Fragment, theirs: Claim) -> Join:
     is_proven = mine.is_proven and theirs.is_proven
     is_verified = mine.is_verified or theirs.is_verified
     strength = (VERIFIED if is_verified else PROVEN) if is_proven else ASSERTED
-    tie = (not is_verified, not (mine.is_proven or theirs.is_proven), min(mine.step, theirs.step))
-    older, younger = sorted((one, other), key=lambda name: name.age)
-    return Join(strength, max(mine.step, theirs.step), tie, mine.key.namespace, older, younger)
+    claimed = sorted([(mine.step, one.browser is not None), (theirs.step, other.browser is not None)])
+    (first, is_tied), (since, is_tied_then) = claimed
+    tie = (not is_verified, not (mine.is_proven or theirs.is_proven), first, is_tied, is_tied_then)
+    older, younger = sorted((one.name, other.name), key=lambda name: name.age)
+    return Join(strength, since, tie, mine.key.namespace, older, younger)

@@ -403,6 +403,36 @@ HONEST = [
         """,
     ),
     Story(
+        "a sign-in of another user ends the wait for the user of a report",
+        (
+            post("P1", "T1", interests="x"),
+            report("ben", "T1"),
+            Link(user="ann", tracker="T1"),
+            Confirm(user="ben", tracker="T1"),
+            page("T1", plan="ann's"),
+        ),
+        """
+        P1        P1    ben   interests=x
+        Me ben    ben   ben
+        Me ann    ann   ann   plan=ann's
+        T1        ann   ann   plan=ann's
+        """,
+    ),
+    Story(
+        "the next sign-in of the user of a report brings the reported fragment back",
+        (
+            post("P1", "T1", interests="x"),
+            report("ben", "T1"),
+            Link(user="ann", tracker="T1"),
+            sign_in("ben", "T1"),
+        ),
+        """
+        P1        P1    ben   interests=x
+        Me ben    P1    ben   interests=x
+        T1        P1    ben   interests=x
+        """,
+    ),
+    Story(
         "a write by id after a report is the user's own",
         (post("P1", "T1"), report("ann", "T1"), write_by_id("P1", plan="gold")),
         """
@@ -410,6 +440,43 @@ HONEST = [
         Me ann    ann   ann   plan=gold
         T1        P1    -
         """,
+    ),
+    # A proof counts from when it is given: for what is held then, by a rule that matches.
+    Story(
+        "a value that is replaced after its proof stays joined",
+        (post("P1", "T1", mail="a@"), verify("ann", "a@"), write_by_id("P1", mail="b@")),
+        """
+        P1        P1    ann   mail=a@
+        """,
+    ),
+    Story(
+        "a value that was replaced before its proof joins nothing",
+        (post("P1", "T1", mail="a@"), write_by_id("P1", mail="b@"), verify("ann", "a@")),
+        """
+        P1        P1    -     mail=b@
+        Me ann    ann   ann   mail=a@
+        """,
+    ),
+    Story(
+        "a rule that ended before the proof joins nothing",
+        (post("P1", "T1", mail="a@"), Match(namespace="mail", is_active=False), verify("ann", "a@")),
+        """
+        P1        P1    -     mail=a@
+        Me ann    ann   ann   mail=a@
+        """,
+    ),
+    Story(
+        "who proves a record first owns it, by whatever identifier",
+        (
+            Named("S", server(mail="m@", card="c1")),
+            server(user="ben", card="c1"),
+            verify("ann", "m@"),
+        ),
+        """
+        Me ben    S     ben   card=c1 mail=m@
+        Me ann    ann   ann   mail=m@
+        """,
+        CARD_PROVES,
     ),
     # Honest uses.
     Story(
