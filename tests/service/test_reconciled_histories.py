@@ -16,6 +16,7 @@ from hypothesis import HealthCheck, given, note, settings
 from oneself.service.log.verify import verify
 from oneself.services import Services
 from support import databases
+from support.nested_views import assert_views_nested
 from support.reconciled_view import assert_reconciled
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import History, histories
@@ -43,6 +44,7 @@ async def assert_history_reconciled(services: Services, history: History, *, lis
     report = await verify(services.database, lambda done, total: None)
     assert report.difference is None, report.difference
     await assert_reconciled(services.database)
+    await assert_views_nested(services.database, played.dataset_id)
 
 
 @QUICK

@@ -23,7 +23,7 @@ async def assert_reconciled(database: Database) -> None:
 
 async def find_people(tables: Tables) -> tuple[set[frozenset[UUID]], set[frozenset[UUID]]]:
     """The profiles of the view `all` as they are expected and as they are believed, by their fragments."""
-    attached = await _attached(tables)
+    attached = await find_attached(tables)
     expected = await _reconcile(tables)
     found: dict[UUID, set[UUID]] = {}
     believed: dict[UUID, set[UUID]] = {}
@@ -33,7 +33,7 @@ async def find_people(tables: Tables) -> tuple[set[frozenset[UUID]], set[frozens
     return set(map(frozenset, found.values())), set(map(frozenset, believed.values()))
 
 
-async def _attached(tables: Tables) -> set[tuple[UUID, UUID]]:
+async def find_attached(tables: Tables) -> set[tuple[UUID, UUID]]:
     """Pairs of a fragment and a survivor that an entry of it is attached to."""
     entries = await tables.log.list_after(BEGINNING, limit=100_000)
     ids = {entry.profile_id for entry in entries if entry.profile_id is not None}

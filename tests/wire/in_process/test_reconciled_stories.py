@@ -70,6 +70,25 @@ STORIES: dict[str, str] = {
         F1 all = F1 < ? ann interests=chess mail=vera@
         F2 all = F2 vera mail=vera@
     """,
+    "what a browser says that a server knows belongs to it, whomever it names": """
+        post C mail=bob@ plan=crm
+        post F1 T1 mail=ann@
+        page T1 mail=bob@ mood=click
+        C all = C mail=bob@ plan=crm
+        F1 = F1 mail=ann@ mood=click
+        F1 all = F1 mail=ann@ mood=click
+        page T1 mail=new@ mood=second
+        F1 = F1 mail=ann@ mood=click
+        F1 all = F1 mail=ann@ mood=click
+    """,
+    "a page without a tracker stays with the browser that its anonymous id came with": """
+        post F1 T1
+        page T1 a1 interests=chess
+        page a1 mail=ann@ mood=click
+        F1 all = F1 interests=chess mail=ann@ mood=click
+        post C mail=ann@ plan=crm
+        C all = C > F1 interests=chess mail=ann@ mood=click plan=crm
+    """,
 }
 
 

@@ -243,8 +243,9 @@ def _of_persons(graph: IdentityGraph, members: set[UUID], view: View) -> Iterato
 def _of_anonymous_ids(
     graph: IdentityGraph, fragments: Collection[Fragment], members: set[UUID]
 ) -> Iterator[Join]:
-    """Pages without a tracker are the browser that their anonymous id came with, while they name nobody."""
+    """A page without a tracker is the browser that its anonymous id came with, while one is unnamed."""
     by_device: dict[Identifier, list[Fragment]] = {}
+    by_id = {fragment.fragment_id: fragment for fragment in fragments}
     for fragment in fragments:
         if fragment.browser is not None and fragment.browser.namespace == ANONYMOUS_ID:
             by_device.setdefault(fragment.browser, []).append(fragment)
@@ -252,7 +253,8 @@ def _of_anonymous_ids(
         if tie.fragment_id not in members:
             continue
         for fragment in by_device.get(tie.anonymous_id, ()):
-            if not fragment.claims and _tie_at(graph, tie.anonymous_id, fragment.began_at) is tie:
+            is_unnamed = not fragment.claims or not by_id[tie.fragment_id].claims
+            if is_unnamed and _tie_at(graph, tie.anonymous_id, fragment.began_at) is tie:
                 since = max(tie.since, fragment.began_at)
                 one, other = tie.fragment_id, fragment.fragment_id
                 yield Join(

@@ -16,7 +16,7 @@ Readings that the law leaves open, and that the core shares:
 * A profile whose owner proved an identifier of it keeps the words that address it: so it does not matter
   whether they come before the proof or after it.
 * What a server ties to a browser is activity of the browser's fragment.
-* An anonymous id is joined to the fragment in which it first came with a tracker, while its own names nobody.
+* An anonymous id is joined to the fragment in which it first came with a tracker, while one is unnamed.
 * The end of a verified claim ends the identifier of its user, not the value.
 * Provider claims that stand in a user's own fragment go before what other fragments say of these attributes.
 * Of what one word says, what it says of people goes before what it ties to a browser: it must not matter when
@@ -620,7 +620,8 @@ class Oracle:
             for fragment in self.fragments.values():
                 began = fragment.name.step
                 is_of_it = fragment.browser == ("anonymous", anonymous_id) and began < until
-                if is_of_it and not fragment.claims and not self._is_of_former(anonymous_id, began, since):
+                is_unnamed = not fragment.claims or not named.claims
+                if is_of_it and is_unnamed and not self._is_of_former(anonymous_id, began, since):
                     yield Join(ASSERTED, max(since, began), (1, 0, 0), "anonymous", named.name, fragment.name)
 
     def _is_of_former(self, anonymous_id: str, began: int, since: int) -> bool:

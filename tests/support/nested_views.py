@@ -1,0 +1,39 @@
+"""Checks that each view lies within the next one: own in proven, and proven in all."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.names import known_since
+from oneself.store.database import Database
+from oneself.store.transaction import Tables
+from support.reconciled_view import find_attached
+
+_FRAGMENTS = "SELECT fragment_id FROM fragment WHERE dataset_id = $1"
+
+
+async def assert_views_nested(database: Database, dataset_id: int) -> None:
+    """Raises AssertionError with the profiles of a view that are several in the next one."""
+    tables = Tables(database, dataset_id)
+    ids = [row["fragment_id"] for row in await database.fetch(_FRAGMENTS, dataset_id)]
+    rows = {row.fragment.fragment_id: row for row in await tables.fragments.find(ids)}
+    parted = _parted({(row.own_id, row.proven_id) for row in rows.values()})
+    assert not parted, f"profiles of the view own that are several in proven: {parted}"
+    attached = {(rows[item].proven_id, survivor_id) for item, survivor_id in await find_attached(tables)}
+    known = {row.proven_id for row in rows.values() if _is_known(row.fragment)}
+    parted = _parted(attached) & known
+    assert not parted, f"profiles of the view proven that are several in all: {parted}"
+
+
+def _is_known(fragment: Fragment) -> bool:
+    """Whether a server or a sign-in said who it is. What others say goes, in `all`, to whom they name."""
+    return known_since(fragment, "proven") is not None
+
+
+def _parted(pairs: set[tuple[UUID, UUID]]) -> set[UUID]:
+    """What belongs to more than one, in pairs of a profile and the one that it belongs to."""
+    found: dict[UUID, set[UUID]] = {}
+    for inner, outer in pairs:
+        found.setdefault(inner, set()).add(outer)
+    return {inner for inner, outers in found.items() if len(outers) > 1}
