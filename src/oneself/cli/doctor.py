@@ -264,7 +264,7 @@ async def _token_keys(services: Services, dataset_ref: DatasetRef) -> AsyncItera
 
 
 async def _configuration(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:
-    """Warn of configuration that is unsafe or divides values."""
+    """Warn of configuration that is unsafe or divides values, and of profiles that are too large."""
     from oneself.service.setup.unsafe_configuration import (
         check_applications,
         check_names,
@@ -284,6 +284,18 @@ async def _configuration(services: Services, dataset_ref: DatasetRef) -> AsyncIt
         config = await services.configurations.current(at.dataset_id)
         for warning in check_names(org, dataset.name, config):
             yield Finding("attributes", "warning", warning.sentence, warning.advice)
+        large = await services.log.reconciler.count_too_large(at.dataset_id)
+        if large and config.dataset.guards_asserted_merges:
+            yield _too_large(org, dataset.name, large)
+
+
+def _too_large(org: str, dataset: str, profiles: int) -> Finding:
+    sentence = (
+        f"{org}: in the dataset {dataset}, so many profiles were merged that the view all does not follow "
+        f"later proof; profiles: {profiles}."
+    )
+    advice = "The views own and proven do. Block the value that they share: it is no one person's."
+    return Finding("profiles", "warning", sentence, advice)
 
 
 async def _identity_server(services: Services, dataset_ref: DatasetRef) -> AsyncIterator[Finding]:

@@ -15,8 +15,10 @@ import msgspec
 from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure, required_reindexing
+from oneself.core.identity_graph.unreconciled import changes_guards
 from oneself.service.coalesce import Coalesced
 from oneself.store.database import Database
+from oneself.store.tables.unreconciled_fragment import EVERY_FRAGMENT
 from oneself.store.transaction import Tables, Transaction, begin
 
 Decide = Callable[[Config], ConfigChange | None]
@@ -98,6 +100,8 @@ class Configurations:
         await transaction.config.put(changed)
         for job_id in required_reindexing(config, changed):
             await transaction.reindex_jobs.start(job_id)
+        if changes_guards(config, changed):
+            await transaction.unreconciled_fragments.put({EVERY_FRAGMENT: changed.seq})
         if also is not None:
             await also(transaction, changed)
         return changed

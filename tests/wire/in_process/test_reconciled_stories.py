@@ -81,6 +81,26 @@ STORIES: dict[str, str] = {
         F1 = F1 mail=ann@ mood=click
         F1 all = F1 mail=ann@ mood=click
     """,
+    "a setting that admits more joins what was refused before": """
+        post C mail=ann@ plan=crm
+        post D card=7 mood=till
+        page mail=ann@ card=7
+        C all = C mail=ann@ plan=crm
+        dataset asserted_merges=all
+        C all = C > D card=7 mail=ann@ mood=till plan=crm
+        C = C mail=ann@ plan=crm
+        dataset asserted_merges=unprotected
+        C all = C card=7 mail=ann@ plan=crm
+        D all = D card=7 mood=till
+    """,
+    "two values of the number that names people part them once the dataset says so": """
+        dataset channel_identity_conflict=replace
+        post C mail=ann@ number=1
+        page mail=ann@ number=2 mood=click
+        C all = C mail=ann@ mood=click number=1
+        dataset channel_identity_conflict=keep_apart
+        C all = C mail=ann@ number=1
+    """,
     "a page without a tracker stays with the browser that its anonymous id came with": """
         post F1 T1
         page T1 a1 interests=chess
@@ -113,6 +133,9 @@ async def test_who_is_too_large_stays_as_believed_and_takes_nothing(stage: Stage
         Me mal = F1 mal interests=chess mail=mal@
     """)
     assert await stage.services.database.fetch("SELECT FROM unreconciled_fragment") == []
+    dataset_id = stage.cds.dataset_ref.dataset_id
+    assert await small.count_too_large(dataset_id) == 1
+    assert await Reconciler(stage.services.database, fragments_max=2).count_too_large(dataset_id) == 0
 
 
 class Failing(Reconciler):

@@ -1,10 +1,12 @@
-"""Which changes of a fragment may part or join people in the view `all`.
+"""Which changes of a fragment, or of a configuration, may part or join people in the view `all`.
 
 Source: docs/concepts/trust.md, "Joins".
 """
 
+from oneself.core.config.configuration import Config
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim
+from oneself.core.identity_graph.rules import graph_rules
 
 
 def needs_reconciliation(before: Fragment | None, after: Fragment) -> bool:
@@ -17,6 +19,17 @@ def needs_reconciliation(before: Fragment | None, after: Fragment) -> bool:
     if (before.owner, before.reported) != (after.owner, after.reported):
         return True
     return _proven(before) != _proven(after) or bool(_indexed_unproven(after) - _indexed_unproven(before))
+
+
+def changes_guards(before: Config, after: Config) -> bool:
+    """Whether a change of the settings may admit joins that were refused before, or refuse admitted ones."""
+    if not after.dataset.guards_asserted_merges:
+        return False
+    guards, former = graph_rules(after).guards, graph_rules(before).guards
+    return not before.dataset.guards_asserted_merges or (
+        (guards.joins_protected, guards.separating, guards.profiles_per_merge_max)
+        != (former.joins_protected, former.separating, former.profiles_per_merge_max)
+    )
 
 
 def _proven(fragment: Fragment) -> set[tuple[object, EvidenceLevel]]:

@@ -54,7 +54,11 @@ from oneself.store.database import Database
 from oneself.store.loaded_graph import users_of
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.log import NewEntry
-from oneself.store.tables.unreconciled_fragment import UnreconciledFragment, list_waiting_datasets
+from oneself.store.tables.unreconciled_fragment import (
+    EVERY_FRAGMENT,
+    UnreconciledFragment,
+    list_waiting_datasets,
+)
 from oneself.store.transaction import Tables, Transaction
 
 _logger = structlog.get_logger("oneself.reconciler")
@@ -77,6 +81,8 @@ class Reconciler:
         self._database = database
         self._fragments_max = fragments_max
         self._listed = asyncio.Event()
+        #: Dataset and change of its settings → the last of every fragment that is reconciled since.
+        self._walked: dict[tuple[int, int], UUID] = {}
 
     def wake(self) -> None:
         """Reconcile now: this process has listed a fragment."""
@@ -97,13 +103,29 @@ class Reconciler:
 
     async def reconcile_all(self) -> None:
         """Reconcile every fragment that is listed. Raises Contended, Unavailable."""
-        for dataset_id in await list_waiting_datasets(self._database):
-            while (listed := await self._find_first(dataset_id)) is not None:
-                if not await self._reconcile_or_skip(listed):
-                    break
+        waiting = await list_waiting_datasets(self._database)
+        while waiting:
+            # One of each in turn: a large dataset does not keep the others waiting.
+            waiting = [dataset_id for dataset_id in waiting if await self._reconcile_first(dataset_id)]
 
-    async def _find_first(self, dataset_id: int) -> UnreconciledFragment | None:
-        return await Tables(self._database, dataset_id).unreconciled_fragments.find_first()
+    async def count_too_large(self, dataset_id: int) -> int:
+        """How many people of a dataset are too large to be reconciled, by the profiles that they absorbed."""
+        return await Tables(self._database, dataset_id).profiles.count_large(self._fragments_max)
+
+    async def _reconcile_first(self, dataset_id: int) -> bool:
+        """Reconcile what has waited longest; False if nothing is listed or another process reconciles."""
+        tables = Tables(self._database, dataset_id).unreconciled_fragments
+        listed = await tables.find_first()
+        if listed is None or listed.fragment_id != EVERY_FRAGMENT:
+            return listed is not None and await self._reconcile_or_skip(listed)
+        key = dataset_id, listed.seq
+        following = await tables.find_next(self._walked.get(key, EVERY_FRAGMENT))
+        if following is None:
+            self._walked.pop(key, None)
+            await tables.remove([listed])
+            return True
+        self._walked[key] = following
+        return await self._reconcile_or_skip(UnreconciledFragment(dataset_id, following, listed.seq))
 
     async def _reconcile_or_skip(self, listed: UnreconciledFragment) -> bool:
         """The same as `_reconcile`; an internal error leaves these profiles as they are."""

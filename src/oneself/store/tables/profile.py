@@ -157,6 +157,10 @@ class ProfileTable(Table):
             absorbed.setdefault(row["survivor_id"], []).append(ids)
         return absorbed
 
+    async def count_large(self, absorbed_min: int) -> int:
+        """How many survivors have absorbed so many profiles."""
+        return int(await self._executor.fetchval(_sql.count_large, self._dataset_id, absorbed_min))
+
     async def list_survivors(self, limit: int, offset: int) -> list[Profile]:
         """A page of survivors, the newest first; the cost grows with the offset."""
         found = await self._executor.fetch(_sql.list_survivors, self._dataset_id, limit, offset)

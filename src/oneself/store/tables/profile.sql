@@ -250,6 +250,18 @@ FROM profile
 WHERE dataset_id = $1 AND survivor_id = ANY ($2::uuid[]) AND NOT erased
 ORDER BY survivor_id, seq, profile_id;
 
+-- name: count_large
+-- The survivors that have absorbed many profiles.
+-- $2: how many at least
+SELECT count(*)
+FROM (
+    SELECT survivor_id
+    FROM profile
+    WHERE dataset_id = $1 AND survivor_id IS NOT NULL
+    GROUP BY survivor_id
+    HAVING count(*) >= $2
+) AS large;
+
 -- name: list_survivors
 -- A page of survivors, the newest first.
 -- $2: rows at most

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from oneself.store.tables.table import Executor
 
 _sql = Queries("unreconciled_fragment")
+#: In place of a fragment: every fragment of the dataset is to be reconciled, after those that are listed.
+EVERY_FRAGMENT = UUID(int=0)
 
 
 class UnreconciledFragment(msgspec.Struct, frozen=True):
-    """A fragment that is to be reconciled."""
+    """A fragment that is to be reconciled, or `EVERY_FRAGMENT`."""
 
     dataset_id: int
     fragment_id: UUID
@@ -48,6 +50,11 @@ class UnreconciledFragmentTable(Table):
         """Those that are listed among fragments."""
         found = await self._executor.fetch(_sql.find_some, self._dataset_id, sorted(fragment_ids))
         return structs_of(UnreconciledFragment, found)
+
+    async def find_next(self, fragment_id: UUID) -> UUID | None:
+        """The next fragment with identifiers, listed or not, in the order of ids; None: it was the last."""
+        found: UUID | None = await self._executor.fetchval(_sql.find_next, self._dataset_id, fragment_id)
+        return found
 
     async def try_lock(self) -> bool:
         """Let nobody else reconcile in the dataset until the transaction ends; False: somebody does."""

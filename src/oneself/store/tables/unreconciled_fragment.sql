@@ -30,11 +30,23 @@ WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
 SELECT pg_try_advisory_xact_lock($1);
 
 -- name: find_first
--- The fragment that has waited longest.
+-- The fragment that has waited longest; every fragment is the last.
 SELECT dataset_id, fragment_id, seq
 FROM unreconciled_fragment
 WHERE dataset_id = $1
-ORDER BY seq, fragment_id
+ORDER BY fragment_id = '00000000-0000-0000-0000-000000000000'::uuid, seq, fragment_id
+LIMIT 1;
+
+-- name: find_next
+-- The next fragment that has or had an identifier, in the order of their ids.
+-- $2: the id of a fragment
+SELECT fragment_id
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id > $2 AND EXISTS (
+    SELECT FROM fragment_claim AS claim
+    WHERE claim.dataset_id = $1 AND claim.fragment_id = fragment.fragment_id
+)
+ORDER BY fragment_id
 LIMIT 1;
 
 -- name: list_datasets
