@@ -222,7 +222,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         revocations_reread_s=tunables.revocations_reread_s,
         now=tunables.now,
     )
-    accounts = Accounts(directory, hasher, tokens)
+    accounts = Accounts(directory, hasher, tokens, base.secret_box)
     return DirectoryServices(
         organisations=Organisations(directory),
         applications=Applications(directory, hasher, tokens, PERMISSIONS),

@@ -55,7 +55,7 @@ def create(
 
         dataset_ref = await dataset_ref_of(services, org)
         registration = Registration(email, chosen, given_name, last_name, mobile)
-        account = await services.directory.accounts.register(dataset_ref, registration)
+        account = await services.directory.accounts.create(dataset_ref, registration)
         return _fields(dataset_ref, account)
 
     fields = run(act)

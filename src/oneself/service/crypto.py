@@ -13,15 +13,18 @@ Invariants: nothing here knows the use of a secret.
 from __future__ import annotations
 
 import asyncio
+import base64
 import hashlib
 import hmac
 import os
 import secrets
 import time
+from collections.abc import Sequence
 
 import structlog
-from argon2 import Parameters, PasswordHasher
+from argon2 import Parameters, PasswordHasher, extract_parameters
 from argon2.exceptions import InvalidHashError, VerifyMismatchError
+from argon2.low_level import hash_secret
 from argon2.profiles import RFC_9106_LOW_MEMORY
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -104,6 +107,19 @@ class Hasher:
         async with self._turns:
             return await asyncio.to_thread(self._argon2.hash, _bytes(secret))
 
+    async def hash_with_salt(self, secret: str, salt: bytes) -> str:
+        """The argon2id hash of a secret. `salt`: 16 bytes, of somebody who may have several secrets."""
+        async with self._turns:
+            return await asyncio.to_thread(self._argon2.hash, _bytes(secret), salt=salt)
+
+    async def find_match(self, hashes: Sequence[str], secret: str) -> int | None:
+        """Which of some hashes, at least one, is that of a secret; None: no one is.
+
+        Hashes with the same salt and parameters take together as long as one.
+        """
+        async with self._turns:
+            return await asyncio.to_thread(self._find, hashes, secret)
+
     async def matches(self, hashed: str, secret: str) -> bool:
         """Whether `hashed` is the hash of `secret`. Takes equally long either way."""
         async with self._turns:
@@ -137,11 +153,42 @@ class Hasher:
     def _memory(self, hashed: str, secret: str) -> bytes:
         return hashlib.sha256(self._salt + hashed.encode() + b"\0" + _bytes(secret)).digest()
 
+    def _find(self, hashes: Sequence[str], secret: str) -> int | None:
+        of_salt: dict[str, str] = {}
+        for hashed in hashes:
+            salted = _salted(hashed)
+            if salted not in of_salt:
+                of_salt[salted] = _hash_like(hashed, secret)
+        matching = [hmac.compare_digest(of_salt[_salted(hashed)], hashed) for hashed in hashes]
+        return next((number for number, is_match in enumerate(matching) if is_match), None)
+
     def _verify(self, hashed: str, secret: str) -> bool:
         try:
             return self._argon2.verify(hashed, _bytes(secret))
         except (VerifyMismatchError, InvalidHashError):
             return False
+
+
+def _salted(hashed: str) -> str:
+    """The parameters and the salt of a hash."""
+    return hashed.rpartition("$")[0]
+
+
+def _hash_like(hashed: str, secret: str) -> str:
+    """The hash of a secret with the salt and the parameters of another one."""
+    parameters = extract_parameters(hashed)
+    salt = _salted(hashed).rpartition("$")[2]
+    found = hash_secret(
+        _bytes(secret),
+        base64.b64decode(salt + "=" * (-len(salt) % 4)),
+        time_cost=parameters.time_cost,
+        memory_cost=parameters.memory_cost,
+        parallelism=parameters.parallelism,
+        hash_len=parameters.hash_len,
+        type=parameters.type,
+        version=parameters.version,
+    )
+    return found.decode()
 
 
 def new_token() -> str:

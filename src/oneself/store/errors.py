@@ -29,8 +29,6 @@ UNAVAILABLE = ("08", "53", "57P0")
 #: before their records are read; claims, merges and log entries have a seq that is taken under the
 #: profile's lock, or an id of their own; profiles and refusals are written with ON CONFLICT.
 RACES = frozenset({"profile_user_once"})
-#: A username belongs to one account of an organisation.
-USERNAME_CONSTRAINT = "account_username_key"
 #: An organisation trusts an issuer once.
 ISSUER_CONSTRAINT = "trusted_issuer_once"
 

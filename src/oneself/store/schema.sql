@@ -11,9 +11,11 @@ CREATE TABLE account (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     verified jsonb NOT NULL DEFAULT '{}'::jsonb,
-    CONSTRAINT account_pkey PRIMARY KEY (org_id, user_id),
-    CONSTRAINT account_username_key UNIQUE (org_id, username_key)
+    CONSTRAINT account_pkey PRIMARY KEY (org_id, user_id)
 );
+CREATE INDEX account_by_username ON account USING btree (org_id, username_key, user_id);
+CREATE INDEX account_of_sign_in ON account USING btree (org_id, username_key, ((verified ? 'emailaddress'::text)) DESC, created_at DESC, user_id);
+CREATE UNIQUE INDEX account_verified_once ON account USING btree (org_id, username_key) WHERE (verified ? 'emailaddress'::text);
 
 CREATE TABLE administrator (
     org_id integer NOT NULL,

@@ -11,7 +11,6 @@ from msgspec import Struct
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import (
     CursorWord,
-    NameCursor,
     PageSize,
     Pagination,
     cut_page,
@@ -71,6 +70,13 @@ class UserDocument(Struct, frozen=True):
     created_at: Timestamp
 
 
+class UserCursor(Struct, frozen=True):
+    """The last user of a page."""
+
+    username: str
+    user_id: UUID
+
+
 class UserList(Struct, frozen=True):
     """One page of users, by username."""
 
@@ -82,6 +88,8 @@ DRAFT = Body("user", INVALID_REQUEST, UserDraft)
 PATCH = Body("user", INVALID_REQUEST, UserPatch)
 VIEW = requires("admin_config_view")
 UPDATE = requires("admin_config_update")
+#: Before every user id.
+FIRST_ID = UUID(int=0)
 _VERIFIED = {"email_verified": "emailaddress", "mobile_verified": "mobile"}
 ONE = "/users/{user_id:str}"
 
@@ -94,9 +102,11 @@ async def list_users(
 ) -> UserList:
     """List the users of the embedded directory."""
     call = context_of(request)
-    limit, after = page_size(size), requested_position(cursor, NameCursor("")).name
-    found = await call.services.directory.accounts.list(call.dataset_ref, after, limit + 1)
-    page, pagination = cut_page(found, limit, lambda last: NameCursor(last.username))
+    limit, after = page_size(size), requested_position(cursor, UserCursor("", FIRST_ID))
+    found = await call.services.directory.accounts.list(
+        call.dataset_ref, after.username, limit + 1, after_id=after.user_id
+    )
+    page, pagination = cut_page(found, limit, lambda last: UserCursor(last.username, last.user_id))
     return UserList([_render(account) for account in page], pagination)
 
 
@@ -111,7 +121,7 @@ async def create_user(request: AnyRequest) -> UserDocument:
     call = context_of(request)
     document = await decode_object(request, DRAFT)
     given = {name: document.get(name) or "" for name in Registration.__struct_fields__}
-    return _render(await call.services.directory.accounts.register(call.dataset_ref, Registration(**given)))
+    return _render(await call.services.directory.accounts.create(call.dataset_ref, Registration(**given)))
 
 
 @get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))

@@ -28,7 +28,7 @@ from oneself.auth.provider.endpoints import directory_of, organisation_of
 from oneself.auth.provider.logout import ConfirmationPage, Logouts, SignedOut
 from oneself.auth.provider.pages import STYLESHEET, account_fields, message, name_of, page, stylesheet
 from oneself.auth.provider.token_endpoint import OAuth
-from oneself.errors import Conflict, ServiceError
+from oneself.errors import ServiceError
 from oneself.service.context import DatasetRef
 from oneself.service.directory.accounts import Account, InvalidRegistration, Registration, username_key
 from oneself.service.directory.login_throttle import Subject
@@ -44,7 +44,6 @@ CREDENTIALS_WRONG = "The e-mail address or password is incorrect."
 FORM_EXPIRED = "This form expired, or cookies are turned off. Please try again."
 #: The names of form fields for the fields of a Registration with another name.
 FORM_FIELD_OF = {"username": "email"}
-EMAIL_UNAVAILABLE = "This e-mail address cannot be used. If you already have an account, sign in instead."
 
 
 class PageContext(msgspec.Struct, frozen=True):
@@ -162,10 +161,6 @@ async def register(request: AnyRequest) -> AnyResponse:
     except InvalidRegistration as rejected:
         problems = {FORM_FIELD_OF.get(field, field): problem for field, problem in rejected.problems.items()}
         return await _sign_in_form(context, "register", problems, values, status=400)
-    except Conflict:
-        # Guessing registered e-mail addresses is throttled like guessing passwords.
-        await directory.login_throttle.record_failure(context.dataset_ref, address_subject)
-        return await _sign_in_form(context, "register", {"email": EMAIL_UNAVAILABLE}, values, status=409)
     return await _start_session(context, account)
 
 

@@ -3,8 +3,11 @@
 Lives here: registration, passwords, claims of an account. Must not know: what a sign-in does to profiles
 (`sign_in`), and pages.
 
-Invariants: a username is an e-mail address, unique in its organisation whatever its case. Passwords are
-stored as argon2 hashes alone. An unknown username takes as long to reject as a wrong password.
+Invariants: a username is an e-mail address, whatever its case. It reserves nothing until it is verified:
+several accounts may have it, of which one at most has verified it. Passwords are stored as argon2 hashes
+alone. An unknown username takes as long to reject as a wrong password, and so do several accounts with one.
+
+Source: docs/concepts/trust.md, "Verified addresses".
 """
 
 from __future__ import annotations
@@ -12,7 +15,7 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -21,7 +24,7 @@ from email_validator import EmailNotValidError, validate_email
 from oneself.core.text import nfc
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
-from oneself.service.crypto import Hasher
+from oneself.service.crypto import Hasher, SecretBox
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
 from oneself.store.tables.account import AccountRow, ClaimsChange
@@ -30,6 +33,15 @@ from oneself.store.tables.account import AccountRow, ClaimsChange
 CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile")
 #: The claims that can be verified.
 VERIFIABLE_CLAIMS = ("emailaddress", "mobile")
+#: The claim that an account with a verified username has verified.
+HAS_ADDRESS = "emailaddress"
+#: Of more accounts with one unverified address, somebody can sign in to the newest ones.
+ACCOUNTS_OF_ADDRESS_MAX = 1_000
+#: How many accounts with one address a message names.
+ACCOUNTS_NAMED = 5
+SALT_BYTES = 16
+#: After every user id.
+LAST_ID = UUID(int=2**128 - 1)
 #: The longest e-mail address that SMTP can carry (RFC 5321 §4.5.3.1.3).
 USERNAME_CHARACTERS_MAX = 254
 NAME_CHARACTERS_MAX = 100
@@ -88,35 +100,50 @@ class InvalidRegistration(InvalidInput):
 class Accounts:
     """Registers, finds, changes and authenticates users."""
 
-    def __init__(self, directory: Directory, hasher: Hasher, tokens: AccessTokens) -> None:
+    def __init__(
+        self, directory: Directory, hasher: Hasher, tokens: AccessTokens, secret_box: SecretBox
+    ) -> None:
         self._directory = directory
         self._hasher = hasher
         self._tokens = tokens
+        self._secret_box = secret_box
 
     async def register(self, dataset_ref: DatasetRef, registration: Registration) -> Account:
-        """Create an account. Raises InvalidRegistration, or Conflict if the username is taken."""
+        """Create an account, whoever else has its address. Raises InvalidRegistration."""
         if problems := problems_of(registration):
             raise InvalidRegistration(problems)
         user_id, username = uuid.uuid4(), _address(registration.username)
         claims = _claims(user_id, username, registration)
-        hashed = await self._hasher.hash(registration.password)
-        now = time.time_ns() // 1000
         key = username_key(username)
         assert key is not None  # `problems_of` checked its length
-        row = AccountRow(user_id, username, hashed, claims, now)
-        if not await self._directory.of(dataset_ref.org_id).accounts.put(row, key):
-            raise Conflict("This e-mail address cannot be registered.", code="username")
-        return Account(user_id, username, claims, now)
+        hashed = await self._hash(dataset_ref, key, registration.password)
+        row = AccountRow(user_id, username, hashed, claims, time.time_ns() // 1000)
+        await self._directory.of(dataset_ref.org_id).accounts.put(row, key)
+        return account_of(row)
+
+    async def create(self, dataset_ref: DatasetRef, registration: Registration) -> Account:
+        """Create an account for somebody else.
+
+        Raises InvalidRegistration, or Conflict if an account has verified the address.
+        """
+        known = await self._find_by_username(dataset_ref, registration.username)
+        if any(HAS_ADDRESS in row.verified for row in known):
+            raise Conflict("A user has verified this e-mail address already.", code="username")
+        return await self.register(dataset_ref, registration)
 
     async def authenticate(self, dataset_ref: DatasetRef, username: str, password: str) -> Account | None:
-        """The account with this username and password; None if there is none."""
-        row = None
+        """The account with this username and password; None if there is none.
+
+        Of several, it is the one that has verified the address; else the newest one whose password it is.
+        """
+        rows: tuple[AccountRow, ...] = ()
         if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
-            row = await self._find_by_username(dataset_ref, username)
-        if row is None:
+            rows = await self._find_by_username(dataset_ref, username)
+        if not rows:
             await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
             return None
-        return account_of(row) if await self._hasher.matches(row.password_hash, password) else None
+        number = await self._hasher.find_match([row.password_hash for row in rows], password)
+        return None if number is None else account_of(rows[number])
 
     async def find(self, dataset_ref: DatasetRef, user_id: UUID) -> Account | None:
         """The account of a user; None if there is none."""
@@ -124,20 +151,32 @@ class Accounts:
         return account_of(row) if row else None
 
     async def find_by_name(self, dataset_ref: DatasetRef, name: str) -> Account:
-        """The account with this username or user id; raises NotFound."""
-        row = await self._find_by_username(dataset_ref, name)
-        if row is None and (user_id := _uuid(name)):
-            row = await self._directory.of(dataset_ref.org_id).accounts.find(user_id)
-        if row is None:
-            raise NotFound(f"There is no user {name!r} in {dataset_ref.handle}.")
-        return account_of(row)
+        """The account with this username or user id.
 
-    async def list(self, dataset_ref: DatasetRef, after: str = "", count: int = 100) -> list[Account]:
-        """The next `count` accounts after the username `after`, in the order of usernames."""
+        Raises NotFound, or Conflict if several have the username and no one has verified it.
+        """
+        rows = await self._find_by_username(dataset_ref, name)
+        if not rows and (user_id := _uuid(name)):
+            found = await self._directory.of(dataset_ref.org_id).accounts.find(user_id)
+            rows = () if found is None else (found,)
+        if not rows:
+            raise NotFound(f"There is no user {name!r} in {dataset_ref.handle}.")
+        if len(rows) > 1:
+            raise _ambiguous(name, [row.user_id for row in rows])
+        return account_of(rows[0])
+
+    async def list(
+        self, dataset_ref: DatasetRef, after: str = "", count: int = 100, *, after_id: UUID | None = None
+    ) -> list[Account]:
+        """The next `count` accounts after the username `after`, in the order of usernames.
+
+        `after_id`: of the accounts with this username, those after this user id belong to them; None: none.
+        """
         key = username_key(after)
         if key is None:
             return []
-        rows = await self._directory.of(dataset_ref.org_id).accounts.list(key, count)
+        position = key, LAST_ID if after_id is None else after_id
+        rows = await self._directory.of(dataset_ref.org_id).accounts.list(position, count)
         return [account_of(row) for row in rows]
 
     async def change(
@@ -156,7 +195,12 @@ class Accounts:
             raise InvalidRegistration(problems)
         now = time.time_ns() // 1000
         change = _claims_change(account, changes, verified, now)
-        row = await self._directory.of(dataset_ref.org_id).accounts.put_claims(account.user_id, change, now)
+        async with self._directory.transaction() as tables:
+            accounts = tables.of(dataset_ref.org_id).accounts
+            if HAS_ADDRESS in change.verified:
+                await accounts.lock_username(username_key(account.username) or "")
+                await accounts.withdraw_from_others(account.user_id, now)
+            row = await accounts.put_claims(account.user_id, change, now)
         if row is None:
             raise await self._not_changed(dataset_ref, account.user_id)
         if "password" in changes:
@@ -170,7 +214,11 @@ class Accounts:
         """
         if problem := _password_problem(password):
             raise InvalidInput("password", problem)
-        hashed = await self._hasher.hash(password)
+        account = await self.find(dataset_ref, user_id)
+        key = None if account is None else username_key(account.username)
+        if key is None:
+            raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
+        hashed = await self._hash(dataset_ref, key, password)
         async with self._directory.transaction() as tables:
             accounts = tables.of(dataset_ref.org_id).accounts
             if not await accounts.put_password(user_id, hashed, time.time_ns() // 1000):
@@ -189,11 +237,20 @@ class Accounts:
             return NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
         return Conflict("The value to verify has changed. Read the user again.", code="value_changed")
 
-    async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> AccountRow | None:
+    async def _hash(self, dataset_ref: DatasetRef, key: str, password: str) -> str:
+        """The hash of a password. All accounts with one username have one salt, so that one hash finds which
+        of them somebody signs in to."""
+        salt = self._secret_box.keyed_digest("password salt", str(dataset_ref.org_id), key)[:SALT_BYTES]
+        return await self._hasher.hash_with_salt(password, salt)
+
+    async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> tuple[AccountRow, ...]:
+        """The account that has verified a username; else those that have it, the newest first."""
         key = username_key(username)
         if key is None or not username.isprintable():
-            return None
-        return await self._directory.of(dataset_ref.org_id).accounts.find_by_username(key)
+            return ()
+        accounts = self._directory.of(dataset_ref.org_id).accounts
+        found = await accounts.find_by_username(key, ACCOUNTS_OF_ADDRESS_MAX)
+        return tuple(row for row in found if HAS_ADDRESS in row.verified) or tuple(found)
 
 
 class Administrators:
@@ -231,6 +288,12 @@ class Administrators:
     async def list(self, dataset_ref: DatasetRef) -> list[str]:
         """The names of the console users, in order."""
         return await self._directory.of(dataset_ref.org_id).administrators.list()
+
+
+def _ambiguous(name: str, user_ids: Sequence[UUID]) -> Conflict:
+    named = ", ".join(map(str, user_ids[:ACCOUNTS_NAMED])) + (", …" if len(user_ids) > ACCOUNTS_NAMED else "")
+    sentence = f"{len(user_ids)} users have the address {name!r}, and no one has verified it."
+    return Conflict(f"{sentence} Name one by its user id: {named}.", code="ambiguous_user")
 
 
 def username_key(username: str) -> str | None:

@@ -6,8 +6,8 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.store.errors import USERNAME_CONSTRAINT, constraint_of
 from oneself.store.queries import Queries
+from oneself.store.rows import lock_hash
 from oneself.store.tables.table import OrganisationTable, struct_of, structs_of
 
 _sql = Queries("account")
@@ -56,28 +56,30 @@ class AccountTable(OrganisationTable):
         """The account of a user."""
         return struct_of(AccountRow, await self._executor.fetchrow(_sql.find, self._org_id, user_id))
 
-    async def find_by_username(self, username_key: str) -> AccountRow | None:
-        """The account of a normalised username."""
-        row = await self._executor.fetchrow(_sql.find_by_username, self._org_id, username_key)
-        return struct_of(AccountRow, row)
+    async def find_by_username(self, username_key: str, limit: int) -> list[AccountRow]:
+        """The accounts with a normalised username: the one that has verified it, else the newest first."""
+        found = await self._executor.fetch(_sql.find_by_username, self._org_id, username_key, limit)
+        return structs_of(AccountRow, found)
 
-    async def list(self, after: str, limit: int) -> list[AccountRow]:
-        """The accounts after a normalised username, in the order of these."""
-        return structs_of(AccountRow, await self._executor.fetch(_sql.list, self._org_id, after, limit))
+    async def list(self, after: tuple[str, UUID], limit: int) -> list[AccountRow]:
+        """The accounts after a normalised username and a user id, in the order of these."""
+        return structs_of(AccountRow, await self._executor.fetch(_sql.list, self._org_id, *after, limit))
 
-    async def put(self, row: AccountRow, username_key: str) -> bool:
-        """Insert an account; False if the username is taken."""
-        try:
-            await self._executor.execute(
-                _sql.put,
-                self._org_id, row.user_id, row.username, username_key, row.password_hash, row.claims,
-                row.created_at,
-            )  # fmt: skip
-        except Exception as error:
-            if constraint_of(error) == USERNAME_CONSTRAINT:
-                return False
-            raise
-        return True
+    async def put(self, row: AccountRow, username_key: str) -> None:
+        """Insert an account."""
+        await self._executor.execute(
+            _sql.put,
+            self._org_id, row.user_id, row.username, username_key, row.password_hash, row.claims,
+            row.created_at,
+        )  # fmt: skip
+
+    async def lock_username(self, username_key: str) -> None:
+        """Let nobody else verify a username until the transaction ends."""
+        await self._executor.execute(_sql.lock_username, lock_hash(self._org_id, "username", username_key))
+
+    async def withdraw_from_others(self, user_id: UUID, now: int) -> None:
+        """End the verification of the address of an account by the others that have it."""
+        await self._executor.execute(_sql.withdraw_from_others, self._org_id, user_id, now)
 
     async def put_claims(self, user_id: UUID, change: ClaimsChange, now: int) -> ClaimsRow | None:
         """Change claims and return all of them; None if no account has this id and the expected values."""

@@ -8,21 +8,41 @@ FROM account
 WHERE org_id = $1 AND user_id = $2;
 
 -- name: find_by_username
--- The account of a username.
+-- The accounts with a username: the one that has verified it, else the newest first.
 -- $2: the normalised username
-SELECT user_id, username, password_hash, claims, created_at, verified
-FROM account
-WHERE org_id = $1 AND username_key = $2;
-
--- name: list
--- A page of accounts in the order of their normalised usernames.
--- $2: the normalised username before the page
 -- $3: rows at most
 SELECT user_id, username, password_hash, claims, created_at, verified
 FROM account
-WHERE org_id = $1 AND username_key > $2
-ORDER BY username_key
+WHERE org_id = $1 AND username_key = $2
+ORDER BY verified ? 'emailaddress' DESC, created_at DESC, user_id
 LIMIT $3;
+
+-- name: list
+-- A page of accounts in the order of their normalised usernames, and of user ids.
+-- $2: the normalised username before the page
+-- $3: the user id before the page
+-- $4: rows at most
+SELECT user_id, username, password_hash, claims, created_at, verified
+FROM account
+WHERE org_id = $1 AND (username_key, user_id) > ($2, $3)
+ORDER BY username_key, user_id
+LIMIT $4;
+
+-- name: lock_username
+-- Let nobody else verify a username until the transaction ends.
+-- $1: the key of the lock
+SELECT pg_advisory_xact_lock($1);
+
+-- name: withdraw_from_others
+-- End the verification of the address of an account by the others that have it.
+-- $2: user id
+-- $3: now
+UPDATE account AS other
+SET verified = other.verified - 'emailaddress', updated_at = $3
+FROM account AS proving
+WHERE proving.org_id = $1 AND proving.user_id = $2
+  AND other.org_id = $1 AND other.username_key = proving.username_key
+  AND other.user_id <> $2 AND other.verified ? 'emailaddress';
 
 -- name: put
 -- Insert an account.
