@@ -53,7 +53,7 @@ def create_app(services: Services, settings: Settings, metrics: Metrics | None =
     framework = create_framework(settings, {"services": services, "metrics": metrics})
     events = EventEndpoint(services, metrics, settings.events_per_address_s)
     return Dispatch(
-        dict.fromkeys(PATTERNS, events),
+        dict.fromkeys(PATTERNS, events.endpoint),
         Transport(framework, origins=settings.cors_origins, metrics=metrics),
     )
 

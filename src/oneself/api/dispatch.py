@@ -12,22 +12,23 @@ from collections.abc import Mapping
 
 from oneself.api.http.asgi import App, Receive, Scope, Send
 from oneself.api.http.paths import split_organisation
+from oneself.api.http.raw import RawEndpoint
 
 
 class Dispatch:
     """An ASGI application. `endpoints`: pattern → raw endpoint; a pattern has one step of a path."""
 
-    def __init__(self, endpoints: Mapping[str, App], framework: App) -> None:
+    def __init__(self, endpoints: Mapping[str, RawEndpoint], framework: App) -> None:
         self._endpoints = dict(endpoints)
         self._framework = framework
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._application(scope)(scope, receive, send)
+        endpoint = self.find_endpoint(scope["path"]) if scope["type"] == "http" else None
+        await (endpoint or self._framework)(scope, receive, send)
 
-    def _application(self, scope: Scope) -> App:
-        if scope["type"] != "http":
-            return self._framework
-        _, path = split_organisation(scope["path"])
+    def find_endpoint(self, path: str) -> RawEndpoint | None:
+        """The raw endpoint of a path; None for a path of the framework."""
+        _, path = split_organisation(path)
         # Up to the second slash; a path without one has itself as its pattern.
         pattern = path[: path.find("/", 1) + 1] or path
-        return self._endpoints.get(pattern, self._framework)
+        return self._endpoints.get(pattern)

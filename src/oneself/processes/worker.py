@@ -15,7 +15,7 @@ import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import structlog
 import uvicorn
@@ -25,6 +25,9 @@ from oneself import logs
 from oneself.errors import Fatal, OneselfError
 from oneself.settings import Settings
 from oneself.store.database import wait_until_ready
+
+if TYPE_CHECKING:
+    from oneself.api.dispatch import Dispatch
 
 log = structlog.get_logger("oneself.processes.worker")
 
@@ -61,7 +64,7 @@ async def answer_requests(
     metrics = Metrics()
     async with open_services(settings, database_url, metrics) as services:
         app = create_app(services, services.settings, metrics)
-        server = Server(_configuration(app, settings), ready)
+        server = Server(server_config(app, settings), ready)
         tune_garbage_collector()
         stop_task = asyncio.create_task(server.exit_on(stop, services.history.event_stream.close))
         background = [
@@ -141,17 +144,21 @@ class Server(uvicorn.Server):
             self._ready()
 
 
-def _configuration(app: Any, settings: Settings) -> uvicorn.Config:
+def server_config(app: Dispatch, settings: Settings) -> uvicorn.Config:
+    """The configuration of uvicorn."""
+    from oneself.processes.event_protocol import event_protocol
+
+    trusted_proxies = list(settings.trusted_proxies)
     return uvicorn.Config(
         app,
-        http="httptools",
+        http=event_protocol(app, trusted_proxies),
         ws="none",
         lifespan="on",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=True,
-        forwarded_allow_ips=list(settings.trusted_proxies),
+        forwarded_allow_ips=trusted_proxies,
         backlog=BACKLOG,
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,

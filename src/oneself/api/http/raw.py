@@ -102,6 +102,13 @@ class RawRequest:
 
     async def read_body(self, bytes_max: int) -> bytes:
         """The body; raises BodyTooLarge without reading much further, BodyIncomplete."""
+        body = await self._receive_body(bytes_max)
+        if len(body) > bytes_max:
+            raise BodyTooLarge(bytes_max)
+        self.body = body
+        return body
+
+    async def _receive_body(self, bytes_max: int) -> bytes:
         message = await self._receive()
         body: bytes = message.get("body", b"")
         while message.get("more_body") and len(body) <= bytes_max:
@@ -109,9 +116,6 @@ class RawRequest:
             if message["type"] == "http.disconnect":
                 raise BodyIncomplete("The client disconnected before the end of the body.")
             body += message.get("body", b"")
-        if len(body) > bytes_max:
-            raise BodyTooLarge(bytes_max)
-        self.body = body
         return body
 
 
@@ -124,6 +128,16 @@ class RawResponse(msgspec.Struct, frozen=True):
     outcome: str
     #: Headers of this response, beside those of every response of the wire.
     headers: tuple[tuple[bytes, bytes], ...] = ()
+
+
+class RawAnswer(msgspec.Struct, frozen=True):
+    """A response as it is sent. `outcome`: as in RawResponse."""
+
+    status: int
+    #: The headers beside those of every response of the wire.
+    headers: Headers
+    body: bytes
+    outcome: str
 
 
 Handler: TypeAlias = Callable[[RawRequest], Awaitable[RawResponse]]
@@ -143,29 +157,40 @@ class RawEndpoint:
         self._headers = headers
         self._cors = cors
         self._metrics = metrics
+        #: The headers of every response of the wire, as they are sent.
+        self.header_lines = b"".join(b"%b: %b\r\n" % header for header in headers)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         started_s = time.perf_counter()
-        request = RawRequest(scope, receive)
+        answer = await self.answer(RawRequest(scope, receive))
+        headers = [*self._headers, *answer.headers]
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
+        await send({"type": "http.response.body", "body": answer.body})
+        self.observe(scope, answer, time.perf_counter() - started_s)
+
+    async def answer(self, request: RawRequest) -> RawAnswer:
+        """The response of the handler, or the one to its error, as it is sent."""
         try:
             response = await self._handler(request)
         except Exception as error:
             response = self._render(error)
-        await self._send(send, request, response)
-        self._metrics.observe(scope, response.status, time.perf_counter() - started_s)
-        self._metrics.observe_event(response.outcome)
+        return self._complete(request, response)
+
+    def observe(self, scope: Scope, answer: RawAnswer, duration_s: float) -> None:
+        """Count a request that has its answer."""
+        self._metrics.observe(scope, answer.status, duration_s)
+        self._metrics.observe_event(answer.outcome)
 
     def _render(self, error: Exception) -> RawResponse:
         kind = next(kind for kind in type(error).__mro__ if kind in self._errors)
         return self._errors[kind](error)
 
-    async def _send(self, send: Send, request: RawRequest, response: RawResponse) -> None:
-        body, headers = response.body, [*self._headers, *cors_headers(self._cors, request.headers)]
+    def _complete(self, request: RawRequest, response: RawResponse) -> RawAnswer:
+        body, headers = response.body, cors_headers(self._cors, request.headers)
         if body and accepts_gzip(request.headers.get(b"accept-encoding", b"")):
             body = compress(body)
             headers.append((b"content-encoding", b"gzip"))
         headers += response.headers
         if response.status != NO_CONTENT:
             headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": response.status, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
+        return RawAnswer(response.status, headers, body, response.outcome)

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
-from oneself.api.http.asgi import Headers, Receive, Scope, Send
+from oneself.api.http.asgi import Headers
 from oneself.api.http.cors import CorsPolicy
 from oneself.api.http.metrics import Metrics
 from oneself.api.http.paths import split_organisation
@@ -100,12 +100,10 @@ class EventEndpoint:
         self._metrics = metrics
         self._limiter = RateLimiter(per_address_s)
         self._admission = SenderAdmission(services)
-        self._endpoint = RawEndpoint(
+        #: The endpoint as an ASGI application.
+        self.endpoint = RawEndpoint(
             self._handle, errors=EVENT_ERRORS, headers=HEADERS, cors=CORS, metrics=metrics
         )
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._endpoint(scope, receive, send)
 
     async def _handle(self, request: RawRequest) -> RawResponse:
         target = decode_target(request.path)

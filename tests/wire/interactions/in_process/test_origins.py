@@ -30,7 +30,7 @@ async def test_a_change_by_another_process_applies_to_the_next_event(
     services: Services, database: Database, dataset_ref: DatasetRef, tmp_path: Path
 ) -> None:
     other_services = build_services(Settings(data_dir=tmp_path, secret_key=SECRET_KEY), database)
-    endpoint = EventEndpoint(services, Metrics())
+    endpoint = EventEndpoint(services, Metrics()).endpoint
 
     async def allow(*origins: str) -> None:
         change = PutDatasetSettings(DatasetSettings(allowed_origins=origins))

@@ -68,7 +68,7 @@ def test_zero_means_no_limit() -> None:
 async def test_a_rate_limited_event_gets_retry_after_and_is_not_stored(services: Services) -> None:
     created = await services.setup.provisioning.create("limits")
     metrics = Metrics()
-    endpoint = EventEndpoint(services, metrics, per_address_s=1)
+    endpoint = EventEndpoint(services, metrics, per_address_s=1).endpoint
     transport = httpx.ASGITransport(app=endpoint, client=(HOME, 1))  # type: ignore[arg-type]
     path = f"/t/limits/api2/event/{created.dataset_ref.dataset}"
     async with httpx.AsyncClient(transport=transport, base_url="http://here") as page:
