@@ -48,6 +48,7 @@ class EventProtocol(HttpToolsProtocol):
     def __init__(self, dispatch: Dispatch, proxies: ProxyHeadersMiddleware, **server: Any) -> None:
         super().__init__(**server)
         self.proxies = proxies
+        #: Cycles do not wait for their bodies, so that one event is enough for all.
         self.unused_event = asyncio.Event()
         self._dispatch = dispatch
         #: A request that takes the short way if it is complete at the end of this read.
@@ -123,7 +124,6 @@ class EventCycle(RequestResponseCycle):
             access_logger=protocol.access_logger,
             access_log=protocol.access_log,
             default_headers=protocol.server_state.default_headers,
-            # Nothing waits for the body.
             message_event=protocol.unused_event,
             expect_100_continue=False,
             keep_alive=keep_alive,
