@@ -124,6 +124,19 @@ async def test_an_address_that_changes_hands_takes_each_its_own_words(stage: Sta
     assert await said(stage) == set()
 
 
+async def test_a_record_of_which_an_earlier_holder_has_a_part_stays(stage: Stage) -> None:
+    """A server says the same card of the address before and after it changes hands: one record."""
+    await open_web(stage)
+    await stage.play("report cid mail!=shared@")
+    await say(stage, "to cid", mail="shared@acme.example", card="L-1")
+    await stage.play("report ann mail!=shared@")
+    await say(stage, "to ann", mail="shared@acme.example", card="L-1")
+    await erased(stage, "ann", "server")
+    assert await said(stage) == {"to cid"}
+    await erased(stage, "cid", "server")
+    assert await said(stage) == set()
+
+
 async def test_of_two_addresses_the_older_verification_owns_what_names_both(stage: Stage) -> None:
     await open_web(stage)
     mobile = {"name": "phone", "identity_type": "mobileNumber", "attribute": "identity_attributes.mobile"}

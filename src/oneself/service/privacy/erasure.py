@@ -53,7 +53,7 @@ class Receipt(msgspec.Struct, frozen=True):
     receipt_id: UUID
     #: µs since 1970.
     erased_at: int
-    #: The erased profiles.
+    #: The profiles that are gone. One of which others have a part stays, as the log says it.
     profile_ids: tuple[UUID, ...]
     application: str | None
     #: Log entries that were deleted or redacted.
@@ -236,7 +236,7 @@ class Erasure:
         if once is not None:
             # The bare id and a digest of the request: nothing about the person.
             record = IdempotencyRecord(
-                once.key, seq, receipt.profile_ids[0], once.fingerprint, expires_at=seq + KEY_LIFE_US
+                once.key, seq, reach.selection.profile_ids[0], once.fingerprint, expires_at=seq + KEY_LIFE_US
             )
             await transaction.idempotency_records.put([record])
         return receipt
@@ -267,7 +267,9 @@ class Erasure:
         receipt = Receipt(
             receipt_id=uuid.uuid4(),
             erased_at=seq,
-            profile_ids=tuple(dict.fromkeys((*selection.profile_ids, *gone))),
+            profile_ids=tuple(
+                dict.fromkeys(item for item in (*selection.profile_ids, *gone) if item in gone)
+            ),
             application=actor.application,
             entries=len(selection.entries),
             identifiers=len(names | selection.identifiers),
