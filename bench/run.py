@@ -31,6 +31,7 @@ QUESTIONS = (
     "profile_reads",
     "consented_reads",
     "longest_answer",
+    "large_merges",
     "merge_cost",
     "resolution_cost",
     "rule_match",

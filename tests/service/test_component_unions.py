@@ -1,16 +1,19 @@
-"""Fragments that join large profiles: the result is that of a computation from all fragments."""
+"""Fragments and profiles that join large ones: the result is that of a computation from all fragments."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import count
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import HealthCheck, given, note, settings
+from hypothesis import strategies as st
 
 from oneself.core.identity_graph.graph import PersonJoin
 from oneself.services import Services
+from oneself.store.component_merge import ComponentMerge, ComponentMerges
 from oneself.store.component_union import ComponentUnions, Union
 from oneself.store.database import Database
 from oneself.store.tables.fragment import FragmentRow, FragmentTable
@@ -23,7 +26,7 @@ from service.test_identity_graph_histories import (
 from support import databases
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph import histories as view_histories
-from unit.core.identity_graph.steps import Page, Server, Settings, SignIn, Verify
+from unit.core.identity_graph.steps import GiveUp, Page, Report, Server, Settings, SignIn, Verify
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -33,6 +36,7 @@ QUICK = settings(
 )
 DATASETS = count(60_000)
 FOUND: list[Union] = []
+MERGED: list[ComponentMerge] = []
 
 
 @pytest.fixture(autouse=True)
@@ -45,10 +49,20 @@ def every_profile_is_large(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
         FOUND.extend(unions)
         return unions
 
+    merging = ComponentMerges.find
+
+    async def merges(self: ComponentMerges, *asked: Any) -> ComponentMerge | None:
+        merge = await merging(self, *asked)
+        if merge is not None:
+            MERGED.append(merge)
+        return merge
+
     monkeypatch.setattr(ComponentUnions, "computed_members_max", 1)
     monkeypatch.setattr(ComponentUnions, "find", finds)
+    monkeypatch.setattr(ComponentMerges, "find", merges)
     yield
     FOUND.clear()
+    MERGED.clear()
 
 
 @QUICK
@@ -74,6 +88,39 @@ async def test_unions_equal_the_fold_of_sign_ins_and_trackers(
     await databases.empty(services.database)
     played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
     await played.play(history.numbered)
+    await assert_equals_the_fold(services.database, played.dataset_id)
+
+
+_MAILS, _CARDS = st.sampled_from(["a@", "b@"]), st.sampled_from(["c1", "c2"])
+_NAMED = st.one_of(
+    st.builds(lambda mail: {"mail": mail}, _MAILS),
+    st.builds(lambda card: {"card": card}, _CARDS),
+    st.builds(lambda mail, card: {"mail": mail, "card": card}, _MAILS, _CARDS),
+    st.just({"phone": "1"}),
+)
+_VALUES = st.sampled_from([{}, {"plan": "new"}, {"interests": ["more"]}, {"plan": None}])
+_USERS, _TRACKERS = st.sampled_from(["ann", "ben"]), st.sampled_from(["t1", "t2", "t3", "t4"])
+#: Servers that name much of few people, and users who come later.
+_STEPS = st.one_of(
+    st.builds(Server, ids=_NAMED, values=_VALUES),
+    st.builds(Server, tracker=_TRACKERS, ids=_NAMED, values=_VALUES),
+    st.builds(Server, tracker=_TRACKERS, ids=_NAMED),
+    st.builds(Server, user=_USERS, ids=_NAMED, values=_VALUES),
+    st.builds(SignIn, user=_USERS, tracker=_TRACKERS),
+    st.builds(Report, user=_USERS, tracker=_TRACKERS),
+    st.builds(Verify, user=_USERS, namespace=st.just("mail"), value=_MAILS),
+    st.builds(GiveUp, user=_USERS, namespace=st.just("mail")),
+    st.builds(Page, tracker=_TRACKERS, values=_VALUES),
+)
+
+
+@QUICK
+@given(steps=st.lists(_STEPS, min_size=4, max_size=16))
+async def test_merges_equal_the_fold(services: Services, steps: list[Any]) -> None:
+    note(steps)
+    await databases.empty(services.database)
+    played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
+    await played.play(enumerate(steps))
     await assert_equals_the_fold(services.database, played.dataset_id)
 
 
@@ -132,3 +179,70 @@ async def test_what_joins_a_large_profile_does_not_replace_the_claims_of_its_use
     rows = await services.database.fetch("SELECT record_values::text AS told FROM view_profile")
     assert rows
     assert all("a@" in row["told"] and not {"b@", "c@", "d@"} & set(row["told"].split('"')) for row in rows)
+
+
+#: Two profiles of several browsers each: by address, and by card.
+BY_MAIL = tuple(
+    Server(tracker=f"m{number}", ids={"mail": "a@"}, values={"plan": f"m{number}"}) for number in range(4)
+)
+BY_CARD = tuple(
+    Server(tracker=f"c{number}", ids={"card": "k"}, values={"interests": [f"c{number}"]})
+    for number in range(3)
+)
+CARD_OF_USER = Server(user="ann", ids={"card": "k"}, values={"plan": "ann"})
+JOINING = {
+    "a server names what two profiles hold": (
+        *BY_MAIL,
+        *BY_CARD,
+        Server(ids={"mail": "a@", "card": "k"}, values={"plan": "both", "interests": ["both"]}),
+    ),
+    "a server says of a user what a profile holds": (SignIn(user="ann"), *BY_CARD, CARD_OF_USER),
+    "a server says of a new user what a profile holds": (*BY_CARD, CARD_OF_USER),
+    "a user of several browsers gets what a profile holds": (
+        *(Page(tracker="v1"), SignIn(user="ann", tracker="v1"), Page(tracker="v2")),
+        *(SignIn(user="ann", tracker="v2"), *BY_CARD, CARD_OF_USER, Page(tracker="v1", values={"plan": "v"})),
+    ),
+    "a user verifies the address of a profile": (
+        SignIn(user="ann", claims={"mail": "a@"}),
+        *BY_MAIL,
+        Verify(user="ann", namespace="mail", value="a@"),
+        Page(tracker="m1", values={"plan": "after"}),
+    ),
+    "a new user verifies the address of a profile": (
+        *BY_MAIL,
+        Verify(user="ann", namespace="mail", value="a@"),
+        Server(ids={"mail": "a@"}, values={"interests": ["after"]}),
+    ),
+}
+
+
+@pytest.mark.parametrize("steps", JOINING.values(), ids=JOINING.keys())
+async def test_large_profiles_become_one_as_in_the_fold(services: Services, steps: tuple[Any, ...]) -> None:
+    played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
+    await played.play(enumerate(steps))
+    assert MERGED
+    await assert_equals_the_fold(services.database, played.dataset_id)
+
+
+async def test_an_oldest_record_that_another_absorbed_is_computed(services: Services) -> None:
+    """The profile is not called by the fragment that ranks first, as that is absorbed in the view `own`."""
+    steps = (
+        *(Server(ids={"mail": "a@", "phone": "1"}), *BY_MAIL),
+        Verify(user="ann", namespace="mail", value="a@"),
+        Server(user="ann", ids={"phone": "1"}),
+    )
+    played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
+    await played.play(enumerate(steps))
+    assert not MERGED
+    await assert_equals_the_fold(services.database, played.dataset_id)
+
+
+async def test_profiles_of_two_users_stay_apart(services: Services) -> None:
+    """A verification does not take along whom a server said to be somebody else."""
+    of_ben = Server(user="ben", ids={"card": "k"})
+    both = Server(ids={"mail": "a@", "card": "k"})
+    played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
+    await played.play(
+        enumerate((*BY_CARD, of_ben, *BY_MAIL, Verify(user="ann", namespace="mail", value="a@"), both))
+    )
+    await assert_equals_the_fold(services.database, played.dataset_id)

@@ -28,8 +28,8 @@ from oneself.core.identity_graph.joins import (
     user_join,
 )
 from oneself.core.identity_graph.names import proven_claims
-from oneself.core.identity_graph.replay import MEMBERS_RANKED_MAX, Part, gives_way_to_own
-from oneself.core.identity_graph.union import Item, StoredComponent, unite
+from oneself.core.identity_graph.replay import MEMBERS_RANKED_MAX, Item, Part, StoredPart, gives_way_to_own
+from oneself.core.identity_graph.union import unite
 from oneself.store.loaded_graph import LoadedGraph, users_of
 from oneself.store.own_identity import find_own_identity
 from oneself.store.tables.fragment import FragmentRow, StoredView
@@ -74,7 +74,7 @@ class Union(msgspec.Struct, frozen=True):
         return {(row.view, row.profile_id) for row in self.views}
 
 
-class _Around(msgspec.Struct, frozen=True):
+class Around(msgspec.Struct, frozen=True):
     """What fragments that join may lead to, as it is stored now."""
 
     #: By id: users' own fragments, and those with the oldest claims on identifiers.
@@ -109,13 +109,16 @@ class ComponentUnions:
         self._new_items = new_items
         self._rules = loaded.rules
         self._locked: set[UUID] = set()
+        #: What was read before anything was locked.
+        self.around: Around | None = None
 
     async def find(self, seeds: Collection[UUID]) -> list[Union]:
         """The unions that are certain among fragments whose proven evidence changed."""
         alone = [self._changed[item] for item in sorted(seeds) if self._begins_to_join(self._changed[item])]
         if not alone or len(seeds) >= self._rules.guards.profiles_per_merge_max:
             return []
-        groups = self._grouped(alone, await self._around(alone))
+        self.around = await self._around(alone)
+        groups = self._grouped(alone, self.around)
         large = await self._large(groups)
         if not large:
             return []
@@ -141,23 +144,12 @@ class ComponentUnions:
     def _separating(self) -> frozenset[str]:
         return self._rules.guards.separating
 
-    async def _around(self, alone: list[Fragment]) -> _Around:
-        fragments = self._transaction.fragments
+    async def _around(self, alone: list[Fragment]) -> Around:
         users = {user for fragment in alone for user in users_of(fragment)}
         tenures = {claim.tenure for fragment in alone for claim in proven_claims(fragment)}
-        oldest = await fragments.find_oldest_claimants(tenures, CLAIMANTS_PAIRED_MAX + 1)
-        named = {item for found in oldest.values() for item in found}
-        rows = {row.fragment.fragment_id: row for row in await fragments.find(named, users)}
-        hubs = {
-            user: fragment_id
-            for fragment_id, row in rows.items()
-            if (user := row.fragment.own_user) is not None
-        }
-        holders = {tenure: tuple(item for item in found if item in rows) for tenure, found in oldest.items()}
-        crowded = frozenset(t for t, found in oldest.items() if len(found) > CLAIMANTS_PAIRED_MAX)
-        return _Around(rows, hubs, holders, crowded)
+        return await find_around(self._transaction, tenures, users)
 
-    def _grouped(self, alone: list[Fragment], around: _Around) -> dict[UUID, list[Joining]]:
+    def _grouped(self, alone: list[Fragment], around: Around) -> dict[UUID, list[Joining]]:
         """Head in the view `proven` → the fragments that join its profile."""
         groups: dict[UUID, list[Joining]] = {}
         for fragment in alone:
@@ -168,7 +160,7 @@ class ComponentUnions:
                 groups.setdefault(heads.pop(), []).append(_joining(fragment, joins, anchors, around))
         return groups
 
-    def _joins(self, fragment: Fragment, around: _Around) -> list[Join]:
+    def _joins(self, fragment: Fragment, around: Around) -> list[Join]:
         """The joins of a fragment in the view `proven`."""
         guards, user = self._rules.guards, fragment.user_id
         tenures = {claim.tenure for claim in proven_claims(fragment)}
@@ -178,7 +170,7 @@ class ComponentUnions:
             joins.append(user_join(around.rows[around.hubs[user]].fragment, fragment, user, "proven"))
         return joins
 
-    def _is_last(self, fragment: Fragment, anchors: set[UUID], around: _Around) -> bool:
+    def _is_last(self, fragment: Fragment, anchors: set[UUID], around: Around) -> bool:
         """Whether the joins of a fragment are judged after all others, and change nothing about these.
 
         A verified claim is judged earlier, unless its holder is with their user already. With one claimant
@@ -192,17 +184,8 @@ class ComponentUnions:
             for claim in row.fragment.claims
         )
         tenures = {claim.tenure for claim in proven_claims(fragment)} - around.crowded
-        is_filling = any(
-            sum(
-                claim.tenure == tenure
-                for item in (*around.holding(tenure, fragment.fragment_id), fragment)
-                for claim in proven_claims(item)
-            )
-            > CLAIMANTS_PAIRED_MAX
-            for tenure in tenures
-        )
         is_older = all(max(row.fragment.seq, row.updated_at) < self._first_seq for row in rows)
-        return has_hub and is_older and not verifies and not is_filling
+        return has_hub and is_older and not verifies and not is_filling(fragment, tenures, around)
 
     async def _large(self, groups: Mapping[UUID, list[Joining]]) -> list[UUID]:
         """The heads of profiles that are too large to be computed from all their fragments."""
@@ -244,23 +227,43 @@ class ComponentUnions:
         if not rows or not self._is_steady(rows[0], joins):
             return None
         stored = rows[0]
-        members = await transaction.fragments.find_some_members(view, [profile_id], MEMBERS_RANKED_MAX)
-        component = StoredComponent(
-            Part(profile_id, stored.record, stored.choices, (), stored.updated_at),
-            began_at=stored.created_at,
-            has_user=stored.user_id is not None,
-            members=members[profile_id],
-        )
+        fragments = [fragment for _, fragment in joins]
+        items = [*self._items_of(stored, fragments)]
+        component = await self._stored_part(view, stored, joins, items)
         activity = await self._activity(component, joins)
-        items = [*self._items_of(stored, [fragment for _, fragment in joins])]
         found = await find_own_identity(transaction, rows, items, self._changed)
         own = found.get(stored.user_id, frozenset())
         items = [(writer, item) for writer, item in items if not gives_way_to_own(item, writer, own)]
-        part = unite(component, joins, items, view, rules.fold.values, lambda *key: activity.get(key, 0))
-        if part is None:
+        part = unite(
+            [component, *fragments],
+            [join for join, _ in joins],
+            items,
+            view,
+            rules.fold.values,
+            lambda *key: activity.get(key, 0),
+        )
+        if part is None or part.head != profile_id:
             return None
         began_at = min(stored.created_at, *(fragment.began_at for _, fragment in joins))
         return _advanced(stored, part, began_at, rules.reasons)
+
+    async def _stored_part(
+        self,
+        view: StoredView,
+        stored: ViewRow,
+        joins: list[tuple[Join, Fragment]],
+        items: list[tuple[Fragment, Item]],
+    ) -> StoredPart:
+        """The profile that fragments join, with the members that joins lead to or that are written to."""
+        some = await self._transaction.fragments.find_some_members(
+            view, [stored.profile_id], MEMBERS_RANKED_MAX
+        )
+        alone = {fragment.fragment_id for _, fragment in joins}
+        tied = {item for join, _ in joins for item in (join.one, join.other)}
+        tied |= {writer.fragment_id for writer, _ in items}
+        members = tuple(dict.fromkeys((*some[stored.profile_id], *sorted(tied - alone))))
+        part = Part(stored.profile_id, stored.record, stored.choices, (), stored.updated_at)
+        return StoredPart(part, stored.created_at, stored.user_id is not None, members)
 
     def _is_steady(self, stored: ViewRow, joins: list[tuple[Join, Fragment]]) -> bool:
         """Whether a profile survives under its id, and everything in it is older than the batch."""
@@ -271,7 +274,7 @@ class ComponentUnions:
         )
 
     async def _activity(
-        self, component: StoredComponent, joins: list[tuple[Join, Fragment]]
+        self, component: StoredPart, joins: list[tuple[Join, Fragment]]
     ) -> Mapping[tuple[UUID, int], int]:
         """The activity that may decide which one survives."""
         asked = {(fragment.fragment_id, join.since) for join, fragment in joins}
@@ -291,6 +294,33 @@ class ComponentUnions:
                 yield from ((fragment, item) for item in items)
 
 
+async def find_around(
+    transaction: Transaction, tenures: Collection[Tenure], users: Collection[str]
+) -> Around:
+    """What claims on identifiers, and users, may lead to."""
+    fragments = transaction.fragments
+    oldest = await fragments.find_oldest_claimants(tenures, CLAIMANTS_PAIRED_MAX + 1)
+    named = {item for found in oldest.values() for item in found}
+    rows = {row.fragment.fragment_id: row for row in await fragments.find(named, users)}
+    hubs = {user: item for item, row in rows.items() if (user := row.fragment.own_user) is not None}
+    holders = {tenure: tuple(item for item in found if item in rows) for tenure, found in oldest.items()}
+    crowded = frozenset(t for t, found in oldest.items() if len(found) > CLAIMANTS_PAIRED_MAX)
+    return Around(rows, hubs, holders, crowded)
+
+
+def is_filling(fragment: Fragment, tenures: Collection[Tenure], around: Around) -> bool:
+    """Whether a fragment is one claimant more than can be paired, so that others might be paired no more."""
+    return any(
+        sum(
+            claim.tenure == tenure
+            for item in (*around.holding(tenure, fragment.fragment_id), fragment)
+            for claim in proven_claims(item)
+        )
+        > CLAIMANTS_PAIRED_MAX
+        for tenure in tenures
+    )
+
+
 def visible_items(fragment: Fragment) -> list[Item]:
     """The writes and choices of a fragment that the views `own` and `proven` show."""
     return [*(item for item in fragment.writes if not item.is_asserted_identity), *fragment.choices]
@@ -303,7 +333,7 @@ def _is_alone(row: FragmentRow) -> bool:
     return not has_evidence and row.own_id == row.proven_id == fragment.fragment_id
 
 
-def _joining(fragment: Fragment, joins: list[Join], anchors: set[UUID], around: _Around) -> Joining:
+def _joining(fragment: Fragment, joins: list[Join], anchors: set[UUID], around: Around) -> Joining:
     """A fragment with the oldest of its joins: the others are spare."""
     own_join = own_id = None
     if fragment.owner is not None:

@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.evidence_changes import only_ends_claims
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Tenure, Write
 from oneself.core.identity_graph.joins import View
@@ -32,6 +33,7 @@ from oneself.core.identity_graph.unreconciled import needs_reconciliation
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.values.record import Path, Values
 from oneself.errors import Contended
+from oneself.store.component_merge import ComponentMerge, ComponentMerges
 from oneself.store.component_union import ComponentUnions, Union, visible_items
 from oneself.store.loaded_graph import LoadedGraph, exact_digest, proven_identifiers_of, users_of
 from oneself.store.own_identity import find_own_identity
@@ -67,6 +69,7 @@ class GraphWriter:
         #: Profile of the view `proven` → one of the fragments that came to it.
         self._moved: dict[UUID, UUID] = {}
         self._unions = ComponentUnions(transaction, loaded, first_seq, self._changed, self._new_items)
+        self._merges = ComponentMerges(transaction, loaded, first_seq, self._changed, self._new_items)
 
     async def save(self) -> None:
         """Write the fragments and their views."""
@@ -78,6 +81,8 @@ class GraphWriter:
         unions = await self._unions.find(seeds) if seeds else []
         joining = {item.fragment.fragment_id for union in unions for item in union.joining}
         computed = (seeds - joining).union(*((join.one, join.other) for join in self._loaded.new_joins))
+        merge = None if unions or not computed else await self._find_merge(computed)
+        computed = computed if merge is None else set()
         around = await self._lock_neighbourhood(computed) if computed else set[UUID]()
         unions = [union for union in unions if union.head.fragment.fragment_id not in around]
         for fragment in self._changed.values():
@@ -85,12 +90,27 @@ class GraphWriter:
         if around:
             await self._put_views(around)
         await self._put_unions(unions)
-        united = {key for union in unions for key in union.keys}
+        united: set[tuple[View, UUID]] = {key for union in unions for key in union.keys}
+        if merge is not None:
+            await self._put_merge(merge)
+            united |= merge.keys
         plain = [item for item in self._changed.values() if item.fragment_id not in around]
         await self._advance_views(plain, united)
         await self._put_claims()
         if not await self._transaction.fragments.put(list(self._rows.values())):
             raise Contended("Another request changed the same profile.")
+        if merge is not None:
+            await self._point_members(merge)
+
+    async def _find_merge(self, seeds: Collection[UUID]) -> ComponentMerge | None:
+        """The merge of large profiles, if the evidence that is new comes to no more than that."""
+        new = {item for item in seeds if not self._only_ends_claims(item)}
+        unions = self._unions
+        return await self._merges.find(new, unions.computed_members_max, unions.around) if new else None
+
+    def _only_ends_claims(self, fragment_id: UUID) -> bool:
+        fragment = self._changed.get(fragment_id)
+        return fragment is not None and only_ends_claims(self._loaded.before(fragment_id), fragment)
 
     @property
     def unreconciled(self) -> set[UUID]:
@@ -227,6 +247,37 @@ class GraphWriter:
                 head = self._rows.get(head_id, union.head)
                 self._rows[head_id] = msgspec.structs.replace(head, created_at=created_at)
         await self._transaction.view_profiles.advance([row for union in unions for row in union.views])
+
+    async def _put_merge(self, merge: ComponentMerge) -> None:
+        """Write what profiles become, and point the fragments at it that headed them or were written."""
+        for head in set[UUID]().union(*merge.heads.values()):
+            self._rows.setdefault(head, self._known_row(head))
+        for fragment_id, row in self._rows.items():
+            self._rows[fragment_id] = msgspec.structs.replace(
+                row,
+                own_id=merge.head_now("own", row.own_id),
+                proven_id=merge.head_now("proven", row.proven_id),
+                created_at=self._created_at(row, merge),
+            )
+        kept = {(view, row.profile_id) for view, row in merge.rows.items()}
+        await self._transaction.view_profiles.delete(merge.keys - kept)
+        await self._transaction.view_profiles.put(list(merge.rows.values()))
+
+    def _created_at(self, row: FragmentRow, merge: ComponentMerge) -> int:
+        """When the profile that a fragment heads was created; one that heads none no more: itself."""
+        fragment = row.fragment
+        if fragment.fragment_id not in merge.heads["proven"]:
+            return row.created_at
+        survivor = merge.rows["proven"]
+        return survivor.created_at if fragment.fragment_id == survivor.profile_id else fragment.began_at
+
+    async def _point_members(self, merge: ComponentMerge) -> None:
+        """Point the other fragments of absorbed profiles at what these have become."""
+        for view, heads in merge.heads.items():
+            head = merge.rows[view].profile_id
+            if absorbed := heads - {head}:
+                await self._transaction.fragments.point(view, absorbed, head)
+                self._moved |= {head: min(absorbed)} if view == "proven" else {}
 
     async def _advance_views(self, plain: list[Fragment], united: Collection[tuple[View, UUID]]) -> None:
         """Write new values and choices into the views of fragments whose evidence is as before.

@@ -11,8 +11,7 @@ from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 from oneself.core.identity_graph.fragment import Fragment, Write
-from oneself.core.identity_graph.replay import own_identity
-from oneself.core.identity_graph.union import Item
+from oneself.core.identity_graph.replay import Item, own_identity
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.record import Path
 from oneself.store.tables.view_profile import ViewRow

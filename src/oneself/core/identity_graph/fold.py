@@ -19,15 +19,10 @@ from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Reported
 from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph
 from oneself.core.identity_graph.owners import Bringer, add_fresh_tracker, detach, move_tracker
 from oneself.core.identity_graph.placing import create, fragment_for, in_browser, own_fragment
-from oneself.core.identity_graph.replay import (
-    ReplayRules,
-    as_repeated,
-    put,
-    takes_effect_proven,
-    with_write,
-)
+from oneself.core.identity_graph.replay import ReplayRules, put
 from oneself.core.identity_graph.verified import settle
 from oneself.core.identity_graph.word import Word
+from oneself.core.identity_graph.writes import as_repeated, takes_effect_proven, with_write
 from oneself.core.values.record import Path
 
 

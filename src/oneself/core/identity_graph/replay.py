@@ -5,7 +5,7 @@ Invariants: pure. The same fragments and joins always give the same values and i
 Source: docs/concepts/trust.md, "Views"; docs/concepts/merging.md.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from uuid import UUID
 
@@ -23,12 +23,14 @@ from oneself.core.values.record import (
     Path,
     Record,
     ValueChanges,
-    as_old_as,
     leaves,
     read,
     write,
 )
 from oneself.core.values.schema import Schema
+
+#: What is written to a fragment.
+Item = Write | ChoiceWrite
 
 #: The activity of a part of more fragments does not count when survivors are ranked.
 MEMBERS_RANKED_MAX = 100
@@ -71,6 +73,17 @@ class Part(msgspec.Struct, frozen=True):
     version: int
 
 
+class StoredPart(msgspec.Struct, frozen=True):
+    """A part of two or more fragments as a view stores it."""
+
+    part: Part
+    #: The seq of its first observation.
+    began_at: int
+    has_user: bool
+    #: Its fragments; of more than `MEMBERS_RANKED_MAX`, those that joins lead to and some others.
+    members: Collection[UUID]
+
+
 class Standing(msgspec.Struct, frozen=True):
     """What a part was before the observation that joins it with another; decides which one survives."""
 
@@ -106,19 +119,27 @@ def replay(
 ) -> Part:
     """The one part that the fragments of a component become. `joins`: the tree that holds them together."""
     members = sorted(fragments, key=lambda item: item.fragment_id)
-    replaying = _Replay(members, view, rules, active_before)
-    # The writes of one observation keep their order.
-    visible: list[tuple[UUID, Write | ChoiceWrite]] = [*_visible_writes(members, view)]
-    visible += [(member.fragment_id, choice) for member in members for choice in member.choices]
-    ordered = sorted(visible, key=lambda item: (item[1].seq, item[0]))
-    waiting = sorted(joins, key=lambda item: item.since)
-    position = 0
-    for seq, together in groupby(ordered, key=lambda item: item[1].seq):
-        position = replaying.join_until(waiting, position, seq)
-        for owner, item in together:
-            replaying.put(owner, item)
-    replaying.join_until(waiting, position, None)
-    return replaying.part_of(members[0].fragment_id)
+    visible: list[tuple[Fragment, Item]] = [*_visible_writes(members, view)]
+    visible += [(member, choice) for member in members for choice in member.choices]
+    replaying = _Replay([_alone(item, view) for item in members], view, rules, active_before)
+    return replaying.play(visible, joins)
+
+
+def replay_stored(
+    parts: Sequence[StoredPart | Fragment],
+    items: Iterable[tuple[Fragment, Item]],
+    joins: tuple[Join, ...],
+    view: View,
+    rules: ReplayRules,
+    active_before: ActiveBefore,
+) -> Part:
+    """The one part that parts become which a view stores already, and single fragments.
+
+    `items`: what is newer than all that the stored parts have seen, and everything that the single fragments
+    have. `joins`: the tree that holds the parts together, each newer than all of them.
+    """
+    begun = [_alone(item, view) if isinstance(item, Fragment) else _stored(item) for item in parts]
+    return _Replay(begun, view, rules, active_before).play(items, joins)
 
 
 def absorb(
@@ -174,35 +195,58 @@ class _PartOrigin(msgspec.Struct, frozen=True):
         )
 
 
+class _Begun(msgspec.Struct, frozen=True):
+    """A part with which a replay begins."""
+
+    members: tuple[UUID, ...]
+    origin: _PartOrigin
+    part: Part
+
+
 class _Replay:
     """The parts of one component while its writes and joins are replayed."""
 
     def __init__(
-        self, members: list[Fragment], view: View, rules: ReplayRules, active_before: ActiveBefore
+        self, begun: Sequence[_Begun], view: View, rules: ReplayRules, active_before: ActiveBefore
     ) -> None:
         self._view = view
         self._rules = rules
         self._active_before = active_before
-        self._fragments = {item.fragment_id: item for item in members}
         #: Fragment → the fragments of its part; all of them share one list.
-        self._members = {item.fragment_id: [item] for item in members}
+        self._members: dict[UUID, list[UUID]] = {}
+        for item in begun:
+            members = [*item.members]
+            self._members |= dict.fromkeys(members, members)
         #: First member → when its part began.
-        self._origins = {item.fragment_id: _origin(item, view) for item in members}
+        self._origins = {item.members[0]: item.origin for item in begun}
         #: First member → part.
-        self._parts = {item.fragment_id: single(item) for item in members}
+        self._parts = {item.members[0]: item.part for item in begun}
 
-    def part_of(self, fragment_id: UUID) -> Part:
+    def play(self, items: Iterable[tuple[Fragment, Item]], joins: Iterable[Join]) -> Part:
+        """Write the items and carry out the joins; returns the part that is left."""
+        # The writes of one observation keep their order.
+        ordered = sorted(items, key=lambda item: (item[1].seq, item[0].fragment_id))
+        waiting = sorted(joins, key=lambda item: item.since)
+        position = 0
+        for seq, together in groupby(ordered, key=lambda item: item[1].seq):
+            position = self._join_until(waiting, position, seq)
+            for writer, item in together:
+                self._put(writer, item)
+        self._join_until(waiting, position, None)
+        return self._part_of(next(iter(self._members)))
+
+    def _part_of(self, fragment_id: UUID) -> Part:
         """The part that a fragment belongs to now."""
-        return self._parts[self._members[fragment_id][0].fragment_id]
+        return self._parts[self._members[fragment_id][0]]
 
-    def put(self, owner: UUID, item: Write | ChoiceWrite) -> None:
+    def _put(self, writer: Fragment, item: Item) -> None:
         """Write a value or a choice into the part that its fragment belongs to."""
-        part = self.part_of(owner)
-        after = with_item(part, item, self._fragments[owner], self._view, self._rules)
+        part = self._part_of(writer.fragment_id)
+        after = with_item(part, item, writer, self._view, self._rules)
         if after is not part:
-            self._set(owner, after)
+            self._set(writer.fragment_id, after)
 
-    def join_until(self, waiting: list[Join], position: int, seq: int | None) -> int:
+    def _join_until(self, waiting: list[Join], position: int, seq: int | None) -> int:
         """Carry out the joins before a seq. In one observation, writes go first."""
         while position < len(waiting) and (seq is None or waiting[position].since < seq):
             since = waiting[position].since
@@ -217,35 +261,38 @@ class _Replay:
         for join in joins:
             standings = {item: self._standing(item, since) for item in (join.one, join.other)}
             survivor, absorbed = sorted(
-                standings, key=lambda item: (standings[item].rank, self.part_of(item).head)
+                standings, key=lambda item: (standings[item].rank, self._part_of(item).head)
             )
             pair = standings[survivor], standings[absorbed]
             ranked.append((pair[1].active_at, join.age, survivor, absorbed, pair, join))
         *_, survivor, absorbed, pair, join = min(ranked, key=lambda item: item[:2])
-        joined = absorb(self.part_of(survivor), self.part_of(absorbed), pair, join, self._rules)
+        joined = absorb(self._part_of(survivor), self._part_of(absorbed), pair, join, self._rules)
         members, others = self._members[survivor], self._members[absorbed]
-        first = members[0].fragment_id
-        self._origins[first] = self._origins[first].with_other(self._origins[others[0].fragment_id])
+        self._origins[members[0]] = self._origins[members[0]].with_other(self._origins[others[0]])
         members += others
-        for member in others:
-            self._members[member.fragment_id] = members
+        self._members |= dict.fromkeys(others, members)
         self._set(survivor, joined)
         return join
 
     def _standing(self, fragment_id: UUID, since: int) -> Standing:
         members = self._members[fragment_id]
-        origin = self._origins[members[0].fragment_id]
         ranked = members if len(members) <= MEMBERS_RANKED_MAX else []
-        active_at = max((self._active_before(item.fragment_id, since) for item in ranked), default=0)
-        return _standing(origin, since, active_at)
+        active_at = max((self._active_before(item, since) for item in ranked), default=0)
+        return _standing(self._origins[members[0]], since, active_at)
 
     def _set(self, fragment_id: UUID, part: Part) -> None:
-        self._parts[self._members[fragment_id][0].fragment_id] = part
+        self._parts[self._members[fragment_id][0]] = part
 
 
-def standing_alone(fragment: Fragment, view: View, since: int, active_before: ActiveBefore) -> Standing:
-    """What a fragment was by itself before the observation that joins it with others."""
-    return _standing(_origin(fragment, view), since, active_before(fragment.fragment_id, since))
+def _alone(fragment: Fragment, view: View) -> _Begun:
+    return _Begun((fragment.fragment_id,), _origin(fragment, view), single(fragment))
+
+
+def _stored(item: StoredPart) -> _Begun:
+    """Two fragments that nothing but an identifier joins are named by it."""
+    user_since = 0 if item.has_user else SEQ_MAX
+    origin = _PartOrigin(item.began_at, item.began_at, False, user_since, 0)
+    return _Begun(tuple(item.members), origin, item.part)
 
 
 def _standing(origin: _PartOrigin, since: int, active_at: int) -> Standing:
@@ -274,9 +321,7 @@ def with_value(part: Part, item: Write, rules: ReplayRules) -> Part:
     return msgspec.structs.replace(part, record=record, version=version)
 
 
-def with_item(
-    part: Part, item: Write | ChoiceWrite, writer: Fragment, view: View, rules: ReplayRules
-) -> Part:
+def with_item(part: Part, item: Item, writer: Fragment, view: View, rules: ReplayRules) -> Part:
     """The part with a value or a choice of one of its fragments that is newer than all that it has seen."""
     if isinstance(item, Write):
         return with_value(part, item, rules)
@@ -303,41 +348,6 @@ def record_of(writes: Iterable[Write], rules: ReplayRules) -> Record:
     for item in writes:
         record = put(record, item, rules)
     return record
-
-
-def with_write(writes: tuple[Write, ...], item: Write) -> tuple[Write, ...]:
-    """The writes with a new one, without those at its place and below that have no effect any more.
-
-    A removal that happened after the new value was said stays: in a view it removes what others said. A
-    proven identity stays beside an asserted one: the views `own` and `proven` do not show the asserted one.
-    """
-    depth = len(item.path)
-    kept = (
-        o
-        for o in writes
-        if o.path[:depth] != item.path
-        or o.source.at > item.source.at
-        or (item.is_asserted_identity and not o.is_asserted_identity)
-    )
-    return (*kept, item)
-
-
-def as_repeated(writes: Iterable[Write], item: Write) -> Write:
-    """The write; one that repeats what its fragment says is as old as the first one."""
-    repeated = next((o for o in writes if o.path == item.path and o.value == item.value), None)
-    if repeated is None or repeated.is_asserted_identity != item.is_asserted_identity:
-        return item
-    source = as_old_as((repeated.source,), (item.source,))[0]
-    return msgspec.structs.replace(item, source=source)
-
-
-def takes_effect_proven(writes: Iterable[Write], item: Write) -> bool:
-    """Whether only an asserted identity goes before a write, so that the views `own` and `proven` show it."""
-    beside = [o for o in writes if o.path == item.path and o.value is not None]
-    return any(o.is_asserted_identity for o in beside) and not any(
-        item.is_asserted_identity or (not o.is_asserted_identity and o.source.at > item.source.at)
-        for o in beside
-    )
 
 
 def _stays(record: Record, item: Write, rules: ReplayRules) -> bool:
@@ -367,7 +377,7 @@ def own_identity(fragments: Iterable[Fragment]) -> frozenset[Path]:
     )
 
 
-def gives_way_to_own(item: Write | ChoiceWrite, writer: Fragment, own: frozenset[Path]) -> bool:
+def gives_way_to_own(item: Item, writer: Fragment, own: frozenset[Path]) -> bool:
     """Whether a view does not show a write, because the user's own fragment has the identity attribute.
 
     `own`: the result of `own_identity` for the view.
@@ -377,7 +387,7 @@ def gives_way_to_own(item: Write | ChoiceWrite, writer: Fragment, own: frozenset
     return any(item.path[: len(path)] == path for path in own)
 
 
-def _visible_writes(members: list[Fragment], view: View) -> Iterable[tuple[UUID, Write]]:
+def _visible_writes(members: list[Fragment], view: View) -> Iterable[tuple[Fragment, Write]]:
     """The writes that a view shows.
 
     Asserted identities are visible in `all` alone, and there not among the identity attributes of an owned
@@ -390,7 +400,7 @@ def _visible_writes(members: list[Fragment], view: View) -> Iterable[tuple[UUID,
             if item.is_asserted_identity and (view != "all" or (has_owner and _is_of_identity(item.path))):
                 continue
             if not gives_way_to_own(item, member, own):
-                yield member.fragment_id, item
+                yield member, item
 
 
 def _is_of_identity(path: Path) -> bool:

@@ -25,6 +25,7 @@ _sql = Queries("fragment")
 #: The views that are stored; `all` is the table `profile`.
 StoredView = Literal["own", "proven"]
 _MEMBERS: dict[StoredView, str] = {"own": _sql.find_own_members, "proven": _sql.find_proven_members}
+_POINT: dict[StoredView, str] = {"own": _sql.point_own, "proven": _sql.point_proven}
 _decode_state = msgspec.json.Decoder(Fragment).decode
 _decode_joins = msgspec.json.Decoder(list[PersonJoin]).decode
 #: Sets are written in order, so that equal states are equal texts.
@@ -170,6 +171,14 @@ class FragmentTable(Table):
         for row in await self._executor.fetch(sql, self._dataset_id, view, sorted(found), number_max):
             found[row["head_id"]].append(row["fragment_id"])
         return found
+
+    async def find_claiming_heads(self, heads: Iterable[UUID], namespaces: Iterable[str]) -> set[UUID]:
+        """Which of some profiles in the view `proven` have a proven claim in a namespace."""
+        return await self._find_ids(_sql.find_claiming_heads, sorted(heads), sorted(namespaces))
+
+    async def point(self, view: StoredView, absorbed: Iterable[UUID], head: UUID) -> None:
+        """Point the fragments of absorbed profiles at the fragment that heads their profile now."""
+        await self._executor.execute(_POINT[view], self._dataset_id, sorted(absorbed), head)
 
     async def find_of_users(self, users: Iterable[str]) -> set[UUID]:
         """The fragments that users own, or that a report names them for."""

@@ -263,6 +263,47 @@ CROSS JOIN LATERAL (
     )
 ) AS member;
 
+-- name: find_claiming_heads
+-- Profiles in the view `proven` of which a server or a provider said a value of some namespaces.
+-- $2: the fragments that head them
+-- $3: namespaces
+SELECT sought.fragment_id
+FROM unnest($2::uuid[]) AS sought (fragment_id)
+WHERE EXISTS (
+    SELECT FROM fragment AS member
+    JOIN fragment_claim AS claim ON claim.dataset_id = $1 AND claim.fragment_id = member.fragment_id
+    WHERE member.dataset_id = $1
+      AND (member.fragment_id = sought.fragment_id
+           OR (member.proven_id = sought.fragment_id AND member.proven_id <> member.fragment_id))
+      AND claim.namespace = ANY ($3::text[]) AND claim.level > 0
+);
+
+-- name: point_own
+-- Point the fragments of absorbed profiles in the view `own` at the fragment that heads their profile now.
+-- $2: the fragments that headed them
+-- $3: the fragment that heads them now
+-- Locked in the order of their ids, as everywhere. Whoever read them repeats the batch.
+UPDATE fragment SET own_id = $3
+WHERE dataset_id = $1 AND fragment_id IN (
+    SELECT fragment_id FROM fragment
+    WHERE dataset_id = $1 AND own_id = ANY ($2::uuid[]) AND own_id <> fragment_id
+    ORDER BY fragment_id
+    FOR NO KEY UPDATE
+);
+
+-- name: point_proven
+-- Point the fragments of absorbed profiles in the view `proven` at the fragment that heads their profile now.
+-- $2: the fragments that headed them
+-- $3: the fragment that heads them now
+-- Locked in the order of their ids, as everywhere. Whoever read them repeats the batch.
+UPDATE fragment SET proven_id = $3
+WHERE dataset_id = $1 AND fragment_id IN (
+    SELECT fragment_id FROM fragment
+    WHERE dataset_id = $1 AND proven_id = ANY ($2::uuid[]) AND proven_id <> fragment_id
+    ORDER BY fragment_id
+    FOR NO KEY UPDATE
+);
+
 -- name: find_of_users
 -- The fragments that users own, or that a report names them for.
 -- $2: users

@@ -10,21 +10,15 @@ from hypothesis import strategies as st
 
 from oneself.core.identity_graph.fragment import Fragment, Write
 from oneself.core.identity_graph.joins import Join, JoinStrength
-from oneself.core.identity_graph.replay import (
-    Part,
-    ReplayRules,
-    as_repeated,
-    replay,
-    with_value,
-    with_write,
-)
+from oneself.core.identity_graph.replay import Part, ReplayRules, replay, with_value
+from oneself.core.identity_graph.writes import as_repeated, with_write
 from oneself.core.values.record import ValueSource
 from oneself.core.values.schema import Schema
 
 RULES = ReplayRules(Schema(()))
 ONE, OTHER = UUID(int=1), UUID(int=2)
 #: The two became one person with the second write.
-JOIN = Join(JoinStrength.PROVEN, 2, (0, 0, 0, 0), "mail", ONE, OTHER)
+JOIN = Join(JoinStrength.PROVEN, 2, (0, 0, 0, 0, 0, 0), "mail", ONE, OTHER)
 
 #: Which of the two says which value.
 Said = tuple[UUID, str | None]
