@@ -28,8 +28,10 @@ INSERT INTO profile (dataset_id, profile_id, primary_id, created_at, updated_at,
 SELECT 1, fragment_id, '', now(), now(), now(), seq, '{}', '{}', '{}', '{}', now(), now() FROM fragment;
 INSERT INTO claim (dataset_id, namespace, value, seq, profile_id, trust, at, since)
 SELECT 1, 'emailAddress', fragment_id::text, seq, fragment_id, 'server', seq, seq FROM fragment;
-INSERT INTO fragment_entry (dataset_id, fragment_id, seq, observation_id)
-SELECT 1, fragment_id, seq, fragment_id FROM fragment;
+INSERT INTO log (dataset_id, seq, observation_id, kind, config_version, content, profile_id, fragment_id)
+SELECT 1, seq, lpad(to_hex(seq + 9000), 32, '0')::uuid, 'event', 1, '{}',
+       CASE WHEN seq % 2 = 0 THEN fragment_id ELSE lpad('1', 32, '0')::uuid END, fragment_id
+FROM fragment;
 INSERT INTO browser (dataset_id, namespace, value, present, every)
 SELECT 1, 'tracker', fragment_id::text, ARRAY[fragment_id], ARRAY[fragment_id] FROM fragment;
 INSERT INTO identifier_transfer SELECT 1, 'emailAddress', fragment_id::text, ARRAY[seq] FROM fragment;
@@ -43,7 +45,7 @@ SELECT 1, seq, fragment_id, 'verification', 1,
        jsonb_build_object('user_id', 'u-' || seq, 'value', fragment_id)
 FROM fragment;
 INSERT INTO verification_queue (dataset_id, change, user_id) SELECT 1, 'verified', 'u-' || seq FROM fragment;
-ANALYZE profile, claim, log, verification_queue, fragment, fragment_claim, fragment_entry, browser,
+ANALYZE profile, claim, log, verification_queue, fragment, fragment_claim, browser,
     identifier_transfer, person_join, verified_claim, view_profile;
 """
 #: Table, statement, parameters, the index, what its condition contains.
@@ -60,24 +62,31 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("fragment", "find_own_members", (ID,), "fragment_by_own", "own_id"),
     ("fragment", "find_proven_members", (ID,), "fragment_by_proven", "proven_id"),
     ("fragment", "find_between", (ID, ID), "fragment_key", "fragment_id"),
-    ("fragment", "find_heads", ("own", [1], [ID]), "fragment_entry_by_seq", "seq"),
+    ("fragment", "find_heads", ("own", [1], [ID]), "log_key", "seq"),
     ("fragment", "find_heads", ("own", [1], [ID]), "fragment_key", "fragment_id"),
-    ("event", "find_of_fragments", ([ID], 9, ID, 0, None, 0, 9, 9, 9), "fragment_entry_key", "fragment_id"),
-    ("event", "find_scan_end_of_fragments", ([ID], 9, 0, 9), "fragment_entry_key", "fragment_id"),
+    ("event", "find_of_fragments", ([ID], 9, ID, 0, None, 0, 9, 9, 9), "log_by_fragment", "fragment_id"),
+    ("event", "find_of_fragments", ([ID], 9, ID, 0, None, 0, 9, 9, 9), "log_by_profile", "profile_id"),
+    ("event", "find_scan_end_of_fragments", ([ID], 9, 0, 9), "log_by_fragment", "fragment_id"),
     ("fragment", "lock", ([ID],), "fragment_key", "fragment_id"),
     ("fragment", "lock", ([ID],), "person_join_key", "one_id"),
     ("fragment", "lock", ([ID],), "person_join_by_other", "other_id"),
     ("person_join", "find", ([ID],), "person_join_key", "one_id"),
     ("person_join", "find", ([ID],), "person_join_by_other", "other_id"),
     ("person_join", "delete_of_fragments", ([ID],), "person_join_key", "one_id"),
-    ("fragment", "find_last_activity", ([ID],), "fragment_entry_key", "fragment_id"),
+    ("fragment", "find_last_activity", ([ID],), "log_by_fragment", "fragment_id"),
+    ("fragment", "find_last_activity", ([ID],), "log_by_profile", "profile_id"),
     ("fragment", "find_claimants", NAMES, "fragment_claim_key", "value"),
     ("fragment", "find_proven_claimants", NAMES, "fragment_claim_proven", "value"),
     ("fragment", "find_waiting", NAMES, "fragment_claim_proven", "value"),
     ("fragment", "find_oldest_claimants", (*NAMES, [0], 9), "fragment_claim_by_age", "tenure"),
     ("fragment", "find_some_members", ("own", [ID], 9), "fragment_by_own", "own_id"),
     ("fragment", "find_some_members", ("proven", [ID], 9), "fragment_by_proven", "proven_id"),
-    ("fragment", "find_activity", ([ID], [1]), "fragment_entry_key", "fragment_id"),
+    ("fragment", "find_activity", ([ID], [1]), "log_by_fragment", "fragment_id"),
+    ("fragment", "find_activity", ([ID], [1]), "log_by_profile", "profile_id"),
+    ("fragment", "find_entries", ([ID],), "log_by_fragment", "fragment_id"),
+    ("fragment", "find_entries", ([ID],), "log_by_profile", "profile_id"),
+    ("fragment", "delete", ([ID],), "log_by_fragment", "fragment_id"),
+    ("fragment", "delete", ([ID],), "log_by_profile", "profile_id"),
     ("verified_claim", "find", (["u-1"], *NAMES), "verified_claim_by_value", "value"),
     ("log", "find_verifications", (["u-1"], []), "log_of_verified_users", "user_id"),
     ("log", "find_verifications", ([], ["7"]), "log_of_verified_values", "value"),

@@ -167,16 +167,6 @@ CREATE INDEX fragment_claim_by_age ON fragment_claim USING btree (dataset_id, na
 CREATE INDEX fragment_claim_of_fragment ON fragment_claim USING btree (dataset_id, fragment_id);
 CREATE INDEX fragment_claim_proven ON fragment_claim USING btree (dataset_id, namespace, lower(value)) WHERE (level > 0);
 
-CREATE TABLE fragment_entry (
-    dataset_id integer NOT NULL,
-    fragment_id uuid NOT NULL,
-    seq bigint NOT NULL,
-    active_at bigint,
-    observation_id uuid NOT NULL,
-    CONSTRAINT fragment_entry_key PRIMARY KEY (dataset_id, fragment_id, seq)
-);
-CREATE INDEX fragment_entry_by_seq ON fragment_entry USING btree (dataset_id, seq);
-
 CREATE TABLE idempotency_record (
     dataset_id integer NOT NULL,
     key text NOT NULL,
@@ -222,9 +212,12 @@ CREATE TABLE log (
     plan jsonb,
     content_redacted boolean NOT NULL DEFAULT false,
     replay text NOT NULL DEFAULT 'judge'::text,
+    fragment_id uuid,
+    active_at bigint,
     CONSTRAINT log_key PRIMARY KEY (dataset_id, seq, observation_id),
     CONSTRAINT log_replay_known CHECK ((replay = ANY (ARRAY['judge'::text, 'apply'::text])))
 );
+CREATE INDEX log_by_fragment ON log USING btree (dataset_id, fragment_id, seq) WHERE ((fragment_id IS NOT NULL) AND (fragment_id IS DISTINCT FROM profile_id));
 CREATE INDEX log_by_profile ON log USING btree (dataset_id, profile_id, seq) WHERE (profile_id IS NOT NULL);
 CREATE INDEX log_by_rare_kind ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['configure'::text, 'erase'::text]));
 CREATE INDEX log_of_configuration ON log USING btree (dataset_id, seq) WHERE (kind = 'configure'::text);

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 
 _sql = Queries("shadow", folder=".")
 
+#: A view of two columns of the log that are derived, unlike all others of it.
+ENTRIES = "fragment_entry"
 #: The state that is derived from the log, in the order in which differences say most.
 TABLES = (
     "config",
@@ -32,7 +34,7 @@ TABLES = (
     "refusal",
     "fragment",
     "fragment_claim",
-    "fragment_entry",
+    ENTRIES,
     "browser",
     "verified_claim",
     "identifier_transfer",
@@ -120,6 +122,8 @@ class Shadow:
 
     async def replace(self, table: str, dataset_id: int) -> int:
         """Make the live rows of a dataset those of the scratch table; returns how many differed."""
+        if table == ENTRIES:
+            return len(await self._connection.fetch(_sql.replace_entries, dataset_id))
         key = ", ".join(await self._key(table))
         live = f"SELECT * FROM oneself.{table} WHERE dataset_id = $1"  # noqa: S608
         folded = f"SELECT * FROM {table} WHERE dataset_id = $1"  # noqa: S608
@@ -155,6 +159,8 @@ class Shadow:
         return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
 
     async def _key(self, table: str) -> list[str]:
+        if table == ENTRIES:
+            return ["dataset_id", "seq", "observation_id"]
         return [row["name"] for row in await self._connection.fetch(_sql.find_primary_key, table)]
 
 

@@ -9,7 +9,8 @@ CREATE TEMP TABLE refusal (LIKE oneself.refusal INCLUDING ALL);
 CREATE TEMP TABLE config (LIKE oneself.config INCLUDING ALL);
 CREATE TEMP TABLE fragment (LIKE oneself.fragment INCLUDING ALL);
 CREATE TEMP TABLE fragment_claim (LIKE oneself.fragment_claim INCLUDING ALL);
-CREATE TEMP TABLE fragment_entry (LIKE oneself.fragment_entry INCLUDING ALL);
+CREATE TEMP TABLE fragment_entry (LIKE oneself.fragment_entry);
+CREATE INDEX ON fragment_entry (dataset_id, fragment_id, seq);
 CREATE TEMP TABLE browser (LIKE oneself.browser INCLUDING ALL);
 CREATE TEMP TABLE verified_claim (LIKE oneself.verified_claim INCLUDING ALL);
 CREATE TEMP TABLE identifier_transfer (LIKE oneself.identifier_transfer INCLUDING ALL);
@@ -50,6 +51,20 @@ SELECT count(*) FROM oneself.log WHERE dataset_id = ANY ($1::integer[]);
 -- name: count_profiles
 -- The number of folded profiles, absorbed and erased ones included.
 SELECT count(*) FROM profile;
+
+-- name: replace_entries
+-- Make the fragments of a dataset's log entries those of the scratch table; returns the entries that differed.
+-- $1: dataset
+UPDATE oneself.log SET fragment_id = differing.fragment_id, active_at = differing.active_at
+FROM (
+    SELECT seq, observation_id, folded.fragment_id, folded.active_at
+    FROM oneself.log AS known
+    LEFT JOIN fragment_entry AS folded USING (dataset_id, seq, observation_id)
+    WHERE known.dataset_id = $1
+      AND (known.fragment_id, known.active_at) IS DISTINCT FROM (folded.fragment_id, folded.active_at)
+) AS differing
+WHERE log.dataset_id = $1 AND log.seq = differing.seq AND log.observation_id = differing.observation_id
+RETURNING 1;
 
 -- name: find_primary_key
 -- The key columns of a live table, in order.

@@ -56,7 +56,7 @@ async def owners(stage: Stage) -> dict[str, str | None]:
     rows = await stage.services.database.fetch(
         """
         SELECT log.name, fragment.owner_id
-        FROM log JOIN fragment_entry USING (dataset_id, seq, observation_id)
+        FROM log
         JOIN fragment USING (dataset_id, fragment_id)
         WHERE log.kind = 'event' AND log.dataset_id = $1
         """,

@@ -236,7 +236,7 @@ async def _fold(transaction: Transaction, part: GraphPart, entries: list[LogEntr
 
     for entry, found in zip(entries, touched, strict=True):
         fold_entry(graph, entry, found, config, partial(unified_ids, seq=entry.seq))
-    await transaction.fragments.append_entries(graph.entries)
+    await transaction.log.put_fragments(graph.entries)
     await identity_graph.save(transaction, graph)
 
 

@@ -102,6 +102,6 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
         before, config = config, replay(state, entry, config, found)
         fold_entry(graph, entry, found, before, state.unified_ids)
     await working_set.save(transaction, state)
-    await transaction.fragments.append_entries(graph.entries)
+    await transaction.fragments.copy_entries(graph.entries)
     await identity_graph.save(transaction, graph)
     return config

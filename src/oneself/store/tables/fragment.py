@@ -1,4 +1,5 @@
-"""The tables `fragment`, `fragment_claim` and `fragment_entry`: the smallest parts of profiles."""
+"""The tables `fragment` and `fragment_claim`, the smallest parts of profiles, and the view `fragment_entry` of
+their entries of the log."""
 
 from __future__ import annotations
 
@@ -252,8 +253,8 @@ class FragmentTable(Table):
         if found:
             await self._executor.execute(_sql.delete_claims, self._dataset_id, *rows.columns(4, found))
 
-    async def append_entries(self, entries: Sequence[FragmentEntry]) -> None:
-        """Record which fragments entries belong to that the log has already. Needs a transaction."""
+    async def copy_entries(self, entries: Sequence[FragmentEntry]) -> None:
+        """Record in the scratch table which fragments entries belong to. Needs a transaction."""
         assert not isinstance(self._executor, Database)
         records = [(self._dataset_id, *msgspec.structs.astuple(entry)) for entry in entries]
         if records:
@@ -273,7 +274,7 @@ class FragmentTable(Table):
         return {row["fragment_id"]: row["active_at"] for row in found}
 
     async def delete(self, fragment_ids: Iterable[UUID]) -> None:
-        """Delete fragments with their claims and entries."""
+        """Delete fragments with their claims; their entries of the log belong to none from then on."""
         await self._executor.execute(_sql.delete, self._dataset_id, sorted(fragment_ids))
 
     async def _find_ids(self, statement: str, *columns: list[Any]) -> set[UUID]:

@@ -1,4 +1,5 @@
--- The tables `fragment`, `fragment_claim` and `fragment_entry`: the smallest parts of profiles.
+-- The tables `fragment` and `fragment_claim`, the smallest parts of profiles, and the view `fragment_entry`
+-- of their entries of the log.
 
 -- name: find
 -- Fragments by id, those of users themselves, and those of exactly some identifiers.
@@ -401,33 +402,33 @@ WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]) AND active_at IS NOT NU
 GROUP BY fragment_id;
 
 -- name: delete
--- Delete fragments with their claims and entries.
+-- Delete fragments with their claims; their entries of the log belong to none from then on.
 -- $2: fragment ids
 WITH claims AS (
     DELETE FROM fragment_claim WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
 ), entries AS (
-    DELETE FROM fragment_entry WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+    SELECT seq, observation_id FROM fragment_entry WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+), detached AS (
+    UPDATE log SET fragment_id = NULL, active_at = NULL
+    FROM entries
+    WHERE log.dataset_id = $1 AND log.seq = entries.seq AND log.observation_id = entries.observation_id
 )
 DELETE FROM fragment WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
 
 -- name: find_of_log
 -- The fragments of the log entries that are attached to profiles.
 -- $2: profile ids
-SELECT DISTINCT entry.fragment_id
+SELECT DISTINCT fragment_id
 FROM log
-JOIN fragment_entry AS entry
-  ON entry.dataset_id = $1 AND entry.seq = log.seq AND entry.observation_id = log.observation_id
-WHERE log.dataset_id = $1 AND log.profile_id = ANY ($2::uuid[]);
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]) AND fragment_id IS NOT NULL;
 
 -- name: find_begun
 -- The fragment of the first log entry that is attached to a profile.
 -- $2: profile id
-SELECT entry.fragment_id
+SELECT fragment_id
 FROM log
-JOIN fragment_entry AS entry
-  ON entry.dataset_id = $1 AND entry.seq = log.seq AND entry.observation_id = log.observation_id
-WHERE log.dataset_id = $1 AND log.profile_id = $2
-ORDER BY log.seq
+WHERE dataset_id = $1 AND profile_id = $2 AND fragment_id IS NOT NULL
+ORDER BY seq
 LIMIT 1;
 
 -- name: find_heads
@@ -440,7 +441,7 @@ SELECT entry.seq, entry.observation_id,
        CASE $2::text WHEN 'own' THEN fragment.own_id ELSE fragment.proven_id END AS head_id
 FROM unnest($3::bigint[], $4::uuid[]) AS entry (seq, observation_id)
 CROSS JOIN LATERAL (
-    SELECT fragment_id FROM fragment_entry
+    SELECT fragment_id FROM log
     WHERE dataset_id = $1 AND seq = entry.seq AND observation_id = entry.observation_id
     OFFSET 0
 ) AS recorded

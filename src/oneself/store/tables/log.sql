@@ -43,11 +43,9 @@ SELECT count(*) FROM (
 -- name: find_attached
 -- Which profile each entry of profiles is attached to, with its fragment.
 -- $2: profile ids
-SELECT DISTINCT entry.fragment_id, log.profile_id
+SELECT DISTINCT fragment_id, profile_id
 FROM log
-JOIN fragment_entry AS entry
-  ON entry.dataset_id = $1 AND entry.seq = log.seq AND entry.observation_id = log.observation_id
-WHERE log.dataset_id = $1 AND log.profile_id = ANY ($2::uuid[]);
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]) AND fragment_id IS NOT NULL;
 
 -- name: find_anonymous_ids
 -- The anonymous ids that came with a tracker, the oldest first.
@@ -163,7 +161,7 @@ CROSS JOIN LATERAL (
 ) AS recorded;
 
 -- name: append
--- Append observations to the log, and record which fragments they belong to.
+-- Append observations to the log.
 -- $2: seqs
 -- $3: observations
 -- $4: profiles that they are attached to
@@ -175,19 +173,22 @@ CROSS JOIN LATERAL (
 -- $10: how they are replayed
 -- $11: fragments; null: none
 -- $12: when they made the person active, in µs; null: they did not
-WITH recorded AS (
-    INSERT INTO fragment_entry (dataset_id, seq, observation_id, fragment_id, active_at)
-    SELECT $1, row.*
-    FROM unnest($2::bigint[], $3::uuid[], $11::uuid[], $12::bigint[])
-         AS row (seq, observation_id, fragment_id, active_at)
-    WHERE fragment_id IS NOT NULL
-)
 INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan,
-                 replay)
-SELECT $1, seq, observation_id, profile_id, kind, name, config_version, content::jsonb, plan::jsonb, replay
-FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::text[],
-            $9::text[], $10::text[])
-     AS row (seq, observation_id, profile_id, kind, name, config_version, content, plan, replay);
+                 replay, fragment_id, active_at)
+SELECT $1, row.*
+FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::jsonb[],
+            $9::jsonb[], $10::text[], $11::uuid[], $12::bigint[]) AS row;
+
+-- name: put_fragments
+-- Record which fragments entries belong to.
+-- $2: fragments
+-- $3: seqs
+-- $4: observations
+-- $5: when they made the person active, in µs; null: they did not
+UPDATE log SET fragment_id = row.fragment_id, active_at = row.active_at
+FROM unnest($2::uuid[], $3::bigint[], $4::uuid[], $5::bigint[])
+     AS row (fragment_id, seq, observation_id, active_at)
+WHERE log.dataset_id = $1 AND log.seq = row.seq AND log.observation_id = row.observation_id;
 
 -- name: find_activity
 -- When people were last active by an instant, as the log up to a seq has it.
