@@ -87,8 +87,8 @@ async def test_whoever_joins_a_fragment_waits_for_events_on_its_browser(harness:
     dataset_id, database = harness.dataset_ref.dataset_id, harness.services.database
     async with begin(database, dataset_id) as transaction:
         devices = {Identifier(ANONYMOUS_ID, "known")}
-        _, fragments = await transaction.browsers.find_with_fragments(devices, former=False)
-        assert [row.fragment.fragment_id for row in fragments] == [fragment_id]
+        found = await transaction.browsers.find_with_fragments((), devices, former=False)
+        assert [browser.fragment_id for browser in found.acting.values()] == [fragment_id]
         with pytest.raises(Contended):
             await database.execute(LOCK, fragment_id)
 

@@ -42,6 +42,8 @@ FRAGMENT_COLUMNS = (
     ("created_at", "bigint"),
     ("seq", "bigint"),
 )
+#: What is read of a fragment that only acts.
+_ACTING = ("fragment_id", "owner_id", "reported_id", "updated_at", "seq")
 #: What an absorbed profile has brought into its survivor already.
 _MERGED_INTO_SURVIVOR = frozenset({"record_values", "provenance", "identities", "consents"})
 
@@ -67,13 +69,12 @@ CROSS JOIN LATERAL (
     OFFSET 0
 ) AS claim
 CROSS JOIN LATERAL (
-    SELECT coalesce(survivor_id, profile_id) AS survivor_id FROM profile
+    SELECT coalesce(survivor_id, profile_id) AS profile_id,
+           CASE WHEN survivor_id IS NULL THEN seq
+                ELSE (SELECT seq FROM profile WHERE dataset_id = $1 AND profile_id = pointer.survivor_id)
+           END AS seq
+    FROM profile AS pointer
     WHERE dataset_id = $1 AND profile_id = claim.profile_id
-    OFFSET 0
-) AS pointer
-CROSS JOIN LATERAL (
-    SELECT profile_id, seq FROM profile
-    WHERE dataset_id = $1 AND profile_id = pointer.survivor_id
     OFFSET 0
 ) AS survivor
 UNION ALL
@@ -89,6 +90,14 @@ CROSS JOIN LATERAL (
     WHERE dataset_id = $1 AND profile_id = coalesce(known.survivor_id, known.profile_id)
     OFFSET 0
 ) AS survivor
+"""
+
+
+#: The current instant in µs, the transaction's id and the version of the configuration.
+_CLOCK = """
+SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
+       pg_current_xact_id()::text AS transaction_id,
+       coalesce((SELECT version FROM config WHERE dataset_id = $1), 0) AS config_version
 """
 
 
@@ -110,6 +119,10 @@ def _element(number: int, name: str, kind: str) -> str:
     return f"{name} = {element}::jsonb" if kind == "jsonb" else f"{name} = {element}"
 
 
+def _locked(name: str, kind: str) -> str:
+    return name if name in _ACTING else f"NULL::{'text' if kind == 'jsonb' else kind} AS {name}"
+
+
 def _of_claim(name: str) -> str:
     columns = {"profile_id": "claim.profile_id", "survivor_id": "pointer.survivor_id", "seq": "claim.seq"}
     return columns.get(name, "NULL")
@@ -125,6 +138,7 @@ FRAGMENTS = {
     ),
     # A claim in the same columns, for a UNION with profiles.
     "claim_as_profile": ", ".join(_of_claim(name) for name, _ in PROFILE_COLUMNS),
+    "clock": _CLOCK,
     "live_claims": _LIVE_CLAIMS,
     # To write profiles: names, the values of `row`, one array per column from $2 on, and the assignments of a
     # conflict.
@@ -135,6 +149,12 @@ FRAGMENTS = {
     # The same for fragments; `xmin` is the version of the row.
     "fragment_columns": "fragment.xmin::text AS read_version, "
     + ", ".join(_selected(f"fragment.{name}", kind) for name, kind in FRAGMENT_COLUMNS),
+    # The same columns for a UNION: of a fragment that only acts, and of none.
+    "acting_columns": ", ".join(_ACTING),
+    "locked_columns": ", ".join(
+        ("NULL AS read_version", *(_locked(*column) for column in FRAGMENT_COLUMNS))
+    ),
+    "no_fragment_columns": ", ".join(["NULL"] * (1 + len(FRAGMENT_COLUMNS))),
     "fragment_names": ", ".join(name for name, _ in FRAGMENT_COLUMNS),
     "fragment_values": ", ".join(_inserted(*column) for column in FRAGMENT_COLUMNS),
     "fragment_arrays": ", ".join(

@@ -27,10 +27,7 @@ async def gather(
     """What a batch may touch of the identity graph. `reindexed_ids`: profiles that a job may reindex."""
     loaded = LoadedGraph(rules, with_records=footprint.has_values)
     graph, fragments = loaded.graph, transaction.fragments
-    graph.browsers, spoken = await transaction.browsers.find_with_fragments(
-        footprint.devices, former=footprint.moves_trackers
-    )
-    loaded.add(spoken)
+    await _add_browsers(transaction, loaded, footprint)
     if footprint.claimed or footprint.reports_claims:
         graph.verified = await transaction.verified_claims.find(footprint.users, footprint.claimed)
     verified = {item for claim in graph.verified.values() for item in claim.identifiers}
@@ -54,6 +51,21 @@ async def gather(
             graph.exact[exact[row.exact_key]] = row.fragment.fragment_id
     loaded.begin()
     return loaded
+
+
+async def _add_browsers(transaction: Transaction, loaded: LoadedGraph, footprint: GraphFootprint) -> None:
+    browsers = transaction.browsers
+    found = await browsers.find_with_fragments(
+        footprint.devices, footprint.acting, former=footprint.moves_trackers
+    )
+    loaded.graph.browsers, loaded.graph.acting = found.browsers, found.acting
+    loaded.acting_seq, loaded.clock = found.acting_seq, found.clock
+    loaded.add(found.fragments)
+    if found.unclear:
+        known = await browsers.find_with_fragments(found.unclear, former=footprint.moves_trackers)
+        loaded.graph.browsers |= known.browsers
+        loaded.clock = known.clock
+        loaded.add(known.fragments)
 
 
 async def _add_known_claims(

@@ -30,6 +30,7 @@ from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.errors import Contended
+from oneself.store.clock import TransactionClock
 from oneself.store.tables.fragment import FragmentEntry, FragmentRow
 from oneself.store.transaction import Transaction
 
@@ -46,6 +47,10 @@ class LoadedGraph:
         #: Fragment → the profile that its first observation is attached to.
         self.believed: dict[UUID, UUID] = {}
         self.entries: list[FragmentEntry] = []
+        #: The seq of the last observation that the fragments of acting browsers had seen.
+        self.acting_seq = 0
+        #: Read when everything that is locked here was locked; None: nothing was.
+        self.clock: TransactionClock | None = None
         #: The joins that are new.
         self.new_joins: list[PersonJoin] = []
         #: Of the batch. Everything that the batch builds on has to be older.
@@ -186,7 +191,7 @@ class LoadedGraph:
         seen = [max(row.fragment.seq, row.updated_at) for row in self.rows.values()]
         seen += [claim.since for claim in self._verified.values()]
         seen += [moments[-1] for moments in self._transfers.values()]
-        return max(seen, default=0)
+        return max((self.acting_seq, *seen))
 
     def changed(self) -> list[Fragment]:
         """The fragments that are new or differ from their rows."""

@@ -11,9 +11,8 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-import msgspec
-
 from oneself.core.identity.identifier import Identifier
+from oneself.store.clock import TransactionClock, read_clock
 from oneself.store.queries import Queries
 from oneself.store.rows import config_hash, lock_hash
 from oneself.store.tables.attribute_history import AttributeHistory
@@ -43,15 +42,6 @@ if TYPE_CHECKING:
     from oneself.store.tables.table import Executor
 
 _sql = Queries("transaction", folder=".")
-
-
-class TransactionClock(msgspec.Struct, frozen=True):
-    """When a transaction decides, and by which configuration."""
-
-    #: µs since 1970.
-    now: int
-    transaction_id: str
-    config_version: int
 
 
 class Tables:
@@ -179,7 +169,7 @@ class Transaction(Tables):
         """
         row = await self.connection.fetchrow(_sql.read_clock, self.dataset_id)
         assert row is not None
-        return TransactionClock(**dict(row))
+        return read_clock(row)
 
 
 @asynccontextmanager

@@ -15,9 +15,7 @@ SELECT pg_advisory_xact_lock($1);
 
 -- name: read_clock
 -- The current instant in µs, the transaction's id and the version of the configuration.
-SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
-       pg_current_xact_id()::text AS transaction_id,
-       coalesce((SELECT version FROM config WHERE dataset_id = $1), 0) AS config_version;
+{clock};
 
 -- name: find_outcome
 -- Whether a transaction is still running, and whether its first log entry is committed.

@@ -22,7 +22,7 @@ from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.consent import merge_choices
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
-from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
+from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, is_same_visit, record_activity
 from oneself.core.resolution.evidence import (
     Evidence,
     claim_ages,
@@ -117,10 +117,42 @@ class _Application(msgspec.Struct, frozen=True):
 
 
 def _carry_out(application: _Application, plan: Plan) -> Plan:
+    if plan.is_attachment and (only := _profile_that_only_acts(application, plan)) is not None:
+        application.state.put(_active(application, only))
+        return plan
     prepare = _create_and_join if plan.creates else _write_and_join
     plan, unified, parts = prepare(application, plan)
     _commit(application, plan, with_consents(unified, application.observation, application.seq), parts)
     return plan
+
+
+def _profile_that_only_acts(application: _Application, plan: Plan) -> Profile | None:
+    """The profile of an observation that says nothing of it; None: it says something, or may.
+
+    This is a short cut for most events; the rest of `_carry_out` comes to the same.
+    """
+    observation, config = application.observation, application.config
+    if observation.values or observation.choices or observation.consents is not None:
+        return None
+    if observation.objects or observation.profile_id is not None or application.policy.reads_stored_values:
+        return None
+    if config.bindings and not all(item.is_device for item in observation.identifiers):
+        return None
+    profile = application.state.profiles[plan.survivor_id]
+    is_renamed = config.dataset.resolves_since and LEGACY_ID in profile.identities
+    return None if is_renamed or profile.is_absorbed else profile
+
+
+def _active(application: _Application, profile: Profile) -> Profile:
+    """The profile after an observation that says nothing of it."""
+    active_at, seq = _activity(application), application.seq
+    if active_at == NO_ACTIVITY:
+        return msgspec.structs.replace(profile, seq=seq)
+    application.state.note_activity(profile.profile_id, active_at)
+    pause_max = application.config.dataset.visit_timeout_us
+    if is_same_visit(profile, active_at, pause_max):
+        return msgspec.structs.replace(profile, active_at=max(profile.active_at, active_at), seq=seq)
+    return msgspec.structs.replace(record_activity(profile, active_at, pause_max), seq=seq)
 
 
 def _create_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:

@@ -8,6 +8,14 @@ from uuid import UUID
 import msgspec
 
 
+class ActingBrowser(msgspec.Struct, frozen=True):
+    """What an event that only acts needs of its browser, which has one present fragment and speaks in it."""
+
+    fragment_id: UUID
+    #: The user whose words the browser speaks.
+    user_id: str | None
+
+
 class BrowserFragments(msgspec.Struct, frozen=True):
     """The fragments of one browser."""
 

@@ -15,6 +15,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.observe import (
     claim_identifiers,
+    device_that_only_acts,
     made_devices,
     persons_of,
     verified_identifiers,
@@ -47,6 +48,8 @@ class GraphFootprint(msgspec.Struct, frozen=True, kw_only=True):
     """What a batch may touch."""
 
     devices: frozenset[Identifier]
+    #: Further browsers, of events that only act: only the fragment matters in which each speaks.
+    acting: frozenset[Identifier]
     users: frozenset[str]
     #: The fragments that it addresses or joins.
     fragment_ids: frozenset[UUID]
@@ -80,8 +83,12 @@ def graph_footprint(
     detached: Iterable[Identifier] = (),
     joined: Iterable[UUID] = (),
     verifications: Collection[ClaimVerification] = (),
+    *,
+    is_viewed: bool = False,
 ) -> GraphFootprint:
     """What a batch of observations, each with its evidence, may touch.
+
+    `is_viewed`: a caller sees a narrower view, which any fragment may belong to, so that none is left out.
 
     `detached`: browsers that an erasure lets begin anew. `joined`: fragments that it joins. `verifications`:
     what users verified in another dataset.
@@ -92,8 +99,10 @@ def graph_footprint(
     for verification in verifications:
         gathered.add_verification(verification)
     effects = gathered.effects
+    devices = gathered.devices.union(detached, gathered.acting if is_viewed else ())
     return GraphFootprint(
-        devices=frozenset(gathered.devices).union(detached),
+        devices=frozenset(devices),
+        acting=frozenset(gathered.acting - devices),
         users=frozenset(gathered.users),
         fragment_ids=frozenset(gathered.fragment_ids).union(joined),
         persons=frozenset(gathered.persons),
@@ -118,6 +127,7 @@ class _Gathered:
         self._owners = rules.owners
         self.effects: set[str] = set()
         self.devices: set[Identifier] = set()
+        self.acting: set[Identifier] = set()
         self.users: set[str] = set()
         self.fragment_ids: set[UUID] = set()
         self.persons: set[Identifier] = set()
@@ -131,7 +141,11 @@ class _Gathered:
     def add(self, observation: Observation, evidence: Evidence) -> None:
         policy = policy_of(observation)
         self.effects.add(policy.graph_effect)
-        self.devices.update(evidence.devices)
+        acting = device_that_only_acts(observation, evidence)
+        if acting is None:
+            self.devices.update(evidence.devices)
+        else:
+            self.acting.add(acting)
         self.devices.update(made_devices(observation))
         if observation.values:
             self.has_values = True

@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity_graph.browser import BrowserFragments
+from oneself.core.identity_graph.browser import ActingBrowser, BrowserFragments
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, Tenure
 from oneself.core.profiles.verification import ClaimVerification
@@ -78,6 +78,8 @@ class IdentityGraph:
     def __init__(self) -> None:
         self.fragments: dict[UUID, Fragment] = {}
         self.browsers: dict[Identifier, BrowserFragments] = {}
+        #: Browsers of which events that only act need no more; they are not in `browsers`.
+        self.acting: dict[Identifier, ActingBrowser] = {}
         #: User → their own fragment.
         self.own: dict[str, UUID] = {}
         self.exact: dict[ExactKey, UUID] = {}

@@ -79,8 +79,9 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
     if observed.is_redacted and not observed.evidence.identifiers:
         return None
     policy = policy_of(observed.observation)
-    if (active := _browser_that_only_acts(graph, observed, policy)) is not None:
-        return active.fragment_id
+    device = device_that_only_acts(observed.observation, observed.evidence)
+    if device is not None and (active := _fragment_that_only_acts(graph, device)) is not None:
+        return active
     known = len(graph.fragments)
     effect = policy.graph_effect
     if effect in _ABOUT_USERS and observed.evidence.user_id is None:
@@ -92,26 +93,32 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
     return None if fragment is None else fragment.fragment_id
 
 
-def _browser_that_only_acts(graph: IdentityGraph, observed: Observed, policy: KindPolicy) -> Fragment | None:
-    """The one present fragment of the browser of an event that names and writes nothing.
-
-    None: it says more, or where it belongs is not that simple. This is a short cut for most events; `_say`
-    comes to the same.
-    """
-    observation, devices = observed.observation, observed.evidence.devices
+def device_that_only_acts(observation: Observation, evidence: Evidence) -> Identifier | None:
+    """The browser of an event that names and writes nothing; None: it says more."""
+    policy, devices = policy_of(observation), evidence.devices
     if policy.values_policy != "event" or policy.graph_effect != "word" or len(devices) != 1:
         return None
-    if observed.evidence.persons or observation.values or observation.choices:
+    if evidence.persons or observation.values or observation.choices:
         return None
     if observation.fresh_tracker or observation.profile_id:
         return None
-    if observation.new_tracker and devices[0].namespace != TRACKER:
-        return None
-    browser = graph.browsers.get(devices[0])
+    device = devices[0]
+    return None if observation.new_tracker and device.namespace != TRACKER else device
+
+
+def _fragment_that_only_acts(graph: IdentityGraph, device: Identifier) -> UUID | None:
+    """The one present fragment of a browser; None: where its words belong is not that simple.
+
+    This is a short cut for most events; `_say` comes to the same.
+    """
+    acting = graph.acting.get(device)
+    if acting is not None:
+        return acting.fragment_id
+    browser = graph.browsers.get(device)
     if browser is None or len(browser.present) != 1 or browser.current != browser.present[0]:
         return None
     fragment = graph.fragments.get(browser.present[0])
-    return None if fragment is None or fragment.origin == "user" else fragment
+    return None if fragment is None or fragment.origin == "user" else fragment.fragment_id
 
 
 def _provable(

@@ -76,6 +76,10 @@ def spoken_in(
 
 def user_on(graph: IdentityGraph, device: Identifier) -> str | None:
     """The user whose words a browser speaks: who signed in on it last, else whom a report names."""
+    acting = graph.acting.get(device)
+    if acting is not None:
+        known = graph.fragments.get(acting.fragment_id)
+        return acting.user_id if known is None else known.user_id
     browser = graph.browser(device)
     fragment = _of_user(browser, [graph.fragments[item] for item in browser.present])
     return None if fragment is None else fragment.user_id

@@ -25,9 +25,14 @@ def record_activity(profile: Profile, at: int, pause_max: int) -> Profile:
 
     `pause_max`: the longest pause within a visit, in µs.
     """
-    if profile.active_at != NO_ACTIVITY and profile.visit_at <= at <= profile.active_at + pause_max:
+    if is_same_visit(profile, at, pause_max):
         return msgspec.structs.replace(profile, active_at=max(profile.active_at, at))
     return _with(profile, ((at, at),), at, pause_max)
+
+
+def is_same_visit(profile: Profile, at: int, pause_max: int) -> bool:
+    """Whether activity at an instant belongs to the last visit. `pause_max`: as of `record_activity`."""
+    return profile.active_at != NO_ACTIVITY and profile.visit_at <= at <= profile.active_at + pause_max
 
 
 def add_visits(profile: Profile, other: Profile, pause_max: int) -> Profile:

@@ -191,10 +191,11 @@ class _BatchWriter:
             async with begin(self._database, self._dataset_id) as transaction:
                 await transaction.lock_identifiers(footprint.identifiers, footprint.keys)
                 state, records = await working_set.gather(transaction, footprint)
-                touched = graph_footprint(named, config, rules)
+                is_viewed = any(item.view != "all" for item in submissions)
+                touched = graph_footprint(named, config, rules, is_viewed=is_viewed)
                 reindexed = state.known_ids if touched.reindexes else ()
                 graph = await identity_graph.gather(transaction, touched, rules, reindexed)
-                clock = await transaction.read_clock()
+                clock = graph.clock or await transaction.read_clock()
                 transaction_id = clock.transaction_id
                 if clock.config_version != config.version:
                     await self._configurations.load(transaction)

@@ -2,17 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
+from uuid import UUID
+
+import msgspec
 
 from oneself.core.identity.identifier import TRACKER, Identifier
-from oneself.core.identity_graph.browser import BrowserFragments
+from oneself.core.identity_graph.browser import ActingBrowser, BrowserFragments
 from oneself.store import rows
+from oneself.store.clock import TransactionClock, read_clock
 from oneself.store.queries import Queries
 from oneself.store.tables.fragment import FragmentRow, read_fragment
 from oneself.store.tables.table import Table
 
 _sql = Queries("browser")
+
+
+class SpokenBrowsers(msgspec.Struct, frozen=True):
+    """Browsers with their fragments, locked against changes."""
+
+    browsers: dict[Identifier, BrowserFragments] = {}
+    fragments: list[FragmentRow] = []
+    #: Those of which no more is read.
+    acting: dict[Identifier, ActingBrowser] = {}
+    #: Those of which no more was read, though that does not suffice.
+    unclear: frozenset[Identifier] = frozenset()
+    #: The last seq of their fragments.
+    acting_seq: int = 0
+    #: Read when the fragments were locked; None: nothing was.
+    clock: TransactionClock | None = None
 
 
 class BrowserTable(Table):
@@ -29,22 +48,22 @@ class BrowserTable(Table):
         return {Identifier(row["namespace"], row["value"]): _read(row) for row in found}
 
     async def find_with_fragments(
-        self, devices: Collection[Identifier], *, former: bool
-    ) -> tuple[dict[Identifier, BrowserFragments], list[FragmentRow]]:
+        self, devices: Collection[Identifier], acting: Collection[Identifier] = (), *, former: bool
+    ) -> SpokenBrowsers:
         """Browsers by tracker or anonymous id, and their fragments, locked against changes.
 
-        `former`: also those of the past.
+        `acting`: further ones, of which the fragment suffices that they speak in. `former`: also fragments of
+        the past.
         """
-        if not devices:
-            return {}, []
-        names, values = [item.namespace for item in devices], [item.value for item in devices]
-        found = await self._executor.fetch(_sql.find_with_fragments, self._dataset_id, names, values, former)
-        browsers = [row for row in found if row["fragment_id"] is None]
-        fragments = [row for row in found if row["fragment_id"] is not None]
-        return (
-            {Identifier(row["namespace"], row["value"]): _read(row) for row in browsers},
-            [read_fragment(row) for row in fragments],
+        if not devices and not acting:
+            return SpokenBrowsers()
+        asked = [*devices, *acting]
+        names, values = [item.namespace for item in asked], [item.value for item in asked]
+        whole = len(devices)
+        found = await self._executor.fetch(
+            _sql.find_with_fragments, self._dataset_id, names, values, whole, former
         )
+        return _read_spoken(found)
 
     async def find_replaced(self, tracker: str) -> str | None:
         """The tracker that a fresh one replaces, as long as it leads to the same fragments."""
@@ -69,6 +88,35 @@ class BrowserTable(Table):
         """Delete browsers."""
         columns = rows.columns(2, sorted((item.namespace, item.value) for item in devices))
         await self._executor.execute(_sql.delete, self._dataset_id, *columns)
+
+
+def _read_spoken(found: Sequence[Any]) -> SpokenBrowsers:
+    browsers: dict[Identifier, BrowserFragments] = {}
+    fragments: list[FragmentRow] = []
+    speaking: dict[Identifier, UUID] = {}
+    users: dict[UUID, str | None] = {}
+    acting_seq = 0
+    for row in found[:-1]:
+        if (namespace := row["namespace"]) is not None:
+            device = Identifier(namespace, row["value"])
+            if row["present"] is None:
+                speaking[device] = row["current"]
+            else:
+                browsers[device] = _read(row)
+        elif row["state"] is not None:
+            fragments.append(read_fragment(row))
+        else:
+            users[row["fragment_id"]] = row["owner_id"] or row["reported_id"]
+            acting_seq = max(acting_seq, row["seq"], row["updated_at"])
+    acting = {device: ActingBrowser(item, users[item]) for device, item in speaking.items() if item in users}
+    return SpokenBrowsers(
+        browsers,
+        fragments,
+        acting,
+        frozenset(speaking.keys() - acting.keys()),
+        acting_seq,
+        read_clock(found[-1]),
+    )
 
 
 def _row(device: Identifier, browser: BrowserFragments) -> dict[str, Any]:

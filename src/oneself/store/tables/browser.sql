@@ -14,31 +14,58 @@ CROSS JOIN LATERAL (
 ) AS browser;
 
 -- name: find_with_fragments
--- Browsers by tracker or anonymous id, then their fragments, which nobody changes until the transaction ends.
+-- The fragments of browsers, which nobody changes until the transaction ends, then the browsers, by tracker or
+-- anonymous id, then the clock of the transaction, read when the fragments were locked.
 -- $2: namespaces
 -- $3: values
--- $4: whether former fragments are read as well
+-- $4: how many of them are read as a whole; the others only act
+-- $5: whether former fragments are read as well
+-- Of a browser that only acts and has one fragment, in which it speaks, only that is read: the fragment's user
+-- and the last observation that it has seen, without its state.
 -- Whoever joins fragments locks them, and so waits for whoever is active on one of them at that moment: the
--- last activity may decide which profile survives. OFFSET 0 keeps it index look-ups, whatever the statistics
--- say. A full join on nothing puts the rows of both below each other.
+-- last activity may decide which profile survives. All are locked first, in the order of their ids: the parts of
+-- UNION ALL are executed one after the other. OFFSET 0 keeps it index look-ups, whatever the statistics say.
 WITH found AS MATERIALIZED (
     SELECT browser.*
-    FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+    FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS sought (namespace, value, number)
     CROSS JOIN LATERAL (
-        SELECT namespace, value, present, current, every, reported_user, replaces FROM browser
+        SELECT namespace, value, current, every, reported_user, replaces,
+               CASE WHEN sought.number <= $4 OR cardinality(present) <> 1 OR present[1] <> current
+                    THEN present END AS present
+        FROM browser
         WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
         OFFSET 0
     ) AS browser
+), led AS MATERIALIZED (
+    SELECT unnest(CASE WHEN $5::boolean THEN every ELSE present END) AS fragment_id
+    FROM found WHERE present IS NOT NULL
+), locked AS MATERIALIZED (
+    SELECT {acting_columns}
+    FROM fragment
+    WHERE dataset_id = $1
+      AND fragment_id = ANY (ARRAY(TABLE led UNION ALL SELECT current FROM found WHERE present IS NULL))
+    ORDER BY fragment_id
+    FOR SHARE
 ), spoken AS (
     SELECT {fragment_columns}
     FROM fragment
-    WHERE dataset_id = $1 AND fragment_id = ANY (ARRAY(
-        SELECT unnest(CASE WHEN $4::boolean THEN every ELSE present END) FROM found
-    ))
-    ORDER BY fragment_id
+    WHERE dataset_id = $1 AND fragment_id = ANY (ARRAY(TABLE led))
     FOR SHARE
 )
-SELECT * FROM found FULL JOIN spoken ON false;
+SELECT {locked_columns}, NULL AS namespace, NULL AS value, NULL::uuid AS current, NULL::uuid[] AS present,
+       NULL::uuid[] AS every, NULL AS reported_user, NULL AS replaces, NULL::bigint AS now,
+       NULL AS transaction_id, NULL::bigint AS config_version
+FROM locked
+UNION ALL
+SELECT spoken.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM spoken
+UNION ALL
+SELECT {no_fragment_columns}, namespace, value, current, present,
+       CASE WHEN present IS NOT NULL THEN every END, reported_user, replaces, NULL, NULL, NULL
+FROM found
+UNION ALL
+SELECT {no_fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock.*
+FROM ({clock}) AS clock;
 
 -- name: find_replaced
 -- The tracker that a fresh one replaces, as long as both lead to a common fragment.

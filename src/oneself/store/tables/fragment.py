@@ -1,5 +1,4 @@
-"""The tables `fragment` and `fragment_claim`, the smallest parts of profiles, and the view `fragment_entry` of
-their entries of the log."""
+"""The tables `fragment` and `fragment_claim`, the smallest parts of profiles, and the view `fragment_entry`."""
 
 from __future__ import annotations
 
