@@ -151,9 +151,7 @@ FRAGMENTS = {
     + ", ".join(_selected(f"fragment.{name}", kind) for name, kind in FRAGMENT_COLUMNS),
     # The same columns for a UNION: of a fragment that only acts, and of none.
     "acting_columns": ", ".join(_ACTING),
-    "locked_columns": ", ".join(
-        ("NULL AS read_version", *(_locked(*column) for column in FRAGMENT_COLUMNS))
-    ),
+    "locked_columns": ", ".join(("NULL AS read_version", *(_locked(*column) for column in FRAGMENT_COLUMNS))),
     "no_fragment_columns": ", ".join(["NULL"] * (1 + len(FRAGMENT_COLUMNS))),
     "fragment_names": ", ".join(name for name, _ in FRAGMENT_COLUMNS),
     "fragment_values": ", ".join(_inserted(*column) for column in FRAGMENT_COLUMNS),

@@ -82,6 +82,8 @@ class LoadedGraph:
     def with_known(self, observation: Observation, evidence: Evidence) -> Evidence:
         """The evidence with the user who signed in on its browser, and whether it means somebody known."""
         trackers = [device for device in evidence.devices if device.namespace == TRACKER]
+        if not trackers and evidence.user_id is None:
+            return evidence
         users = (user_on(self.graph, tracker) for tracker in trackers)
         speaker = next((user for user in users if user is not None), None)
         is_known = evidence.user_id is None or speaker is not None or self._is_known(observation, trackers)

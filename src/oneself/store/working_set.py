@@ -6,6 +6,7 @@ Source: docs/concepts/log-and-fold.md.
 
 from __future__ import annotations
 
+from collections import Counter
 from uuid import UUID
 
 import msgspec
@@ -97,6 +98,7 @@ async def _complete(
 ) -> WorkingSet:
     """The working set, with what the survivors hold themselves."""
     held = {survivor_id: claims for survivor_id, (_, claims) in live.by_survivor.items()}
+    footprint = _without_plain_parts(footprint, live)
     reached = reachable_profiles(footprint, held, live.pointers)
     await _add_own_claims(transaction, footprint, survivors, live, reached)
     survivor_ids = [survivor.profile_id for survivor in survivors]
@@ -106,6 +108,26 @@ async def _complete(
         for profile_id, at in await transaction.log.find_activity(late, footprint.before_seq):
             working_set.note_activity(profile_id, at)
     return working_set
+
+
+def _without_plain_parts(footprint: Footprint, live: LiveClaims) -> Footprint:
+    """The footprint without observations for which nothing more is read.
+
+    They write nothing, and name one thing, which at most one profile holds, and no observation that chooses.
+    Most observations are of this kind; with them, the same is found.
+    """
+    if footprint.profile_ids:
+        return footprint
+    choosing = [part for part in footprint.parts if part.namespaces or len(part.names) != 1]
+    held = Counter(claim.identifier for claim in live.claims)
+    named = {name for part in choosing for name in part.names}
+    named.update(identifier for identifier, number in held.items() if number > 1)
+    parts = tuple(
+        part
+        for part in footprint.parts
+        if part.namespaces or len(part.names) != 1 or not named.isdisjoint(part.names)
+    )
+    return msgspec.structs.replace(footprint, parts=parts)
 
 
 async def _add_own_claims(

@@ -6,6 +6,7 @@ Source: docs/concepts/log-and-fold.md.
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
@@ -198,18 +199,15 @@ class BatchDecision:
             self._note_change(observation, fragment.fragment_id, plan, seq)
         survivor = self._state.profiles[plan.survivor_id]
         answered_id = plan.profile_id if observation.believed_id else observation.profile_id
-        resolution = self._resolution(seq, answered_id or plan.profile_id, survivor, plan=plan)
+        visit: dict[str, Any] = {}
         if policy_of(observation).answer == "visit":
-            identities = visit_identities(
+            visit["identities"] = visit_identities(
                 self._state, observation, evidence.persons, token_evidence, survivor
             )
-            resolution = msgspec.structs.replace(
-                resolution,
-                identities=identities,
-                merged=tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges),
-                token_was_valid=token_evidence is not None,
-                tracker=self._tracker(observation),
-            )
+            visit["merged"] = tuple(self._state.profiles[merge.absorbed_id] for merge in plan.merges)
+            visit["token_was_valid"] = token_evidence is not None
+            visit["tracker"] = self._tracker(observation)
+        resolution = self._resolution(seq, answered_id or plan.profile_id, survivor, plan=plan, **visit)
         return self._with_stored_response(submission, resolution)
 
     def _accepts_values(self, submission: Submission) -> bool:
@@ -340,6 +338,7 @@ class BatchDecision:
         plan: Plan | None = None,
         response: ReplayableResponse | None = None,
         repeated: bool = False,
+        **visit: Any,
     ) -> Resolution:
         return Resolution(
             seq=seq,
@@ -350,4 +349,5 @@ class BatchDecision:
             plan=plan,
             response=response,
             repeated=repeated,
+            **visit,
         )

@@ -1,4 +1,4 @@
-"""The tables `fragment` and `fragment_claim`, the smallest parts of profiles, and the view `fragment_entry`."""
+"""The tables `fragment` and `fragment_claim`, the parts of profiles, and the view `fragment_entry`."""
 
 from __future__ import annotations
 
