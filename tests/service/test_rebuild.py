@@ -28,6 +28,9 @@ DAMAGE = {
     "a forged claim": "INSERT INTO claim (dataset_id, namespace, value, seq, profile_id, trust, at, since) "
     "SELECT dataset_id, 'user_id', 'mallory', seq, profile_id, trust, at, since FROM claim LIMIT 1",
     "a lost merge": "DELETE FROM merge",
+    "entries without their fragments": "UPDATE log SET fragment_id = NULL, active_at = NULL",
+    "entries of another fragment": "UPDATE log SET fragment_id = gen_random_uuid() WHERE kind = 'write'",
+    "another activity": "UPDATE log SET active_at = active_at - 1 WHERE active_at IS NOT NULL",
     "a lost configuration": "DELETE FROM config",
 }
 
@@ -111,7 +114,7 @@ async def test_a_rebuild_with_concurrent_writers_loses_no_write(
 
 
 async def _state(database: Database) -> dict[str, list[str]]:
-    tables = ("profile", "claim", "merge", "refusal", "config")
+    tables = ("profile", "claim", "merge", "refusal", "config", "log")
     return {
         name: sorted(row["row"] for row in await database.fetch(f"SELECT t::text AS row FROM {name} AS t"))
         for name in tables

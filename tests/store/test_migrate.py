@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from uuid import UUID
 
 import asyncpg
 import pytest
 
 from oneself.errors import UnsupportedDatabase
+from oneself.store.database import connect
 from oneself.store.migrate import known, migrate, pending
 from support.databases import Databases
 
@@ -25,6 +27,42 @@ async def test_concurrent_starts_apply_each_migration_once(made_databases: Datab
     url = await made_databases.empty_one()
     applied = await asyncio.gather(*(migrate(url) for _ in range(5)))
     assert sorted(len(names) for names in applied) == [0, 0, 0, 0, len(known())]
+
+
+async def test_the_log_takes_over_the_fragments_of_its_entries(
+    made_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await made_databases.empty_one()
+    every = known()
+    before = [item for item in every if item.name < "0032"]
+    monkeypatch.setattr("oneself.store.migrate.known", lambda: before)
+    await migrate(url)
+    connection = await connect(url)
+    own, other, profile = (UUID(int=number) for number in (1, 2, 3))
+    for seq, profile_id in ((1, own), (2, profile), (3, None)):
+        await connection.execute(
+            "INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, config_version, content) "
+            "VALUES (1, $1, $2, $3, 'event', 0, '{}')",
+            seq,
+            UUID(int=seq),
+            profile_id,
+        )
+    for fragment_id, seq, active_at in ((own, 1, 10), (other, 2, None)):
+        await connection.execute(
+            "INSERT INTO fragment_entry (dataset_id, fragment_id, seq, observation_id, active_at) "
+            "VALUES (1, $1, $2, $3, $4)",
+            fragment_id,
+            seq,
+            UUID(int=seq),
+            active_at,
+        )
+    monkeypatch.setattr("oneself.store.migrate.known", lambda: every)
+    await migrate(url)
+    found = await connection.fetch("SELECT fragment_id, active_at FROM log ORDER BY seq")
+    assert [tuple(row) for row in found] == [(own, 10), (other, None), (None, None)]
+    found = await connection.fetch("SELECT fragment_id, seq, active_at FROM fragment_entry ORDER BY seq")
+    assert [tuple(row) for row in found] == [(own, 1, 10), (other, 2, None)]
+    await connection.close()
 
 
 @pytest.mark.parametrize(

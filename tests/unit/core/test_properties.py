@@ -145,6 +145,21 @@ def check_folding_is_deterministic(history: History) -> None:
     assert (first.state.profiles, first.state.claims) == (second.state.profiles, second.state.claims)
 
 
+def check_the_short_way_equals_the_long_way(history: History) -> None:
+    """An observation that says nothing of its profile does what it does without the short cut."""
+    short, long = Core(), Core()
+    outcomes = [played.outcome for played in play_on_core(short, history)]
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("oneself.core.fold.apply._profile_that_only_acts", lambda *_: None)
+        assert outcomes == [played.outcome for played in play_on_core(long, history)]
+    assert (short.state.profiles, short.state.claims) == (long.state.profiles, long.state.claims)
+    for profile_id, profile in short.state.profiles.items():
+        instants = range(profile.first_active_at, profile.seq, 1_000_000)
+        assert [short.state.active_by(profile, at) for at in instants] == [
+            long.state.active_by(long.state.profiles[profile_id], at) for at in instants
+        ]
+
+
 def check_shared_values_are_merged(history: History) -> None:
     """After indexing without guards and limits, only different users keep profiles with one value apart."""
     core = Core()
@@ -177,6 +192,7 @@ CHECKS: list[Check] = [
     check_promotion_keeps_the_profile,
     check_a_rejection_changes_nothing,
     check_folding_is_deterministic,
+    check_the_short_way_equals_the_long_way,
 ]
 CHECKS_WITH_RULES: list[Check] = [*CHECKS, check_shared_values_are_merged]
 each_check = pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__.removeprefix("check_"))
