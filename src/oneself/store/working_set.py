@@ -7,6 +7,7 @@ Source: docs/concepts/log-and-fold.md.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -24,6 +25,7 @@ from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
 from oneself.store.tables.claim import LiveClaims
 from oneself.store.tables.idempotency_record import IdempotencyRecord
+from oneself.store.tables.log import NewEntry
 from oneself.store.transaction import Transaction
 
 #: How often reading what identifiers point at, and locking it, is repeated while other transactions move it.
@@ -192,16 +194,17 @@ def _working_set(
     return WorkingSet((*pointers, *present.values()), live.claims, members)
 
 
-async def save(transaction: Transaction, working_set: WorkingSet) -> None:
-    """Write what has changed."""
+async def save(transaction: Transaction, working_set: WorkingSet, entries: Sequence[NewEntry] = ()) -> None:
+    """Append the new entries of the log, and write what has changed."""
     changes, profiles = working_set.changes, transaction.profiles
     touched = {profile_id for profile_id in changes.profiles if working_set.only_touched(profile_id)}
+    active = [working_set.profiles[profile_id] for profile_id in touched]
+    await transaction.log.append(entries, active)
     absorbed = (record.merge.absorbed_id for record in changes.merged)
     await profiles.put_survivors(
         [(i, survivor.profile_id) for i in absorbed if (survivor := working_set.survivor(i))]
     )
     await profiles.put([_flat(working_set, profile_id) for profile_id in changes.profiles - touched])
-    await profiles.put_activity([working_set.profiles[profile_id] for profile_id in touched])
     await transaction.claims.put(changes.claimed)
     await transaction.claims.release(changes.released)
     await transaction.merges.put(changes.merged)

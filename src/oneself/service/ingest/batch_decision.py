@@ -106,8 +106,7 @@ class BatchDecision:
 
     async def save(self, transaction: Transaction) -> None:
         """Write everything. Those who are answered in a narrower view get what it shows then."""
-        await transaction.log.append(self._entries)
-        await working_set.save(transaction, self._state)
+        await working_set.save(transaction, self._state, self._entries)
         unreconciled = self._refused | await identity_graph.save(transaction, self._graph)
         await transaction.unreconciled_fragments.put(unreconciled)
         self.lists_unreconciled = bool(unreconciled)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -78,11 +78,19 @@ class BrowserTable(Table):
         found = await self._executor.fetch(_sql.find_replacing, self._dataset_id, trackers)
         return {Identifier(TRACKER, row["value"]) for row in found}
 
-    async def put(self, browsers: Mapping[Identifier, BrowserFragments]) -> None:
-        """Insert or replace browsers."""
-        if browsers:
-            content = [_row(device, browsers[device]) for device in sorted(browsers)]
-            await self._executor.execute(_sql.put, self._dataset_id, rows.encode_json(content))
+    async def put(
+        self, browsers: Mapping[Identifier, BrowserFragments], known: Container[Identifier]
+    ) -> None:
+        """Insert browsers, or replace them where they are known.
+
+        Raises Contended if another transaction began one meanwhile.
+        """
+        content: dict[str, list[dict[str, Any]]] = {}
+        for device in sorted(browsers):
+            statement = _sql.put if device in known else _sql.insert
+            content.setdefault(statement, []).append(_row(device, browsers[device]))
+        for statement, found in content.items():
+            await self._executor.execute(statement, self._dataset_id, rows.encode_json(found))
 
     async def delete(self, devices: Collection[Identifier]) -> None:
         """Delete browsers."""

@@ -89,6 +89,15 @@ WITH RECURSIVE replacing AS (
 )
 SELECT value FROM replacing;
 
+-- name: insert
+-- Insert browsers.
+-- $2: a JSON array of browsers
+INSERT INTO browser (dataset_id, namespace, value, present, current, every, reported_user, replaces)
+SELECT $1, namespace, value, present, current, every, reported_user, replaces
+FROM jsonb_to_recordset($2::text::jsonb)
+     AS row (namespace text, value text, present uuid[], current uuid, every uuid[], reported_user text,
+             replaces text);
+
 -- name: put
 -- Insert or replace browsers.
 -- $2: a JSON array of browsers

@@ -222,18 +222,19 @@ class FragmentTable(Table):
         return {(row["seq"], row["observation_id"]): row["head_id"] for row in found}
 
     async def put(self, changed: Sequence[FragmentRow]) -> bool:
-        """Insert or replace fragments; False if another transaction changed one since it was read."""
+        """Insert or replace fragments; False if another transaction changed one since it was read.
+
+        Raises Contended if another transaction began one meanwhile.
+        """
         ordered = sorted(changed, key=lambda row: row.fragment.fragment_id)
         new = [row for row in ordered if row.read_version is None]
         known = [row for row in ordered if row.read_version is not None]
-        stored = 0
         if new:
-            columns = _columns(new)
-            stored += len(await self._executor.fetch(_sql.insert, self._dataset_id, *columns))
-        if known:
-            columns = [*_columns(known), [row.read_version for row in known]]
-            stored += len(await self._executor.fetch(_sql.update, self._dataset_id, *columns))
-        return stored == len(changed)
+            await self._executor.execute(_sql.insert, self._dataset_id, *_columns(new))
+        if not known:
+            return True
+        columns = [*_columns(known), [row.read_version for row in known]]
+        return len(await self._executor.fetch(_sql.update, self._dataset_id, *columns)) == len(known)
 
     async def put_claims(self, claims: Iterable[tuple[Tenure, UUID, int, int]]) -> None:
         """Record that fragments have, or had, claims: (identifier, fragment, evidence, since)."""

@@ -333,13 +333,11 @@ FROM unnest($2::uuid[], $3::uuid[]) AS row (fragment_id, believed_id)
 WHERE fragment.dataset_id = $1 AND fragment.fragment_id = row.fragment_id;
 
 -- name: insert
--- Insert fragments; returns those that are new.
+-- Insert fragments.
 -- $2 to $14: one array per column of store/fragments.py
 INSERT INTO fragment (dataset_id, {fragment_names})
 SELECT $1, {fragment_values}
-FROM unnest({fragment_arrays}) AS row ({fragment_names})
-ON CONFLICT DO NOTHING
-RETURNING fragment_id;
+FROM unnest({fragment_arrays}) AS row ({fragment_names});
 
 -- name: update
 -- Replace fragments that nobody has changed since they were read; returns these.

@@ -12,6 +12,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.fold.log_entry import EntryKey, Erased, LogEntry, Reconfigured, recorded_plan
 from oneself.core.identity.identifier import ANONYMOUS_ID, Identifier
+from oneself.core.profiles.profile import Profile
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
@@ -19,6 +20,7 @@ from oneself.store import rows
 from oneself.store.database import Database
 from oneself.store.queries import Queries
 from oneself.store.tables.fragment import FragmentEntry
+from oneself.store.tables.profile import ProfileTable
 from oneself.store.tables.table import Table
 
 _sql = Queries("log")
@@ -87,17 +89,25 @@ class LogTable(Table):
 
     __slots__ = ()
 
-    async def append(self, entries: Sequence[NewEntry]) -> None:
-        """Append observations. Needs a transaction.
+    async def append(self, entries: Sequence[NewEntry], active: Sequence[Profile] = ()) -> None:
+        """Append observations, and update profiles of which only the activity has changed.
 
-        A few by INSERT, more by COPY: its fixed cost is higher, and that of an entry a fifth lower.
+        A few by one INSERT, more by COPY: its fixed cost is higher, and that of an entry a fifth lower.
+        Needs a transaction.
         """
+        profiles = ProfileTable(self._executor, self._dataset_id)
         if len(entries) >= COPIED_MIN:
             assert not isinstance(self._executor, Database)
             records = [(self._dataset_id, *_row(entry)) for entry in entries]
             await self._executor.copy_records_to_table("log", columns=_COLUMNS, records=records)
+            await profiles.put_activity(active)
+        elif entries and active:
+            columns = *rows.columns(11, map(_row, entries)), *rows.activity_columns(active)
+            await self._executor.execute(_sql.append_active, self._dataset_id, *columns)
         elif entries:
             await self._executor.execute(_sql.append, self._dataset_id, *rows.columns(11, map(_row, entries)))
+        else:
+            await profiles.put_activity(active)
 
     async def put_fragments(self, entries: Sequence[FragmentEntry]) -> None:
         """Record which fragments entries belong to that the log has already."""

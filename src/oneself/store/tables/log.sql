@@ -179,6 +179,36 @@ SELECT $1, row.*
 FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::jsonb[],
             $9::jsonb[], $10::text[], $11::uuid[], $12::bigint[]) AS row;
 
+-- name: append_active
+-- The same, and update profiles of which nothing but the activity has changed, as `profile.put_activity` does.
+-- $2: seqs
+-- $3: observations
+-- $4: profiles that they are attached to
+-- $5: kinds
+-- $6: names
+-- $7: versions of the configuration
+-- $8: contents
+-- $9: plans
+-- $10: how they are replayed
+-- $11: fragments; null: none
+-- $12: when they made the person active, in µs; null: they did not
+-- $13: ids of the profiles, sorted
+-- $14: last activity
+-- $15: seqs
+-- $16: begin of the current visit
+WITH appended AS (
+    INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan,
+                     replay, fragment_id, active_at)
+    SELECT $1, row.*
+    FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::jsonb[],
+                $9::jsonb[], $10::text[], $11::uuid[], $12::bigint[]) AS row
+)
+UPDATE profile
+SET active_at = ($14::timestamptz[])[width_bucket(profile_id, $13::uuid[])],
+    seq = ($15::bigint[])[width_bucket(profile_id, $13::uuid[])],
+    visit_at = ($16::timestamptz[])[width_bucket(profile_id, $13::uuid[])]
+WHERE dataset_id = $1 AND profile_id = ANY ($13::uuid[]);
+
 -- name: put_fragments
 -- Record which fragments entries belong to.
 -- $2: fragments
