@@ -25,9 +25,10 @@ CONTENDED = frozenset({"40001", "40P01", "55P03"})
 UNAVAILABLE = ("08", "53", "57P0")
 #: Unique constraints that concurrent batches can violate although each is right by itself. An observation
 #: that names a user locks the user's identifier; one that reaches the profile in another way does not, so
-#: the index has the last word. So may two batches begin the same fragment or browser. No other constraint of the write path can race: request keys are locked
-#: before their records are read; claims, merges and log entries have a seq that is taken under the
-#: profile's lock, or an id of their own; profiles and refusals are written with ON CONFLICT.
+#: the index has the last word. So it has where two batches begin the same fragment or browser. No other
+#: constraint of the write path can race: request keys are locked before their records are read; claims,
+#: merges and log entries have a seq that is taken under the profile's lock, or an id of their own; profiles
+#: and refusals are written with ON CONFLICT.
 RACES = frozenset({"profile_user_once", "fragment_key", "fragment_exact", "fragment_of_user", "browser_key"})
 #: An organisation trusts an issuer once.
 ISSUER_CONSTRAINT = "trusted_issuer_once"
