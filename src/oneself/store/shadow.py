@@ -141,22 +141,22 @@ class Shadow:
         """The first row by key that is not the same on both sides."""
         keys = await self._key(table)
         order = ", ".join(keys)
+        # The first column of every table is the dataset, which is never null.
         sql = f"""
-            SELECT side, {order}, to_jsonb(found) - 'side' AS row FROM (
-                (SELECT 'live' AS side, * FROM (TABLE oneself.{table} EXCEPT TABLE {table}) AS a)
-                UNION ALL
-                (SELECT 'folded' AS side, * FROM (TABLE {table} EXCEPT TABLE oneself.{table}) AS b)
-            ) AS found ORDER BY {order}, side LIMIT 2
+            SELECT {order}, CASE WHEN live.dataset_id IS NOT NULL THEN to_jsonb(live) END AS live,
+                   CASE WHEN folded.dataset_id IS NOT NULL THEN to_jsonb(folded) END AS folded
+            FROM oneself.{table} AS live FULL JOIN {table} AS folded USING ({order})
+            WHERE ROW(live.*) IS DISTINCT FROM ROW(folded.*)
+            ORDER BY {order} LIMIT 1
         """  # noqa: S608
-        found = await self._connection.fetch(sql)
-        if not found:
+        found = await self._connection.fetchrow(sql)
+        if found is None:
             return None
-        rows = [row for row in found if all(row[key] == found[0][key] for key in keys)]
-        key = {name: found[0][name] for name in keys}
-        if len(rows) == 1:
-            return Difference(table, key, (), rows[0]["side"])
-        one, other = rows[0]["row"], rows[1]["row"]
-        return Difference(table, key, tuple(name for name in one if one[name] != other[name]), "both")
+        key = {name: found[name] for name in keys}
+        live, folded = found["live"], found["folded"]
+        if live is None or folded is None:
+            return Difference(table, key, (), "live" if folded is None else "folded")
+        return Difference(table, key, tuple(name for name in live if live[name] != folded[name]), "both")
 
     async def _key(self, table: str) -> list[str]:
         if table == ENTRIES:
