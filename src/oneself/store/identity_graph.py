@@ -37,8 +37,8 @@ async def gather(
         loaded.add(await fragments.find(await fragments.find_claimants(graph.transfers.keys())))
     exact = dict(_exact_keys(graph, footprint)) if footprint.exact else {}
     needed = footprint.fragment_ids - loaded.rows.keys()
-    if needed or footprint.users or exact:
-        loaded.add(await fragments.find(needed, footprint.users, exact))
+    if needed or exact:
+        loaded.add(await fragments.find(needed, (), exact))
     if footprint.reindexes:
         loaded.add(await fragments.find(await fragments.find_believed(reindexed_ids)))
     known = await _add_known_claims(transaction, loaded, footprint)
@@ -56,7 +56,7 @@ async def gather(
 async def _add_browsers(transaction: Transaction, loaded: LoadedGraph, footprint: GraphFootprint) -> None:
     browsers = transaction.browsers
     found = await browsers.find_with_fragments(
-        footprint.devices, footprint.acting, former=footprint.moves_trackers
+        footprint.devices, footprint.acting, footprint.users, former=footprint.moves_trackers
     )
     loaded.graph.browsers, loaded.graph.acting = found.browsers, found.acting
     loaded.acting_seq, loaded.clock = found.acting_seq, found.clock

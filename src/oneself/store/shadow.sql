@@ -24,12 +24,12 @@ SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 
 -- name: plan_scans
--- Count the rows of the full scratch tables, and let the planner scan for the rest of the transaction. Statistics
--- of all columns would take as long as the comparison.
-ANALYZE profile (dataset_id), claim (dataset_id), merge (dataset_id), refusal (dataset_id), config (dataset_id),
-    fragment (dataset_id), fragment_claim (dataset_id), fragment_entry (dataset_id), browser (dataset_id),
-    verified_claim (dataset_id), identifier_transfer (dataset_id), person_join (dataset_id),
-    view_profile (dataset_id);
+-- Count the rows of the full scratch tables, without the statistics of all columns, which would take as long as
+-- the comparison, and let the planner scan for the rest of the transaction.
+ANALYZE profile (dataset_id), claim (dataset_id), merge (dataset_id), refusal (dataset_id),
+    config (dataset_id), fragment (dataset_id), fragment_claim (dataset_id), fragment_entry (dataset_id),
+    browser (dataset_id), verified_claim (dataset_id), identifier_transfer (dataset_id),
+    person_join (dataset_id), view_profile (dataset_id);
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;
@@ -56,7 +56,7 @@ SELECT count(*) FROM oneself.log WHERE dataset_id = ANY ($1::integer[]);
 SELECT count(*) FROM profile;
 
 -- name: replace_entries
--- Make the fragments of a dataset's log entries those of the scratch table; returns the entries that differed.
+-- Make the fragments of a dataset's log entries those of the scratch table; returns a row for each change.
 -- $1: dataset
 UPDATE oneself.log SET fragment_id = differing.fragment_id, active_at = differing.active_at
 FROM (

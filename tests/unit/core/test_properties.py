@@ -150,7 +150,7 @@ def check_the_short_way_equals_the_long_way(history: History) -> None:
     short, long = Core(), Core()
     outcomes = [played.outcome for played in play_on_core(short, history)]
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("oneself.core.fold.apply._profile_that_only_acts", lambda *_: None)
+        patched.setattr("oneself.core.fold.apply.act", lambda *_: False)
         assert outcomes == [played.outcome for played in play_on_core(long, history)]
     assert (short.state.profiles, short.state.claims) == (long.state.profiles, long.state.claims)
     for profile_id, profile in short.state.profiles.items():

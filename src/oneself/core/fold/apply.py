@@ -13,6 +13,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
+from oneself.core.fold.activity import act, activity_of
 from oneself.core.fold.consents import with_consents
 from oneself.core.fold.event_values import event_changes
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
@@ -22,7 +23,7 @@ from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.consent import merge_choices
 from oneself.core.profiles.owned_objects import merge_objects, upsert
 from oneself.core.profiles.profile import Profile, primary_id
-from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, is_same_visit, record_activity
+from oneself.core.profiles.visits import NO_ACTIVITY, add_visits, record_activity
 from oneself.core.resolution.evidence import (
     Evidence,
     claim_ages,
@@ -117,42 +118,13 @@ class _Application(msgspec.Struct, frozen=True):
 
 
 def _carry_out(application: _Application, plan: Plan) -> Plan:
-    if plan.is_attachment and (only := _profile_that_only_acts(application, plan)) is not None:
-        application.state.put(_active(application, only))
+    state, observation, policy = application.state, application.observation, application.policy
+    if plan.is_attachment and act(state, plan, observation, policy, application.config, application.seq):
         return plan
     prepare = _create_and_join if plan.creates else _write_and_join
     plan, unified, parts = prepare(application, plan)
     _commit(application, plan, with_consents(unified, application.observation, application.seq), parts)
     return plan
-
-
-def _profile_that_only_acts(application: _Application, plan: Plan) -> Profile | None:
-    """The profile of an observation that says nothing of it; None: it says something, or may.
-
-    This is a short cut for most events; the rest of `_carry_out` comes to the same.
-    """
-    observation, config = application.observation, application.config
-    if observation.values or observation.choices or observation.consents is not None:
-        return None
-    if observation.objects or observation.profile_id is not None or application.policy.reads_stored_values:
-        return None
-    if config.bindings and not all(item.is_device for item in observation.identifiers):
-        return None
-    profile = application.state.profiles[plan.survivor_id]
-    is_renamed = config.dataset.resolves_since and LEGACY_ID in profile.identities
-    return None if is_renamed or profile.is_absorbed else profile
-
-
-def _active(application: _Application, profile: Profile) -> Profile:
-    """The profile after an observation that says nothing of it."""
-    active_at, seq = _activity(application), application.seq
-    if active_at == NO_ACTIVITY:
-        return msgspec.structs.replace(profile, seq=seq)
-    application.state.note_activity(profile.profile_id, active_at)
-    pause_max = application.config.dataset.visit_timeout_us
-    if is_same_visit(profile, active_at, pause_max):
-        return msgspec.structs.replace(profile, active_at=max(profile.active_at, active_at), seq=seq)
-    return msgspec.structs.replace(record_activity(profile, active_at, pause_max), seq=seq)
 
 
 def _create_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
@@ -328,17 +300,6 @@ def _known_primary_id(profile_id: UUID, plan: Plan) -> str:
     return named or primary_id(profile_id, anonymous=False)
 
 
-def _activity(application: _Application) -> int:
-    """When the observation made the person active, in µs since 1970, else NO_ACTIVITY.
-
-    Maintenance writes are not activity, nor are observations that are not interactive
-    (docs/wire/interactions.md §9.3).
-    """
-    observation = application.observation
-    is_activity = observation.is_interactive and application.policy.makes_active
-    return observation.effective_at(application.seq) if is_activity else NO_ACTIVITY
-
-
 def _written(application: _Application, profile: Profile, *, again: bool = False) -> Profile:
     """The profile with the values of the observation.
 
@@ -427,7 +388,9 @@ def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: l
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
         state.absorb(MergeRecord(merge, plan.survivor_id, seq, observation.observation_id))
     state.put(_touched(application, unified, plan))
-    if (active_at := _activity(application)) != NO_ACTIVITY:
+    if (
+        active_at := activity_of(application.observation, application.policy, application.seq)
+    ) != NO_ACTIVITY:
         state.note_activity(plan.profile_id, active_at)
     for identifier in plan.releases:
         for claim, holder in state.claims_of(identifier):
@@ -456,7 +419,10 @@ def _ages(application: _Application, plan: Plan) -> dict[Identifier, int]:
 
 def _touched(application: _Application, profile: Profile, plan: Plan) -> Profile:
     """The survivor after the observation, with user id, primary id, identities and activity updated."""
-    seq, active_at = application.seq, _activity(application)
+    seq, active_at = (
+        application.seq,
+        activity_of(application.observation, application.policy, application.seq),
+    )
     claimed = plan.claims if plan.profile_id == plan.survivor_id and not plan.creates else ()
     released = tuple(identifier for identifier in plan.releases if identifier not in plan.claims)
     stamped = profile.user_id or (plan.user_id if plan.survivor_id == profile.profile_id else None)

@@ -20,7 +20,7 @@ _sql = Queries("browser")
 
 
 class SpokenBrowsers(msgspec.Struct, frozen=True):
-    """Browsers with their fragments, locked against changes."""
+    """Browsers with their fragments, which are locked against changes, and fragments of users."""
 
     browsers: dict[Identifier, BrowserFragments] = {}
     fragments: list[FragmentRow] = []
@@ -48,20 +48,24 @@ class BrowserTable(Table):
         return {Identifier(row["namespace"], row["value"]): _read(row) for row in found}
 
     async def find_with_fragments(
-        self, devices: Collection[Identifier], acting: Collection[Identifier] = (), *, former: bool
+        self,
+        devices: Collection[Identifier],
+        acting: Collection[Identifier] = (),
+        users: Collection[str] = (),
+        *,
+        former: bool,
     ) -> SpokenBrowsers:
-        """Browsers by tracker or anonymous id, and their fragments, locked against changes.
+        """Browsers by tracker or anonymous id with their fragments, locked, and those of users themselves.
 
         `acting`: further ones, of which the fragment suffices that they speak in. `former`: also fragments of
         the past.
         """
-        if not devices and not acting:
+        if not (devices or acting or users):
             return SpokenBrowsers()
         asked = [*devices, *acting]
         names, values = [item.namespace for item in asked], [item.value for item in asked]
-        whole = len(devices)
         found = await self._executor.fetch(
-            _sql.find_with_fragments, self._dataset_id, names, values, whole, former
+            _sql.find_with_fragments, self._dataset_id, names, values, len(devices), former, sorted(users)
         )
         return _read_spoken(found)
 

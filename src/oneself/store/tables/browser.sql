@@ -14,17 +14,18 @@ CROSS JOIN LATERAL (
 ) AS browser;
 
 -- name: find_with_fragments
--- The fragments of browsers, which nobody changes until the transaction ends, then the browsers, by tracker or
--- anonymous id, then the clock of the transaction, read when the fragments were locked.
+-- The fragments of browsers, which nobody changes until the transaction ends, then those of users themselves,
+-- the browsers, by tracker or anonymous id, and the clock, read when the fragments were locked.
 -- $2: namespaces
 -- $3: values
 -- $4: how many of them are read as a whole; the others only act
 -- $5: whether former fragments are read as well
--- Of a browser that only acts and has one fragment, in which it speaks, only that is read: the fragment's user
--- and the last observation that it has seen, without its state.
+-- $6: users
+-- Of a browser that only acts and has one fragment, in which it speaks, only that is read: the user of the
+-- fragment and the last observation that it has seen, without its state.
 -- Whoever joins fragments locks them, and so waits for whoever is active on one of them at that moment: the
--- last activity may decide which profile survives. All are locked first, in the order of their ids: the parts of
--- UNION ALL are executed one after the other. OFFSET 0 keeps it index look-ups, whatever the statistics say.
+-- last activity may decide which profile survives. All are locked first, in the order of their ids: the parts
+-- of UNION ALL are executed one after the other. OFFSET 0 keeps it index look-ups, whatever the statistics say.
 WITH found AS MATERIALIZED (
     SELECT browser.*
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS sought (namespace, value, number)
@@ -59,6 +60,10 @@ FROM locked
 UNION ALL
 SELECT spoken.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM spoken
+UNION ALL
+SELECT {fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM fragment
+WHERE dataset_id = $1 AND origin = 'user' AND owner_id IS NOT NULL AND owner_id = ANY ($6::text[])
 UNION ALL
 SELECT {no_fragment_columns}, namespace, value, current, present,
        CASE WHEN present IS NOT NULL THEN every END, reported_user, replaces, NULL, NULL, NULL

@@ -180,7 +180,7 @@ FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bi
             $9::jsonb[], $10::text[], $11::uuid[], $12::bigint[]) AS row;
 
 -- name: append_active
--- The same, and update profiles of which nothing but the activity has changed, as `profile.put_activity` does.
+-- The same, and update profiles of which nothing but the activity has changed, as `profile.put_activity`.
 -- $2: seqs
 -- $3: observations
 -- $4: profiles that they are attached to
