@@ -24,8 +24,8 @@ SET LOCAL enable_hashjoin = off;
 SET LOCAL enable_mergejoin = off;
 
 -- name: plan_scans
--- Count the rows of the full scratch tables, without the statistics of all columns, which would take as long as
--- the comparison, and let the planner scan for the rest of the transaction.
+-- Count the rows of the full scratch tables, without the statistics of all columns, which would take as long
+-- as the comparison, and let the planner scan for the rest of the transaction.
 ANALYZE profile (dataset_id), claim (dataset_id), merge (dataset_id), refusal (dataset_id),
     config (dataset_id), fragment (dataset_id), fragment_claim (dataset_id), fragment_entry (dataset_id),
     browser (dataset_id), verified_claim (dataset_id), identifier_transfer (dataset_id),

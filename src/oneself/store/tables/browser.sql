@@ -25,7 +25,8 @@ CROSS JOIN LATERAL (
 -- fragment and the last observation that it has seen, without its state.
 -- Whoever joins fragments locks them, and so waits for whoever is active on one of them at that moment: the
 -- last activity may decide which profile survives. All are locked first, in the order of their ids: the parts
--- of UNION ALL are executed one after the other. OFFSET 0 keeps it index look-ups, whatever the statistics say.
+-- of UNION ALL are executed one after the other. OFFSET 0 keeps it index look-ups, whatever the statistics
+-- say.
 WITH found AS MATERIALIZED (
     SELECT browser.*
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS sought (namespace, value, number)
