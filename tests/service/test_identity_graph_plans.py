@@ -54,6 +54,8 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("profile", "lock_holders", (*NAMES, [ID], [ID], [ID]), "profile_key", "profile_id"),
     ("browser", "find", NAMES, "browser_key", "value"),
     ("browser", "find_with_fragments", (*NAMES, 0, False, ["u-1"]), "browser_key", "value"),
+    ("browser", "find_acting", NAMES, "browser_key", "value"),
+    ("browser", "find_acting", NAMES, "fragment_key", "fragment_id"),
     ("browser", "find_with_fragments", (*NAMES, 0, False, ["u-1"]), "fragment_key", "fragment_id"),
     ("browser", "find_with_fragments", (*NAMES, 0, False, ["u-1"]), "fragment_of_user", "owner_id"),
     ("fragment", "find", ([ID], [], []), "fragment_key", "fragment_id"),

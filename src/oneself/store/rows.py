@@ -119,7 +119,12 @@ def _profile_row(p: Profile) -> tuple[object, ...]:
 def activity_columns(profiles: Iterable[Profile]) -> Columns:
     """Columns for `put_activity`, in the order of the ids, as `lock` took them."""
     ordered = sorted(profiles, key=lambda p: p.profile_id)
-    return columns(4, ((p.profile_id, p.active_at, p.seq, p.visit_at) for p in ordered))
+    return columns(4, map(activity_row, ordered))
+
+
+def activity_row(p: Profile) -> tuple[object, ...]:
+    """The parameters of `put_activity` for one profile."""
+    return p.profile_id, p.active_at, p.seq, p.visit_at
 
 
 def claim_columns(claims: Iterable[Claim]) -> Columns:

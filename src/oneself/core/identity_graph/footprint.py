@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.observe import (
     claim_identifiers,
@@ -146,7 +146,9 @@ class _Gathered:
             self.devices.update(evidence.devices)
         else:
             self.acting.add(acting)
-        self.devices.update(made_devices(observation))
+        # An event that only acts and has an anonymous id speaks for nothing else, whatever becomes of that.
+        if acting is None or acting.namespace == TRACKER:
+            self.devices.update(made_devices(observation))
         if observation.values:
             self.has_values = True
         if observation.profile_id is not None:

@@ -28,7 +28,7 @@ from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.owners import Bringer, assign_owners, detach, respelled
-from oneself.core.identity_graph.placing import fragment_for
+from oneself.core.identity_graph.placing import begin_in_unknown_browser, fragment_for
 from oneself.core.identity_graph.rules import GraphRules, graph_rules
 from oneself.core.identity_graph.stored_values import stored_identifiers, stored_level
 from oneself.core.identity_graph.word import Speaker, Word
@@ -80,7 +80,7 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
         return None
     policy = policy_of(observed.observation)
     device = device_that_only_acts(observed.observation, observed.evidence)
-    if device is not None and (active := _fragment_that_only_acts(graph, device)) is not None:
+    if device is not None and (active := _fragment_that_only_acts(graph, device, observed)) is not None:
         return active
     known = len(graph.fragments)
     effect = policy.graph_effect
@@ -106,8 +106,8 @@ def device_that_only_acts(observation: Observation, evidence: Evidence) -> Ident
     return None if observation.new_tracker and device.namespace != TRACKER else device
 
 
-def _fragment_that_only_acts(graph: IdentityGraph, device: Identifier) -> UUID | None:
-    """The one present fragment of a browser; None: where its words belong is not that simple.
+def _fragment_that_only_acts(graph: IdentityGraph, device: Identifier, observed: Observed) -> UUID | None:
+    """The one present fragment of a browser, or the first; None: where its words belong is not that simple.
 
     This is a short cut for most events; `_say` comes to the same.
     """
@@ -115,6 +115,9 @@ def _fragment_that_only_acts(graph: IdentityGraph, device: Identifier) -> UUID |
     if acting is not None:
         return acting.fragment_id
     browser = graph.browsers.get(device)
+    if browser is None and device.namespace == ANONYMOUS_ID:
+        new_id = observed.observation.new_profile_id
+        return begin_in_unknown_browser(graph, device, new_id, observed.seq)
     if browser is None or len(browser.present) != 1 or browser.current != browser.present[0]:
         return None
     fragment = graph.fragments.get(browser.present[0])

@@ -85,6 +85,17 @@ def user_on(graph: IdentityGraph, device: Identifier) -> str | None:
     return None if fragment is None else fragment.user_id
 
 
+def begin_in_unknown_browser(graph: IdentityGraph, device: Identifier, fragment_id: UUID, seq: int) -> UUID:
+    """The first fragment of a browser that has said nothing but that it is there."""
+    fragment = graph.put(
+        Fragment(
+            fragment_id=_free_id(graph, fragment_id), origin="browser", began_at=seq, seq=seq, browser=device
+        )
+    )
+    graph.browsers[device] = BrowserFragments().with_fragment(fragment.fragment_id)
+    return fragment.fragment_id
+
+
 def begin_in_browser_with_user(graph: IdentityGraph, device: Identifier, word: Word) -> Fragment:
     """A new fragment for a user who signs in where another user's fragments are present."""
     fragment = _begin(graph, word, "browser", browser=device)
@@ -200,7 +211,7 @@ def _begin(
 ) -> Fragment:
     return graph.put(
         Fragment(
-            fragment_id=_free_id(graph, word),
+            fragment_id=_free_id(graph, word.new_fragment_id),
             origin=origin,
             began_at=word.seq,
             seq=word.seq,
@@ -211,9 +222,8 @@ def _begin(
     )
 
 
-def _free_id(graph: IdentityGraph, word: Word) -> UUID:
+def _free_id(graph: IdentityGraph, fragment_id: UUID) -> UUID:
     """The id of the fragment that a word begins; those after the first are derived from it."""
-    fragment_id = word.new_fragment_id
     while fragment_id in graph.fragments:
         fragment_id = UUID(int=(fragment_id.int + 1) % 2**128)
     return fragment_id

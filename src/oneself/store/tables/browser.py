@@ -62,12 +62,25 @@ class BrowserTable(Table):
         """
         if not (devices or acting or users):
             return SpokenBrowsers()
+        if acting and not (devices or users):
+            return await self._find_acting(acting)
         asked = [*devices, *acting]
         names, values = [item.namespace for item in asked], [item.value for item in asked]
         found = await self._executor.fetch(
             _sql.find_with_fragments, self._dataset_id, names, values, len(devices), former, sorted(users)
         )
         return _read_spoken(found)
+
+    async def _find_acting(self, devices: Collection[Identifier]) -> SpokenBrowsers:
+        names, values = [item.namespace for item in devices], [item.value for item in devices]
+        found = await self._executor.fetch(_sql.find_acting, self._dataset_id, names, values)
+        acting = _Acting()
+        for row in found[:-1]:
+            if (namespace := row["namespace"]) is not None:
+                acting.speaking[Identifier(namespace, row["value"])] = row["fragment_id"]
+            else:
+                acting.add_fragment(row)
+        return acting.spoken({}, [], read_clock(found[-1]))
 
     async def find_replaced(self, tracker: str) -> str | None:
         """The tracker that a fresh one replaces, as long as it leads to the same fragments."""
@@ -105,30 +118,46 @@ class BrowserTable(Table):
 def _read_spoken(found: Sequence[Any]) -> SpokenBrowsers:
     browsers: dict[Identifier, BrowserFragments] = {}
     fragments: list[FragmentRow] = []
-    speaking: dict[Identifier, UUID] = {}
-    users: dict[UUID, str | None] = {}
-    acting_seq = 0
+    acting = _Acting()
     for row in found[:-1]:
         if (namespace := row["namespace"]) is not None:
             device = Identifier(namespace, row["value"])
             if row["present"] is None:
-                speaking[device] = row["current"]
+                acting.speaking[device] = row["current"]
             else:
                 browsers[device] = _read(row)
         elif row["state"] is not None:
             fragments.append(read_fragment(row))
         else:
-            users[row["fragment_id"]] = row["owner_id"] or row["reported_id"]
-            acting_seq = max(acting_seq, row["seq"], row["updated_at"])
-    acting = {device: ActingBrowser(item, users[item]) for device, item in speaking.items() if item in users}
-    return SpokenBrowsers(
-        browsers,
-        fragments,
-        acting,
-        frozenset(speaking.keys() - acting.keys()),
-        acting_seq,
-        read_clock(found[-1]),
-    )
+            acting.add_fragment(row)
+    return acting.spoken(browsers, fragments, read_clock(found[-1]))
+
+
+class _Acting:
+    """The browsers that only act, and the fragments that they speak in."""
+
+    def __init__(self) -> None:
+        #: None: not that simple.
+        self.speaking: dict[Identifier, UUID | None] = {}
+        self.users: dict[UUID, str | None] = {}
+        self.seq = 0
+
+    def add_fragment(self, row: Any) -> None:
+        self.users[row["fragment_id"]] = row["owner_id"] or row["reported_id"]
+        self.seq = max(self.seq, row["seq"], row["updated_at"])
+
+    def spoken(
+        self,
+        browsers: dict[Identifier, BrowserFragments],
+        fragments: list[FragmentRow],
+        clock: TransactionClock,
+    ) -> SpokenBrowsers:
+        acting: dict[Identifier, ActingBrowser] = {}
+        for device, item in self.speaking.items():
+            if item is not None and item in self.users:
+                acting[device] = ActingBrowser(item, self.users[item])
+        unclear = frozenset(self.speaking.keys() - acting.keys())
+        return SpokenBrowsers(browsers, fragments, acting, unclear, self.seq, clock)
 
 
 def _row(device: Identifier, browser: BrowserFragments) -> dict[str, Any]:

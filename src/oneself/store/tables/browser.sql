@@ -73,6 +73,38 @@ UNION ALL
 SELECT {no_fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock.*
 FROM ({clock}) AS clock;
 
+-- name: find_acting
+-- The same for browsers that only act, where no others and no users are read.
+-- $2: namespaces
+-- $3: values
+-- A browser that has several fragments, or does not speak in its only one, comes without it.
+WITH found AS MATERIALIZED (
+    SELECT browser.*
+    FROM unnest($2::text[], $3::text[]) AS sought (namespace, value)
+    CROSS JOIN LATERAL (
+        SELECT namespace, value,
+               CASE WHEN cardinality(present) = 1 AND present[1] = current THEN current END AS current
+        FROM browser
+        WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value
+        OFFSET 0
+    ) AS browser
+), locked AS (
+    SELECT {acting_columns}
+    FROM fragment
+    WHERE dataset_id = $1 AND fragment_id = ANY (ARRAY(SELECT current FROM found))
+    ORDER BY fragment_id
+    FOR SHARE
+)
+SELECT locked.*, NULL AS namespace, NULL AS value, NULL::bigint AS now, NULL AS transaction_id,
+       NULL::bigint AS config_version
+FROM locked
+UNION ALL
+SELECT current, NULL, NULL, NULL, NULL, namespace, value, NULL, NULL, NULL
+FROM found
+UNION ALL
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock.*
+FROM ({clock}) AS clock;
+
 -- name: find_replaced
 -- The tracker that a fresh one replaces, as long as both lead to a common fragment.
 -- $2: the fresh tracker

@@ -92,22 +92,23 @@ class LogTable(Table):
     async def append(self, entries: Sequence[NewEntry], active: Sequence[Profile] = ()) -> None:
         """Append observations, and update profiles of which only the activity has changed.
 
-        A few by one INSERT, more by COPY: its fixed cost is higher, and that of an entry a fifth lower.
+        One or a few by INSERT, more by COPY: its fixed cost is higher, and that of an entry a fifth lower.
         Needs a transaction.
         """
-        profiles = ProfileTable(self._executor, self._dataset_id)
-        if len(entries) >= COPIED_MIN:
-            assert not isinstance(self._executor, Database)
-            records = [(self._dataset_id, *_row(entry)) for entry in entries]
-            await self._executor.copy_records_to_table("log", columns=_COLUMNS, records=records)
-            await profiles.put_activity(active)
-        elif entries and active:
-            columns = *rows.columns(11, map(_row, entries)), *rows.activity_columns(active)
-            await self._executor.execute(_sql.append_active, self._dataset_id, *columns)
+        executor, dataset_id = self._executor, self._dataset_id
+        if len(entries) == len(active) == 1:
+            (entry,), (profile,) = entries, active
+            await executor.execute(_sql.append_active, dataset_id, *_row(entry), *rows.activity_row(profile))
+            return
+        if len(entries) == 1:
+            await executor.execute(_sql.append_one, dataset_id, *_row(entries[0]))
+        elif len(entries) >= COPIED_MIN:
+            assert not isinstance(executor, Database)
+            records = [(dataset_id, *_row(entry)) for entry in entries]
+            await executor.copy_records_to_table("log", columns=_COLUMNS, records=records)
         elif entries:
-            await self._executor.execute(_sql.append, self._dataset_id, *rows.columns(11, map(_row, entries)))
-        else:
-            await profiles.put_activity(active)
+            await executor.execute(_sql.append, dataset_id, *rows.columns(11, map(_row, entries)))
+        await ProfileTable(executor, dataset_id).put_activity(active)
 
     async def put_fragments(self, entries: Sequence[FragmentEntry]) -> None:
         """Record which fragments entries belong to that the log has already."""

@@ -179,35 +179,47 @@ SELECT $1, row.*
 FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::jsonb[],
             $9::jsonb[], $10::text[], $11::uuid[], $12::bigint[]) AS row;
 
+-- name: append_one
+-- Append one observation to the log; an array for each column takes half as long again.
+-- $2: seq
+-- $3: observation
+-- $4: profile that it is attached to
+-- $5: kind
+-- $6: name
+-- $7: version of the configuration
+-- $8: content
+-- $9: plan
+-- $10: how it is replayed
+-- $11: fragment; null: none
+-- $12: when it made the person active, in µs; null: it did not
+INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan,
+                 replay, fragment_id, active_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12);
+
 -- name: append_active
--- The same, and update profiles of which nothing but the activity has changed, as `profile.put_activity`.
--- $2: seqs
--- $3: observations
--- $4: profiles that they are attached to
--- $5: kinds
--- $6: names
--- $7: versions of the configuration
--- $8: contents
--- $9: plans
--- $10: how they are replayed
--- $11: fragments; null: none
--- $12: when they made the person active, in µs; null: they did not
--- $13: ids of the profiles, sorted
--- $14: last activity
--- $15: seqs
--- $16: begin of the current visit
+-- Append one observation to the log, and update the one profile of which only the activity has changed.
+-- $2: seq
+-- $3: observation
+-- $4: profile that it is attached to
+-- $5: kind
+-- $6: name
+-- $7: version of the configuration
+-- $8: content
+-- $9: plan
+-- $10: how it is replayed
+-- $11: fragment; null: none
+-- $12: when it made the person active, in µs; null: it did not
+-- $13: the profile
+-- $14: its last activity
+-- $15: its seq
+-- $16: begin of its current visit
 WITH appended AS (
-    INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan,
-                     replay, fragment_id, active_at)
-    SELECT $1, row.*
-    FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::bigint[], $8::jsonb[],
-                $9::jsonb[], $10::text[], $11::uuid[], $12::bigint[]) AS row
+    INSERT INTO log (dataset_id, seq, observation_id, profile_id, kind, name, config_version, content,
+                     plan, replay, fragment_id, active_at)
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)
 )
-UPDATE profile
-SET active_at = ($14::timestamptz[])[width_bucket(profile_id, $13::uuid[])],
-    seq = ($15::bigint[])[width_bucket(profile_id, $13::uuid[])],
-    visit_at = ($16::timestamptz[])[width_bucket(profile_id, $13::uuid[])]
-WHERE dataset_id = $1 AND profile_id = ANY ($13::uuid[]);
+UPDATE profile SET active_at = $14, seq = $15, visit_at = $16
+WHERE dataset_id = $1 AND profile_id = $13;
 
 -- name: put_fragments
 -- Record which fragments entries belong to.
