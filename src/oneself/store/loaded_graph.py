@@ -82,7 +82,7 @@ class LoadedGraph:
     def with_known(self, observation: Observation, evidence: Evidence) -> Evidence:
         """The evidence with the user who signed in on its browser, and whether it means somebody known."""
         trackers = [device for device in evidence.devices if device.namespace == TRACKER]
-        if not trackers and evidence.user_id is None:
+        if not trackers and not evidence.persons:
             return evidence
         users = (user_on(self.graph, tracker) for tracker in trackers)
         speaker = next((user for user in users if user is not None), None)
