@@ -78,6 +78,8 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("person_join", "delete_of_fragments", ([ID],), "person_join_key", "one_id"),
     ("fragment", "find_last_activity", ([ID],), "log_by_fragment", "fragment_id"),
     ("fragment", "find_last_activity", ([ID],), "log_by_profile", "profile_id"),
+    ("fragment", "find_believed", ([ID],), "fragment_key", "fragment_id"),
+    ("fragment", "find_believed", ([ID],), "fragment_by_believed", "believed_id"),
     ("fragment", "find_claimants", NAMES, "fragment_claim_key", "value"),
     ("fragment", "find_proven_claimants", NAMES, "fragment_claim_proven", "value"),
     ("fragment", "find_waiting", NAMES, "fragment_claim_proven", "value"),

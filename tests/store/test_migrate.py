@@ -29,7 +29,7 @@ async def test_concurrent_starts_apply_each_migration_once(made_databases: Datab
     assert sorted(len(names) for names in applied) == [0, 0, 0, 0, len(known())]
 
 
-async def test_the_log_takes_over_the_fragments_of_its_entries(
+async def test_the_log_has_the_fragments_of_its_entries_and_states_leave_out_what_is_empty(
     made_databases: Databases, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     url = await made_databases.empty_one()
@@ -56,8 +56,16 @@ async def test_the_log_takes_over_the_fragments_of_its_entries(
             UUID(int=seq),
             active_at,
         )
+    await connection.execute(
+        "INSERT INTO fragment (dataset_id, fragment_id, believed_id, origin, state, own_id, proven_id, "
+        "record_values, updated_at, created_at, seq) "
+        "VALUES (1, $1, $1, 'browser', $2, $1, $1, '{}', 1, 1, 1)",
+        own,
+        {"origin": "browser", "claims": [], "owner": None, "named": [1], "record": {"values": {}}, "seq": 0},
+    )
     monkeypatch.setattr("oneself.store.migrate.known", lambda: every)
     await migrate(url)
+    assert await connection.fetchval("SELECT state FROM fragment") == {"origin": "browser", "named": [1]}
     found = await connection.fetch("SELECT fragment_id, active_at FROM log ORDER BY seq")
     assert [tuple(row) for row in found] == [(own, 10), (other, None), (None, None)]
     found = await connection.fetch("SELECT fragment_id, seq, active_at FROM fragment_entry ORDER BY seq")

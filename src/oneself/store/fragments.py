@@ -173,9 +173,9 @@ FRAGMENTS = {
            coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
            coalesce(unified.record_values, fragment.record_values) AS record_values,
            unified.provenance AS provenance,
-           CASE WHEN unified.profile_id IS NULL THEN fragment.state -> 'writes' END AS writes,
+           CASE WHEN unified.profile_id IS NULL THEN coalesce(fragment.state -> 'writes', '[]') END AS writes,
            coalesce(
-               jsonb_path_query_array(unified.choices, '$.*.choice'), fragment.state -> 'choices'
+               jsonb_path_query_array(unified.choices, '$.*.choice'), fragment.state -> 'choices', '[]'
            ) AS consents
     FROM fragment
     LEFT JOIN view_profile AS unified

@@ -144,7 +144,7 @@ CREATE TABLE fragment (
     seq bigint NOT NULL,
     CONSTRAINT fragment_key PRIMARY KEY (dataset_id, fragment_id)
 ) WITH (fillfactor=80);
-CREATE INDEX fragment_by_believed ON fragment USING btree (dataset_id, believed_id);
+CREATE INDEX fragment_by_believed ON fragment USING btree (dataset_id, believed_id) WHERE (believed_id <> fragment_id);
 CREATE INDEX fragment_by_own ON fragment USING btree (dataset_id, own_id) WHERE (own_id <> fragment_id);
 CREATE INDEX fragment_by_owner ON fragment USING btree (dataset_id, owner_id) WHERE (owner_id IS NOT NULL);
 CREATE INDEX fragment_by_proven ON fragment USING btree (dataset_id, proven_id) WHERE (proven_id <> fragment_id);

@@ -14,7 +14,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Fragment, Tenure
 from oneself.core.identity_graph.graph import PersonJoin
 from oneself.core.identity_graph.joins import View
-from oneself.core.values.record import EMPTY, Values
+from oneself.core.values.record import Values
 from oneself.store import rows
 from oneself.store.database import Database
 from oneself.store.fragments import FRAGMENT_COLUMNS
@@ -28,6 +28,8 @@ _MEMBERS: dict[StoredView, str] = {"own": _sql.find_own_members, "proven": _sql.
 _POINT: dict[StoredView, str] = {"own": _sql.point_own, "proven": _sql.point_proven}
 _decode_state = msgspec.json.Decoder(Fragment).decode
 _decode_joins = msgspec.json.Decoder(list[PersonJoin]).decode
+#: What is stored of a fragment as its state, unless it is empty.
+_STATE = tuple(name for name in Fragment.__struct_fields__ if name not in ("record", "seq"))
 #: Sets are written in order, so that equal states are equal texts.
 _encode_state = msgspec.json.Encoder(order="deterministic").encode
 _ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "observation_id", "active_at")
@@ -295,13 +297,13 @@ def _columns(changed: Sequence[FragmentRow]) -> rows.Columns:
 
 def _row(row: FragmentRow) -> tuple[object, ...]:
     fragment = row.fragment
-    state = _encode_state(msgspec.structs.replace(fragment, record=EMPTY, seq=0)).decode()
+    state = {name: value for name in _STATE if (value := getattr(fragment, name))}
     return (
         fragment.fragment_id, row.believed_id, fragment.origin,
         None if fragment.owner is None else fragment.owner.user_id,
         None if fragment.reported is None else fragment.reported.user_id,
-        row.exact_key, state, row.own_id, row.proven_id, rows.encode_json(row.values), row.updated_at,
-        row.created_at, fragment.seq,
+        row.exact_key, _encode_state(state).decode(), row.own_id, row.proven_id,
+        rows.encode_json(row.values), row.updated_at, row.created_at, fragment.seq,
     )  # fmt: skip
 
 

@@ -317,7 +317,12 @@ WHERE dataset_id = $1 AND reported_id IS NOT NULL AND reported_id = ANY ($2::tex
 -- name: find_believed
 -- The fragments whose first observation is attached to one of these profiles.
 -- $2: profile ids
-SELECT fragment_id FROM fragment WHERE dataset_id = $1 AND believed_id = ANY ($2::uuid[]);
+-- Two look-ups by an index each.
+SELECT fragment_id FROM fragment
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]) AND believed_id = fragment_id
+UNION ALL
+SELECT fragment_id FROM fragment
+WHERE dataset_id = $1 AND believed_id = ANY ($2::uuid[]) AND believed_id <> fragment_id;
 
 -- name: find_believed_of
 -- The profiles that the first observations of fragments are attached to.
