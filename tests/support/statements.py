@@ -38,8 +38,9 @@ def counted_statements(monkeypatch: pytest.MonkeyPatch) -> Iterator[Counter[str]
     transaction = Database.transaction
 
     @asynccontextmanager
-    async def counting(self: Database) -> AsyncIterator[Any]:
-        async with transaction(self) as connection:
+    async def counting(self: Database, first: str | None = None) -> AsyncIterator[Any]:
+        counts[STATEMENTS] += first is not None
+        async with transaction(self, first) as connection:
             yield CountingConnection(connection, counts)
 
     with monkeypatch.context() as patch:

@@ -96,11 +96,16 @@ class Database:
                 yield connection
 
     @asynccontextmanager
-    async def transaction(self) -> AsyncIterator[Connection]:
-        """One READ COMMITTED transaction: commits at the end, rolls back when anything is raised."""
+    async def transaction(self, first: str | None = None) -> AsyncIterator[Connection]:
+        """One READ COMMITTED transaction: commits at the end, rolls back when anything is raised.
+
+        `first`: a statement without parameters that is sent together with BEGIN.
+        """
         with translate_errors():
-            async with self.pool.acquire() as connection, connection.transaction():
-                yield connection
+            async with self.pool.acquire() as connection:
+                begun = connection.transaction() if first is None else _begun_with(connection, first)
+                async with begun:
+                    yield connection
 
     @asynccontextmanager
     async def scan(self) -> AsyncIterator[Connection]:
@@ -131,6 +136,19 @@ class Database:
     async def executemany(self, sql: str, rows: Iterable[tuple[object, ...]]) -> None:
         async with self.connection() as connection:
             await connection.executemany(sql, rows)
+
+
+@asynccontextmanager
+async def _begun_with(connection: Connection, first: str) -> AsyncIterator[None]:
+    """A transaction like that of the driver, which sends BEGIN alone. It cannot be nested."""
+    try:
+        await connection.execute(f"BEGIN; {first}")
+        yield
+    except BaseException:
+        if connection.is_in_transaction():
+            await connection.execute("ROLLBACK")
+        raise
+    await connection.execute("COMMIT")
 
 
 async def connect(url: str, planner: dict[str, str] = POINT_LOOKUPS) -> asyncpg.Connection[asyncpg.Record]:

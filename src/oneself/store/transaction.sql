@@ -8,6 +8,16 @@ SELECT pg_advisory_xact_lock_shared($1)
 UNION ALL
 SELECT pg_advisory_xact_lock(hash) FROM unnest($2::bigint[]) AS hash;
 
+-- name: lock_shared
+-- Lock the configuration shared until the transaction ends.
+-- $1: hash of the dataset's configuration
+SELECT pg_advisory_xact_lock_shared($1);
+
+-- name: lock_one
+-- Lock an identifier or a request key exclusively until the transaction ends.
+-- $1: hash
+SELECT pg_advisory_xact_lock($1);
+
 -- name: lock_config
 -- Lock the configuration exclusively until the end of the transaction: nothing is ingested while it changes.
 -- $1: hash of the dataset's configuration

@@ -36,7 +36,7 @@ from oneself.service.lost_races import ATTEMPTS_MAX, pause
 from oneself.store import identity_graph, working_set
 from oneself.store.database import Database
 from oneself.store.tombstones import Tombstones, exactly
-from oneself.store.transaction import Transaction, begin, find_outcome
+from oneself.store.transaction import Transaction, begin_locked, find_outcome
 from oneself.store.view_reader import Viewed
 from oneself.store.working_set import StaleToken
 from oneself.telemetry import NullTelemetry, Telemetry
@@ -188,8 +188,8 @@ class _BatchWriter:
         decision: BatchDecision | None = None
         transaction_id, started_s = "", time.perf_counter()
         try:
-            async with begin(self._database, self._dataset_id) as transaction:
-                await transaction.lock_identifiers(footprint.identifiers, footprint.keys)
+            locked = footprint.identifiers, footprint.keys
+            async with begin_locked(self._database, self._dataset_id, *locked) as transaction:
                 state, records = await working_set.gather(transaction, footprint)
                 is_viewed = any(item.view != "all" for item in submissions)
                 touched = graph_footprint(named, config, rules, is_viewed=is_viewed)
