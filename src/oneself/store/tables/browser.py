@@ -100,14 +100,12 @@ class BrowserTable(Table):
     ) -> None:
         """Insert browsers, or replace them where they are known.
 
-        Raises Contended if another transaction began one meanwhile.
+        Where all are new, raises Contended if another transaction began one meanwhile.
         """
-        content: dict[str, list[dict[str, Any]]] = {}
-        for device in sorted(browsers):
-            statement = _sql.put if device in known else _sql.insert
-            content.setdefault(statement, []).append(_row(device, browsers[device]))
-        for statement, found in content.items():
-            await self._executor.execute(statement, self._dataset_id, rows.encode_json(found))
+        if browsers:
+            content = [_row(device, browsers[device]) for device in sorted(browsers)]
+            statement = _sql.put if any(device in known for device in browsers) else _sql.insert
+            await self._executor.execute(statement, self._dataset_id, rows.encode_json(content))
 
     async def delete(self, devices: Collection[Identifier]) -> None:
         """Delete browsers."""
