@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from itertools import count
 from typing import Any
@@ -26,7 +27,7 @@ from service.test_identity_graph_histories import (
 from support import databases
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph import histories as view_histories
-from unit.core.identity_graph.steps import GiveUp, Page, Report, Server, Settings, SignIn, Verify
+from unit.core.identity_graph.steps import GiveUp, Page, Report, Server, Settings, SignIn, Step, Verify
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -221,6 +222,38 @@ async def test_large_profiles_become_one_as_in_the_fold(services: Services, step
     played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
     await played.play(enumerate(steps))
     assert MERGED
+    await assert_equals_the_fold(services.database, played.dataset_id)
+
+
+async def test_whoever_writes_to_a_profile_that_is_absorbed_meanwhile_repeats(
+    services: Services, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Browsers of two profiles speak, and more of them come, while these become one."""
+    find, is_merging = ComponentMerges.find, asyncio.Event()
+
+    async def signals(self: ComponentMerges, *asked: Any) -> ComponentMerge | None:
+        merge = await find(self, *asked)
+        if merge is not None:
+            is_merging.set()
+        return merge
+
+    async def play_meanwhile(place: int, step: Step) -> None:
+        await asyncio.wait_for(is_merging.wait(), 60)
+        await played.play([(place, step)])
+
+    monkeypatch.setattr(ComponentMerges, "find", signals)
+    played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
+    for number in range(6):
+        is_merging.clear()
+        mail, card = {"mail": f"a{number}@"}, {"card": f"k{number}"}
+        known = [(f"m{number}-{item}", mail) for item in range(4)]
+        known += [(f"c{number}-{item}", card) for item in range(4)]
+        await played.play(enumerate(Server(tracker=tracker, ids=ids) for tracker, ids in known))
+        said = [Page(tracker=tracker, values={"plan": f"of {tracker}"}) for tracker, _ in known]
+        more = [Server(tracker=f"{tracker}-more", ids=ids) for tracker, ids in known[::2]]
+        meanwhile = [play_meanwhile(place, step) for place, step in enumerate([*said, *more], 1)]
+        await asyncio.gather(played.play([(0, Server(ids=mail | card))]), *meanwhile)
+    assert len(MERGED) >= 6
     await assert_equals_the_fold(services.database, played.dataset_id)
 
 
