@@ -6,6 +6,7 @@ from uuid import UUID
 
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.names import known_since
+from oneself.core.profiles.profile import primary_id
 from oneself.store.database import Database
 from oneself.store.transaction import Tables
 from support.reconciled_view import find_attached
@@ -14,9 +15,13 @@ _FRAGMENTS = "SELECT fragment_id FROM fragment WHERE dataset_id = $1"
 
 
 async def assert_views_nested(database: Database, dataset_id: int) -> None:
-    """Raises AssertionError with the profiles of a view that are several in the next one."""
+    """Raises AssertionError with the profiles of a view that are several in the next one.
+
+    Each profile has a primary id of its own.
+    """
     tables = Tables(database, dataset_id)
     ids = [row["fragment_id"] for row in await database.fetch(_FRAGMENTS, dataset_id)]
+    assert len({primary_id(item, anonymous=True) for item in ids}) == len(ids), ids
     rows = {row.fragment.fragment_id: row for row in await tables.fragments.find(ids)}
     parted = _parted({(row.own_id, row.proven_id) for row in rows.values()})
     assert not parted, f"profiles of the view own that are several in proven: {parted}"

@@ -221,6 +221,15 @@ async def test_only_what_is_proven_resolves(stage: Stage, reader: Reader, plain:
     assert (await reader("POST", path, json=typed, params={"view": "all"})).status_code == 200
 
 
+async def test_what_begins_together_has_primary_ids_of_its_own(stage: Stage, reader: Reader) -> None:
+    """One event begins a server's record and the browser's, which later words may make another person's."""
+    await stage.play("server a1 number=1 card=secret\nserver a1 number=2")
+    victim, other = [await reader.person(f"customerId:{number}") for number in (1, 2)]
+    assert victim["primary_id"] != other["primary_id"]
+    for known in (victim, other):
+        assert (await reader.person(known["primary_id"]))["profile_id"] == known["profile_id"]
+
+
 async def test_devices_of_a_view_are_its_browsers(stage: Stage, reader: Reader) -> None:
     await stage.play(ATTACKED)
     assert len((await reader.person(stage.profile_id("W")))["devices"]) == 1

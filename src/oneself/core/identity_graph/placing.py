@@ -5,7 +5,7 @@ Invariants: what others say of an identifier does not affect where a browser's w
 Source: docs/concepts/trust.md, "Fragments".
 """
 
-from uuid import UUID
+from uuid import UUID, uuid5
 
 import msgspec
 
@@ -223,7 +223,10 @@ def _begin(
 
 
 def _free_id(graph: IdentityGraph, fragment_id: UUID) -> UUID:
-    """The id of the fragment that a word begins; those after the first are derived from it."""
+    """The id of the fragment that a word begins; those after the first are derived from it.
+
+    They differ in their first digits too, which are the primary ids of profiles.
+    """
     while fragment_id in graph.fragments:
-        fragment_id = UUID(int=(fragment_id.int + 1) % 2**128)
+        fragment_id = uuid5(fragment_id, "the next fragment")
     return fragment_id
