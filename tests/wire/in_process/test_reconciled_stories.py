@@ -118,6 +118,40 @@ async def test_a_story_reads_as_written(stage: Stage, story: str) -> None:
     await assert_reconciled(stage.services.database)
 
 
+@pytest.mark.parametrize(
+    "story",
+    [
+        """
+        server mail=3@ card=3 number=3
+        server number=1 mail=3@
+        page number=1 card=3
+        server number=3 card=2
+        post P number=2 card=3
+        page T1 number=1 mail=1@
+        report ann mail=1@
+        report ann T1 mail=3@
+        """,
+        """
+        server T4 number=2 mail=3@ card=2
+        page a60 mail=1@
+        page T60 number=2
+        page a60 number=1
+        page a3 mail=1@ number=2
+        page T61 card=1 mail=3@ number=2
+        page a60 mail=1@ card=1
+        report ann T61
+        """,
+    ],
+    ids=["another record took the card since", "another record had the browser meanwhile"],
+)
+async def test_others_are_folded_as_they_were_recorded(stage: Stage, story: str) -> None:
+    """Where people are parted, what others did with the same names meanwhile stays as it was.
+
+    The fixture checks that the log folds to the state.
+    """
+    await stage.play(story)
+
+
 async def test_who_is_too_large_stays_as_believed_and_takes_nothing(stage: Stage) -> None:
     """Whoever asserts an address from more browsers than are reconciled gets no part of the record."""
     small = Reconciler(stage.services.database, fragments_max=1)

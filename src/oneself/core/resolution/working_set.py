@@ -154,6 +154,16 @@ class WorkingSet:
         self.claims[claim.identifier] = tuple(c for c in self.claims[claim.identifier] if c is not claim)
         self.changes.released.append((claim, seq))
 
+    def end_before(self, identifier: Identifier, seq: int) -> None:
+        """End at `seq` what claimed an identifier before it and ends later, or not yet."""
+        for claim in self.claims.get(identifier, ()):
+            if claim.seq < seq:
+                self.release(claim, seq)
+        self.changes.released = [
+            (claim, min(end, seq) if claim.identifier == identifier and claim.seq < seq else end)
+            for claim, end in self.changes.released
+        ]
+
     def absorb(self, merged: MergeRecord) -> None:
         """Record a merge and add the absorbed profile to the members of the survivor."""
         merge, survivor_id = merged.merge, merged.survivor_id

@@ -79,9 +79,7 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
         for identifier, claimed in self.others.items():
             starts = [item.claim.seq for item in claimed if (identifier, item.claim.seq) in ends]
             for seq in starts:
-                for claim in state.claims.get(identifier, ()):
-                    if claim.seq < seq:
-                        state.release(claim, seq)
+                state.end_before(identifier, seq)
 
     def _speaker(self, fragment_id: UUID, seq: int) -> str | None:
         """The user who had signed in on the browser of a fragment before a seq, or was reported for it."""
@@ -186,6 +184,24 @@ async def delete_state(transaction: Transaction, believed: BelievedProfiles, seq
     await transaction.claims.delete_of_profiles(ordered)
     await transaction.merges.delete_of_profiles(ordered)
     await transaction.refusals.delete_of_profiles(ordered)
+
+
+async def find_neighbours_of_changed(
+    transaction: Transaction, believed: BelievedProfiles, state: WorkingSet
+) -> set[UUID]:
+    """The fragments of other people that ever named an identifier which these people hold otherwise now.
+
+    What their entries did depends on who held it then, so that a fold has to apply them as they are recorded.
+    """
+    ends = {(claim.identifier, claim.seq): seq for claim, seq in state.changes.released}
+    after = {
+        (item.identifier, item.seq): ends.get((item.identifier, item.seq)) for item in state.changes.claimed
+    }
+    before = {(item.identifier, item.claim.seq): item.until_seq for item in believed.claims}
+    changed = {identifier for (identifier, _), _ in after.items() ^ before.items()}
+    browsers = await transaction.browsers.find({item for item in changed if item.is_device})
+    found = await transaction.fragments.find_claimants({item for item in changed if not item.is_device})
+    return found.union(*(browser.every for browser in browsers.values())) - believed.rows.keys()
 
 
 async def return_devices(

@@ -43,6 +43,7 @@ from oneself.service.log.believed_profiles import (
     BelievedProfiles,
     apply_plan,
     delete_state,
+    find_neighbours_of_changed,
     find_unified_ids,
     load_log,
     load_profiles,
@@ -68,6 +69,8 @@ POLL_S = 2.0
 #: Profiles of more fragments, or of more observations, stay as they are believed to be.
 FRAGMENTS_MAX = 500
 ENTRIES_MAX = 20_000
+#: Nor do those who name what more fragments of others name.
+NEIGHBOURS_MAX = 5_000
 
 
 class TooLarge(OneselfError):
@@ -161,19 +164,25 @@ class Reconciler:
         if config.dataset.asserted_merges == "unrestricted":
             return []
         try:
-            alone = await _find_reach(transaction, {listed.fragment_id}, self._fragments_max)
-            if alone.is_simple and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
-                return []
-            among = await transaction.unreconciled_fragments.find_some(alone.rows)
-            together = [item for item in among if item.fragment_id != listed.fragment_id]
-            seeds = {listed.fragment_id, *(item.fragment_id for item in together)}
-            before = await _find_reach(transaction, seeds, self._fragments_max) if together else alone
-            await transaction.lock_identifiers(before.names)
-            await working_set.gather(transaction, Footprint(frozenset(), before.profile_ids, frozenset()))
-            reach = await _find_reach(transaction, seeds, self._fragments_max)
+            return await self._fold_differing(transaction, listed, config)
         except TooLarge:
             _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
             return []
+
+    async def _fold_differing(
+        self, transaction: Transaction, listed: UnreconciledFragment, config: Config
+    ) -> list[UnreconciledFragment]:
+        """The same; raises TooLarge, with nothing written."""
+        alone = await _find_reach(transaction, {listed.fragment_id}, self._fragments_max)
+        if alone.is_simple and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
+            return []
+        among = await transaction.unreconciled_fragments.find_some(alone.rows)
+        together = [item for item in among if item.fragment_id != listed.fragment_id]
+        seeds = {listed.fragment_id, *(item.fragment_id for item in together)}
+        before = await _find_reach(transaction, seeds, self._fragments_max) if together else alone
+        await transaction.lock_identifiers(before.names)
+        await working_set.gather(transaction, Footprint(frozenset(), before.profile_ids, frozenset()))
+        reach = await _find_reach(transaction, seeds, self._fragments_max)
         if reach.locked != before.locked:
             raise Contended("A profile was changed while it was being reconciled.")
         config = await transaction.config.find()
@@ -290,11 +299,15 @@ async def _fold_again(
     if missing := believed.profile_ids - apart.state.profiles.keys():
         raise AssertionError(f"Profiles {sorted(map(str, missing))} are not made again.")
     believed.end_as_others_took(apart.state)
+    neighbours = await find_neighbours_of_changed(transaction, believed, apart.state)
+    if len(neighbours) > NEIGHBOURS_MAX:
+        raise TooLarge(f"More than {NEIGHBOURS_MAX} fragments name what would be parted or joined.")
     latest = max(profile.seq for profile in apart.state.profiles.values())
     seq = max((await transaction.read_clock()).now, latest + 1)
     await transaction.log.redact(apart.entries)
     await transaction.log.delete(apart.dropped)
     await transaction.log.freeze_refused(sorted(believed.profile_ids))
+    await transaction.log.freeze_entries(await transaction.fragments.find_entries(neighbours))
     entries = _complete(apart, config, seq)
     await delete_state(transaction, believed, seq)
     await transaction.log.append(entries)

@@ -276,6 +276,11 @@ class LogTable(Table):
         if frozen := sorted(entries):
             await self._executor.execute(_sql.freeze, self._dataset_id, *rows.columns(2, frozen))
 
+    async def freeze_entries(self, keys: Iterable[EntryKey]) -> None:
+        """The same for entries by their keys."""
+        if frozen := sorted(keys):
+            await self._executor.execute(_sql.freeze_entries, self._dataset_id, *rows.columns(2, frozen))
+
     async def freeze_refused(self, profile_ids: Sequence[UUID]) -> None:
         """The same for the entries of other people that were kept apart from one of these profiles."""
         await self._executor.execute(_sql.freeze_refused, self._dataset_id, profile_ids)

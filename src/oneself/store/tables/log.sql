@@ -327,6 +327,14 @@ FROM unnest($2::bigint[], $3::uuid[], $4::uuid[], $5::text[], $6::text[], $7::te
      AS row (seq, observation_id, profile_id, name, content, plan, content_redacted)
 WHERE log.dataset_id = $1 AND log.seq = row.seq AND log.observation_id = row.observation_id;
 
+-- name: freeze_entries
+-- Apply entries as recorded from now on.
+-- $2: seqs
+-- $3: observation ids
+UPDATE log SET replay = 'apply'
+FROM unnest($2::bigint[], $3::uuid[]) AS row (seq, observation_id)
+WHERE log.dataset_id = $1 AND log.seq = row.seq AND log.observation_id = row.observation_id;
+
 -- name: freeze_refused
 -- Apply as recorded, from now on, entries of other people that were kept apart from one of these profiles.
 -- $2: profile ids
