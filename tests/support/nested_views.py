@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from oneself.core.identity_graph.fragment import Fragment
-from oneself.core.identity_graph.names import known_since
 from oneself.core.profiles.profile import primary_id
 from oneself.store.database import Database
 from oneself.store.transaction import Tables
@@ -17,7 +15,8 @@ _FRAGMENTS = "SELECT fragment_id FROM fragment WHERE dataset_id = $1"
 async def assert_views_nested(database: Database, dataset_id: int) -> None:
     """Raises AssertionError with the profiles of a view that are several in the next one.
 
-    Each profile has a primary id of its own.
+    What pages say of whom no sign-in or report named goes, in `all`, to whom they name. Each profile has a
+    primary id of its own.
     """
     tables = Tables(database, dataset_id)
     ids = [row["fragment_id"] for row in await database.fetch(_FRAGMENTS, dataset_id)]
@@ -26,14 +25,9 @@ async def assert_views_nested(database: Database, dataset_id: int) -> None:
     parted = _parted({(row.own_id, row.proven_id) for row in rows.values()})
     assert not parted, f"profiles of the view own that are several in proven: {parted}"
     attached = {(rows[item].proven_id, survivor_id) for item, survivor_id in await find_attached(tables)}
-    known = {row.proven_id for row in rows.values() if _is_known(row.fragment)}
+    known = {row.proven_id for row in rows.values() if row.fragment.user_id is not None}
     parted = _parted(attached) & known
     assert not parted, f"profiles of the view proven that are several in all: {parted}"
-
-
-def _is_known(fragment: Fragment) -> bool:
-    """Whether a server or a sign-in said who it is. What others say goes, in `all`, to whom they name."""
-    return known_since(fragment, "proven") is not None
 
 
 def _parted(pairs: set[tuple[UUID, UUID]]) -> set[UUID]:

@@ -14,14 +14,14 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import Bridge
-from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
+from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph, PersonJoin
 from oneself.core.identity_graph.names import known_since, proven_claims
-from oneself.core.identity_graph.observe import Observed, observe, persons_of, verified_identifiers
+from oneself.core.identity_graph.observe import Observed, observe, verified_identifiers
 from oneself.core.identity_graph.owners import detach
-from oneself.core.identity_graph.placing import spoken_in, user_on
+from oneself.core.identity_graph.placing import user_on
 from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.identity_graph.verified import record_verification
@@ -87,24 +87,9 @@ class LoadedGraph:
         users = (user_on(self.graph, tracker) for tracker in trackers)
         speaker = next((user for user in users if user is not None), None)
         is_known = evidence.user_id is None or speaker is not None or self._is_known(observation, trackers)
-        home_id = self._home(observation, evidence, trackers) if evidence.persons else None
-        if speaker is None and home_id is None and is_known:
+        if speaker is None and is_known:
             return evidence
-        return msgspec.structs.replace(evidence, speaker=speaker, is_known=is_known, home_id=home_id)
-
-    def _home(
-        self, observation: Observation, evidence: Evidence, trackers: Collection[Identifier]
-    ) -> UUID | None:
-        """The profile of the fragment that a page's word about a person belongs to, if a proof says whose."""
-        if observation.trust != "browser" or policy_of(observation).graph_effect != "word":
-            return None
-        active = next((item for item in trackers if self.graph.browser(item).present), None)
-        if active is None and observation.new_tracker is None:
-            active = next((item for item in evidence.devices if item.namespace == ANONYMOUS_ID), None)
-        found = None if active is None else spoken_in(self.graph, active, persons_of(evidence))
-        if found is None or known_since(found, "proven") is None:
-            return None
-        return self.believed[found.fragment_id]
+        return msgspec.structs.replace(evidence, speaker=speaker, is_known=is_known)
 
     def _is_known(self, observation: Observation, trackers: Iterable[Identifier]) -> bool:
         """Whether a server or a sign-in said who these browsers or the addressed profile are."""

@@ -70,17 +70,6 @@ STORIES: dict[str, str] = {
         F1 all = F1 < ? ann interests=chess mail=vera@
         F2 all = F2 vera mail=vera@
     """,
-    "what a browser says that a server knows belongs to it, whomever it names": """
-        post C mail=bob@ plan=crm
-        post F1 T1 mail=ann@
-        page T1 mail=bob@ mood=click
-        C all = C mail=bob@ plan=crm
-        F1 = F1 mail=ann@ mood=click
-        F1 all = F1 mail=ann@ mood=click
-        page T1 mail=new@ mood=second
-        F1 = F1 mail=ann@ mood=click
-        F1 all = F1 mail=ann@ mood=click
-    """,
     "a setting that admits more joins what was refused before": """
         post C mail=ann@ plan=crm
         post D card=7 mood=till

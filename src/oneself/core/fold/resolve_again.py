@@ -42,8 +42,6 @@ class FoldScope(msgspec.Struct, frozen=True):
     fragments: Mapping[EntryKey, UUID]
     #: Fragment of a browser and seq → the user who had signed in on it by then, if any.
     speaker_of: Callable[[UUID, int], str | None]
-    #: Fragment of a browser and seq → whether a server or a sign-in had said by then who it is.
-    is_of_known: Callable[[UUID, int], bool]
     #: Browsers, an addressed profile and seq → whether a server or a sign-in had said by then who one is.
     is_known: Callable[[Collection[Identifier], UUID | None, int], bool]
     #: The profiles of these people in the view `all`, before the erasure.
@@ -192,7 +190,6 @@ def _plan(
         evidence = msgspec.structs.replace(
             evidence,
             speaker=scope.speaker_of(fragment_id, entry.seq),
-            home_id=home if scope.is_of_known(fragment_id, entry.seq) else None,
             is_known=scope.is_known(evidence.devices, observation.profile_id, entry.seq),
         )
     if not evidence.identifiers and observation.addressed_id is None and not observation.creates and home:

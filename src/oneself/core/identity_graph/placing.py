@@ -63,17 +63,6 @@ def in_browser(
     return fragment
 
 
-def spoken_in(
-    graph: IdentityGraph, device: Identifier, identifiers: tuple[Identifier, ...]
-) -> Fragment | None:
-    """The present fragment that a word of a browser belongs to; None: it begins a new one.
-
-    `identifiers`: the person identifiers that the browser itself names.
-    """
-    browser = graph.browser(device)
-    return _divided(browser, [graph.fragments[item] for item in browser.present], identifiers)
-
-
 def user_on(graph: IdentityGraph, device: Identifier) -> str | None:
     """The user whose words a browser speaks: who signed in on it last, else whom a report names."""
     acting = graph.acting.get(device)

@@ -135,8 +135,6 @@ def find_candidates(
         add(Candidate(addressed, required=not is_anothers(addressed, evidence)))
     if (speaker := _speaker(state, observation, evidence)) is not None:
         add(Candidate(speaker, required=True, is_speaker=True))
-    elif (home := _home(state, observation, evidence, config)) is not None:
-        add(Candidate(home, required=True))
     if observation.creates:
         add(Candidate(as_created(observation, evidence), required=True))
     for identifier in evidence.persons:
@@ -172,18 +170,6 @@ def _speaker(state: WorkingSet, observation: Observation, evidence: Evidence) ->
     trackers = (device for device in evidence.devices if device.namespace == TRACKER)
     holders = (holder for tracker in trackers for _, holder in state.claims_of(tracker))
     return next((holder for holder in holders if holder.user_id == evidence.speaker), None)
-
-
-def _home(state: WorkingSet, observation: Observation, evidence: Evidence, config: Config) -> Profile | None:
-    """The profile of the browser that speaks, if a server or a sign-in said who it is: its words are theirs.
-
-    Source: docs/concepts/trust.md, "Fragments".
-    """
-    if evidence.home_id is None or not config.dataset.guards_asserted_merges:
-        return None
-    if observation.trust != "browser" or policy_of(observation).values_policy != "event":
-        return None
-    return state.survivor(evidence.home_id) if evidence.persons else None
 
 
 def _as_of(candidate: Candidate, observation: Observation, state: WorkingSet) -> Candidate:

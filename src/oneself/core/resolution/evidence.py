@@ -9,7 +9,6 @@ Source: docs/concepts/resolution.md (normalise), docs/concepts/trust.md (evidenc
 """
 
 from collections.abc import Container, Iterable, Sequence
-from uuid import UUID
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -42,8 +41,6 @@ class Evidence(msgspec.Struct, frozen=True):
     unverified: frozenset[Identifier] = frozenset()
     #: The user who signed in on the browser that speaks.
     speaker: str | None = None
-    #: The profile of the browser that speaks, if a server or a sign-in said who it is.
-    home_id: UUID | None = None
     #: Whether a server or a sign-in said who the browser or the profile is for which it names a user.
     is_known: bool = True
     #: The evidence of the token; UNSET: the token is not read yet; None: it has none.

@@ -211,8 +211,6 @@ def _only_holder(
             return None
     if holder is None or holder.consents or observation.choices:
         return None
-    if evidence.home_id is not None and state.survivor(evidence.home_id) is not holder:
-        return None
     is_person_named = bool(evidence.persons) or token_evidence is not None
     return holder if is_person_named or is_followed(holder, observation, config) else None
 

@@ -64,7 +64,6 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
             identifiers,
             self.log.fragments,
             self._speaker,
-            self._is_of_known,
             partial(self._is_known, of_browser),
             self.profile_ids,
             self._is_claimed_elsewhere,
@@ -88,12 +87,6 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
             return None
         since = user_since(row.fragment, "proven")
         return None if since is None or since >= seq else row.fragment.user_id
-
-    def _is_of_known(self, fragment_id: UUID, seq: int) -> bool:
-        """Whether a server or a sign-in had said before a seq who the browser of a fragment is."""
-        row = self.rows.get(fragment_id)
-        since = None if row is None else known_since(row.fragment, "proven")
-        return since is not None and since < seq
 
     def _is_known(
         self,
