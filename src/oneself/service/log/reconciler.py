@@ -122,7 +122,7 @@ class Reconciler:
         if listed is None or listed.fragment_id != EVERY_FRAGMENT:
             return listed is not None and await self._reconcile_or_skip(listed)
         key = dataset_id, listed.seq
-        following = await tables.find_next(self._walked.get(key, EVERY_FRAGMENT))
+        following = await tables.find_next(self._walked.get(key, EVERY_FRAGMENT), listed.seq)
         if following is None:
             self._walked.pop(key, None)
             await tables.remove([listed])

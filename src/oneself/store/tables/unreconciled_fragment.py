@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from oneself.store.tables.table import Executor
 
 _sql = Queries("unreconciled_fragment")
-#: In place of a fragment: every fragment of the dataset is to be reconciled, after those that are listed.
+#: In place of a fragment: every fragment of the dataset of which a proof says who it is, if it began before a
+#: change of its settings. They are reconciled after those that are listed.
 EVERY_FRAGMENT = UUID(int=0)
 
 
@@ -51,9 +52,14 @@ class UnreconciledFragmentTable(Table):
         found = await self._executor.fetch(_sql.find_some, self._dataset_id, sorted(fragment_ids))
         return structs_of(UnreconciledFragment, found)
 
-    async def find_next(self, fragment_id: UUID) -> UUID | None:
-        """The next fragment with identifiers, listed or not, in the order of ids; None: it was the last."""
-        found: UUID | None = await self._executor.fetchval(_sql.find_next, self._dataset_id, fragment_id)
+    async def find_next(self, fragment_id: UUID, before_seq: int) -> UUID | None:
+        """The next fragment of which a proof says who it is, in the order of ids; None: it was the last.
+
+        `before_seq`: fragments that began later are left out.
+        """
+        found: UUID | None = await self._executor.fetchval(
+            _sql.find_next, self._dataset_id, fragment_id, before_seq
+        )
         return found
 
     async def try_lock(self) -> bool:

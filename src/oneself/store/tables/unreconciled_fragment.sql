@@ -38,13 +38,16 @@ ORDER BY fragment_id = '00000000-0000-0000-0000-000000000000'::uuid, seq, fragme
 LIMIT 1;
 
 -- name: find_next
--- The next fragment that has or had an identifier, in the order of their ids.
+-- The next fragment of which a server or a sign-in says who it is, in the order of their ids.
 -- $2: the id of a fragment
+-- $3: a seq; fragments that began after it are left out
 SELECT fragment_id
 FROM fragment
-WHERE dataset_id = $1 AND fragment_id > $2 AND EXISTS (
-    SELECT FROM fragment_claim AS claim
-    WHERE claim.dataset_id = $1 AND claim.fragment_id = fragment.fragment_id
+WHERE dataset_id = $1 AND fragment_id > $2 AND (state ->> 'began_at')::bigint < $3 AND (
+    owner_id IS NOT NULL OR reported_id IS NOT NULL OR EXISTS (
+        SELECT FROM fragment_claim AS claim
+        WHERE claim.dataset_id = $1 AND claim.fragment_id = fragment.fragment_id AND claim.level > 0
+    )
 )
 ORDER BY fragment_id
 LIMIT 1;
