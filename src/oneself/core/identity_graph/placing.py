@@ -5,7 +5,7 @@ Invariants: what others say of an identifier does not affect where a browser's w
 Source: docs/concepts/trust.md, "Fragments".
 """
 
-from uuid import UUID, uuid5
+from uuid import UUID
 
 import msgspec
 
@@ -20,6 +20,8 @@ from oneself.core.identity_graph.word import Word
 BROWSER_FRAGMENTS_MAX = 100
 #: How many identifiers a fragment remembers that its browser named.
 NAMED_MAX = 1000
+#: Between the ids of fragments that one word begins: it changes the first 64 bits, the shorter primary id.
+_NEXT_ID = 2**64
 
 
 def fragment_for(graph: IdentityGraph, word: Word) -> Fragment | None:
@@ -214,8 +216,8 @@ def _begin(
 def _free_id(graph: IdentityGraph, fragment_id: UUID) -> UUID:
     """The id of the fragment that a word begins; those after the first are derived from it.
 
-    They differ in their first digits too, which are the primary ids of profiles.
+    They come after it, and differ in their first digits, which are the primary ids of profiles.
     """
     while fragment_id in graph.fragments:
-        fragment_id = uuid5(fragment_id, "the next fragment")
+        fragment_id = UUID(int=(fragment_id.int + _NEXT_ID) % 2**128)
     return fragment_id
