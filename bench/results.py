@@ -7,7 +7,7 @@ import os
 import platform
 import statistics
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -31,6 +31,26 @@ class Figure(msgspec.Struct, frozen=True, omit_defaults=True):
     bare: float | None = None
     bare_means: str = ""
     target: str = ""
+
+
+def figures_by_size(
+    acts: Sequence[str], found: Mapping[int, Sequence[float]], *, what: str
+) -> tuple[Figure, ...]:
+    """What acts cost at several sizes, in ms, and how it grows from the smallest to the largest.
+
+    `found`: size → the cost of each act, the smallest size first. `what`: that there are so many of.
+    """
+    sizes = [*found]
+    costs = [
+        Figure(f"{size:,} {what}: {act}".replace(",", " "), cost, "ms")
+        for size in sizes
+        for act, cost in zip(acts, found[size], strict=True)
+    ]
+    growth = [
+        Figure(f"{act}, most to fewest", last / first, "×", target="≤ 2×")
+        for act, first, last in zip(acts, found[sizes[0]], found[sizes[-1]], strict=True)
+    ]
+    return *costs, *growth
 
 
 class Machine(msgspec.Struct, frozen=True):

@@ -13,7 +13,7 @@ from uuid import UUID
 
 from bench import population
 from bench.population import observe, page_view
-from bench.results import Figure, median
+from bench.results import Figure, figures_by_size, median
 from bench.stage import Bench, Stage
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
 from oneself.core.identity_graph.joins import View
@@ -37,19 +37,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
             await _measured(bench, number, 3)
             found[browsers] = await _measured(bench, number, REPEATS)
             stage.progress(number + 1, len(sizes))
-    figures = [
-        Figure(f"{browsers:,} fragments: {act}".replace(",", " "), cost, "ms")
-        for browsers in sizes
-        for act, cost in zip(ACTS, found[browsers], strict=True)
-    ]
-    ratios = [last / first for first, last in zip(found[sizes[0]], found[sizes[-1]], strict=True)]
-    return (
-        *figures,
-        *(
-            Figure(f"{act}, most to fewest", ratio, "×", target="≤ 2×")
-            for act, ratio in zip(ACTS, ratios, strict=True)
-        ),
-    )
+    return figures_by_size(ACTS, found, what="fragments")
 
 
 def _browser(person: int, number: object) -> Identifier:

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 
 from bench import population
 from bench.population import observe, page_view
-from bench.results import Figure, median
+from bench.results import Figure, figures_by_size, median
 from bench.stage import Bench, Stage
 from oneself.core.config.changes import PutIdentityAttributes, PutIdentityType, Several
 from oneself.core.identity.identifier import TRACKER, USER_ID, Identifier
@@ -43,19 +43,7 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
             await _fill(bench, size, stage)
             found[size] = await _measured(bench, size)
             stage.progress(number + 1, len(sizes))
-    figures = [
-        Figure(f"{size:,} fragments: {act}".replace(",", " "), cost, "ms")
-        for size in sizes
-        for act, cost in zip(ACTS, found[size], strict=True)
-    ]
-    ratios = [last / first for first, last in zip(found[sizes[0]], found[sizes[-1]], strict=True)]
-    return (
-        *figures,
-        *(
-            Figure(f"{act}, most to fewest", ratio, "×", target="≤ 2×")
-            for act, ratio in zip(ACTS, ratios, strict=True)
-        ),
-    )
+    return figures_by_size(ACTS, found, what="fragments")
 
 
 async def _configured(bench: Bench) -> Bench:

@@ -8,8 +8,7 @@ from oneself.core.profiles.profile import primary_id
 from oneself.store.database import Database
 from oneself.store.transaction import Tables
 from support.reconciled_view import find_attached
-
-_FRAGMENTS = "SELECT fragment_id FROM fragment WHERE dataset_id = $1"
+from support.stored_views import list_fragments
 
 
 async def assert_views_nested(database: Database, dataset_id: int) -> None:
@@ -19,9 +18,8 @@ async def assert_views_nested(database: Database, dataset_id: int) -> None:
     primary id of its own.
     """
     tables = Tables(database, dataset_id)
-    ids = [row["fragment_id"] for row in await database.fetch(_FRAGMENTS, dataset_id)]
-    assert len({primary_id(item, anonymous=True) for item in ids}) == len(ids), ids
-    rows = {row.fragment.fragment_id: row for row in await tables.fragments.find(ids)}
+    rows = {row.fragment.fragment_id: row for row in await list_fragments(tables)}
+    assert len({primary_id(item, anonymous=True) for item in rows}) == len(rows), rows.keys()
     parted = _parted({(row.own_id, row.proven_id) for row in rows.values()})
     assert not parted, f"profiles of the view own that are several in proven: {parted}"
     attached = {(rows[item].proven_id, survivor_id) for item, survivor_id in await find_attached(tables)}

@@ -9,9 +9,9 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.store.database import Database
 from oneself.store.tables.log import BEGINNING
 from oneself.store.transaction import Tables
+from support.stored_views import list_fragments
 
 _DATASETS = "SELECT DISTINCT dataset_id FROM fragment ORDER BY dataset_id"
-_FRAGMENTS = "SELECT fragment_id FROM fragment WHERE dataset_id = $1"
 
 
 async def assert_reconciled(database: Database) -> None:
@@ -43,9 +43,8 @@ async def find_attached(tables: Tables) -> set[tuple[UUID, UUID]]:
 
 
 async def _reconcile(tables: Tables) -> ExpectedPartition:
-    executor = tables._executor
-    ids = [row["fragment_id"] for row in await executor.fetch(_FRAGMENTS, tables.dataset_id)]
-    rows = await tables.fragments.find(ids)
+    rows = await list_fragments(tables)
+    ids = [row.fragment.fragment_id for row in rows]
     entries = await tables.log.list_after(BEGINNING, limit=100_000)
     attached = [entry for entry in entries if entry.profile_id is not None]
     fragments, configs = await tables.fragments.find_entries(ids), await tables.log.find_configurations()

@@ -45,13 +45,16 @@ class ReadProfile(msgspec.Struct, frozen=True):
 ReadProfiles = dict[tuple[View, UUID], ReadProfile]
 
 
+async def list_fragments(tables: Tables) -> list[FragmentRow]:
+    """All fragments of a dataset."""
+    found = await tables._executor.fetch(_FRAGMENTS, tables.dataset_id)
+    return await tables.fragments.find(row["fragment_id"] for row in found)
+
+
 async def stored_profiles(database: Database, dataset_id: int, rules: ReplayRules) -> ReadProfiles:
     """The profiles of all fragments, as the tables have them."""
     tables = Tables(database, dataset_id)
-    found = await tables.fragments.find(
-        row["fragment_id"] for row in await database.fetch(_FRAGMENTS, dataset_id)
-    )
-    fragments = {row.fragment.fragment_id: row for row in found}
+    fragments = {row.fragment.fragment_id: row for row in await list_fragments(tables)}
     read: ReadProfiles = {}
     for view in VIEWS:
         heads = {item: _head(row, view) for item, row in fragments.items()}

@@ -36,7 +36,7 @@ from oneself.service.privacy.selection import ErasureTarget
 from oneself.services import Services
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables
-from support.stored_views import ReadProfiles, stored_profiles
+from support.stored_views import ReadProfiles, list_fragments, stored_profiles
 from support.story_words import ATTRIBUTES, IDENTITIES, full_value
 from unit.core.identity_graph.steps import (
     Confirm,
@@ -108,10 +108,7 @@ class PlayedHistory:
 
     async def fragments(self) -> list[FragmentRow]:
         """All fragments."""
-        found = await self._services.database.fetch(
-            "SELECT fragment_id FROM fragment WHERE dataset_id = $1", self.dataset_id
-        )
-        return await self._tables.fragments.find(row["fragment_id"] for row in found)
+        return await list_fragments(self._tables)
 
     async def profiles(self) -> ReadProfiles:
         """View and fragment → the profile that shows the fragment."""

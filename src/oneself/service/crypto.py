@@ -102,13 +102,8 @@ class Hasher:
         self._salt = os.urandom(16)
         self._decoy_hash: str | None = None
 
-    async def hash(self, secret: str) -> str:
-        """The argon2id hash of a secret, with a new salt."""
-        async with self._turns:
-            return await asyncio.to_thread(self._argon2.hash, _bytes(secret))
-
-    async def hash_with_salt(self, secret: str, salt: bytes) -> str:
-        """The argon2id hash of a secret. `salt`: 16 bytes, of somebody who may have several secrets."""
+    async def hash(self, secret: str, salt: bytes | None = None) -> str:
+        """The argon2id hash of a secret. `salt`: 16 bytes, of several secrets; None: a new one."""
         async with self._turns:
             return await asyncio.to_thread(self._argon2.hash, _bytes(secret), salt=salt)
 
@@ -154,12 +149,9 @@ class Hasher:
         return hashlib.sha256(self._salt + hashed.encode() + b"\0" + _bytes(secret)).digest()
 
     def _find(self, hashes: Sequence[str], secret: str) -> int | None:
-        of_salt: dict[str, str] = {}
-        for hashed in hashes:
-            salted = _salted(hashed)
-            if salted not in of_salt:
-                of_salt[salted] = _hash_like(hashed, secret)
-        matching = [hmac.compare_digest(of_salt[_salted(hashed)], hashed) for hashed in hashes]
+        like = {_salted(hashed): hashed for hashed in hashes}
+        computed = {salted: _hash_like(hashed, secret) for salted, hashed in like.items()}
+        matching = [hmac.compare_digest(computed[_salted(hashed)], hashed) for hashed in hashes]
         return next((number for number, is_match in enumerate(matching) if is_match), None)
 
     def _verify(self, hashed: str, secret: str) -> bool:
@@ -175,8 +167,11 @@ def _salted(hashed: str) -> str:
 
 
 def _hash_like(hashed: str, secret: str) -> str:
-    """The hash of a secret with the salt and the parameters of another one."""
-    parameters = extract_parameters(hashed)
+    """The hash of a secret with the salt and the parameters of another one; none is like a damaged one."""
+    try:
+        parameters = extract_parameters(hashed)
+    except InvalidHashError:
+        return ""
     salt = _salted(hashed).rpartition("$")[2]
     found = hash_secret(
         _bytes(secret),

@@ -37,11 +37,16 @@ from oneself.core.identity_graph.replay import (
 )
 from oneself.core.identity_graph.union import unite, without_hidden
 from oneself.core.values.record import Path
-from oneself.store.component_union import Around, find_around, is_filling, visible_items
-from oneself.store.loaded_graph import LoadedGraph, users_of
+from oneself.store.component_union import (
+    Around,
+    BatchComponents,
+    find_around,
+    is_filling,
+    visible_items,
+)
+from oneself.store.loaded_graph import users_of
 from oneself.store.tables.fragment import FragmentRow, StoredView
 from oneself.store.tables.view_profile import ViewRow
-from oneself.store.transaction import Transaction
 
 #: A batch that gives more fragments a user is computed.
 GAINED_MAX = 20
@@ -123,23 +128,8 @@ class _Joined(msgspec.Struct, frozen=True):
         return tied.union(*self.heads.values())
 
 
-class ComponentMerges:
+class ComponentMerges(BatchComponents):
     """The merge of one batch."""
-
-    def __init__(
-        self,
-        transaction: Transaction,
-        loaded: LoadedGraph,
-        first_seq: int,
-        changed: Mapping[UUID, Fragment],
-        new_items: Mapping[UUID, list[Item]],
-    ) -> None:
-        self._transaction = transaction
-        self._loaded = loaded
-        self._first_seq = first_seq
-        self._changed = changed
-        self._new_items = new_items
-        self._rules = loaded.rules
 
     async def find(
         self, seeds: Collection[UUID], computed_members_max: int, around: Around | None = None

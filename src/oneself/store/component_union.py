@@ -89,10 +89,8 @@ class Around(msgspec.Struct, frozen=True):
         return [self.rows[item].fragment for item in self.holders[tenure] if item != besides]
 
 
-class ComponentUnions:
-    """The unions of one batch."""
-
-    computed_members_max = COMPUTED_MEMBERS_MAX
+class BatchComponents:
+    """What one batch changes of components."""
 
     def __init__(
         self,
@@ -108,9 +106,15 @@ class ComponentUnions:
         self._changed = changed
         self._new_items = new_items
         self._rules = loaded.rules
-        self._locked: set[UUID] = set()
-        #: What was read before anything was locked.
-        self.around: Around | None = None
+
+
+class ComponentUnions(BatchComponents):
+    """The unions of one batch."""
+
+    computed_members_max = COMPUTED_MEMBERS_MAX
+    #: What was read before anything was locked.
+    around: Around | None = None
+    _locked: frozenset[UUID] = frozenset()
 
     async def find(self, seeds: Collection[UUID]) -> list[Union]:
         """The unions that are certain among fragments whose proven evidence changed."""
@@ -197,8 +201,8 @@ class ComponentUnions:
 
     async def _lock(self, large: list[UUID], groups: Mapping[UUID, list[Joining]]) -> None:
         joining = [item for head in large for item in groups[head]]
-        self._locked = {*large, *(item.own_id for item in joining if item.own_id is not None)}
-        self._locked |= {anchor for item in joining for anchor in item.anchors}
+        own = {item.own_id for item in joining if item.own_id is not None}
+        self._locked = frozenset(large).union(own, *(item.anchors for item in joining))
         known = {item.fragment.fragment_id for item in joining} & self._loaded.rows.keys()
         locked, joins = await self._transaction.fragments.lock(self._locked | known)
         self._loaded.check_unmoved(locked)

@@ -116,6 +116,11 @@ class _Application(msgspec.Struct, frozen=True):
     #: Whether the claims of the plan are applied as they are.
     claims_final: bool
 
+    @property
+    def active_at(self) -> int:
+        """When the observation made the person active, in µs since 1970, else NO_ACTIVITY."""
+        return activity_of(self.observation, self.policy, self.seq)
+
 
 def _carry_out(application: _Application, plan: Plan) -> Plan:
     state, observation, policy = application.state, application.observation, application.policy
@@ -388,10 +393,8 @@ def _commit(application: _Application, plan: Plan, unified: Profile, absorbed: l
         state.put(msgspec.structs.replace(part, survivor_id=plan.survivor_id, reason=merge.reason, seq=seq))
         state.absorb(MergeRecord(merge, plan.survivor_id, seq, observation.observation_id))
     state.put(_touched(application, unified, plan))
-    if (
-        active_at := activity_of(application.observation, application.policy, application.seq)
-    ) != NO_ACTIVITY:
-        state.note_activity(plan.profile_id, active_at)
+    if application.active_at != NO_ACTIVITY:
+        state.note_activity(plan.profile_id, application.active_at)
     for identifier in plan.releases:
         for claim, holder in state.claims_of(identifier):
             if holder.profile_id == plan.survivor_id:
@@ -419,10 +422,7 @@ def _ages(application: _Application, plan: Plan) -> dict[Identifier, int]:
 
 def _touched(application: _Application, profile: Profile, plan: Plan) -> Profile:
     """The survivor after the observation, with user id, primary id, identities and activity updated."""
-    seq, active_at = (
-        application.seq,
-        activity_of(application.observation, application.policy, application.seq),
-    )
+    seq, active_at = application.seq, application.active_at
     claimed = plan.claims if plan.profile_id == plan.survivor_id and not plan.creates else ()
     released = tuple(identifier for identifier in plan.releases if identifier not in plan.claims)
     stamped = profile.user_id or (plan.user_id if plan.survivor_id == profile.profile_id else None)

@@ -88,10 +88,9 @@ def graph_footprint(
 ) -> GraphFootprint:
     """What a batch of observations, each with its evidence, may touch.
 
-    `is_viewed`: a caller sees a narrower view, which any fragment may belong to, so that none is left out.
-
     `detached`: browsers that an erasure lets begin anew. `joined`: fragments that it joins. `verifications`:
-    what users verified in another dataset.
+    what users verified in another dataset. `is_viewed`: a caller sees a narrower view, which any fragment may
+    belong to, so that none is left out.
     """
     gathered = _Gathered(config, rules)
     for observation, evidence in batch:

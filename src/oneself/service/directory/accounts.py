@@ -7,7 +7,7 @@ Invariants: a username is an e-mail address, whatever its case. It reserves noth
 several accounts may have it, of which one at most has verified it. Passwords are stored as argon2 hashes
 alone. An unknown username takes as long to reject as a wrong password, and so do several accounts with one.
 
-Source: docs/concepts/trust.md, "Verified addresses".
+Source: docs/guides/anonymous-to-registered.md, "Verified addresses".
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ from oneself.store.tables.account import AccountRow, ClaimsChange
 CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile")
 #: The claims that can be verified.
 VERIFIABLE_CLAIMS = ("emailaddress", "mobile")
-#: The claim that an account with a verified username has verified.
-HAS_ADDRESS = "emailaddress"
+#: The claim that is the username.
+ADDRESS_CLAIM = "emailaddress"
 #: Of more accounts with one unverified address, somebody can sign in to the newest ones.
 ACCOUNTS_OF_ADDRESS_MAX = 1_000
 #: How many accounts with one address a message names.
@@ -114,8 +114,7 @@ class Accounts:
             raise InvalidRegistration(problems)
         user_id, username = uuid.uuid4(), _address(registration.username)
         claims = _claims(user_id, username, registration)
-        key = username_key(username)
-        assert key is not None  # `problems_of` checked its length
+        key = _stored_key(username)
         hashed = await self._hash(dataset_ref, key, registration.password)
         row = AccountRow(user_id, username, hashed, claims, time.time_ns() // 1000)
         await self._directory.of(dataset_ref.org_id).accounts.put(row, key)
@@ -127,7 +126,7 @@ class Accounts:
         Raises InvalidRegistration, or Conflict if an account has verified the address.
         """
         known = await self._find_by_username(dataset_ref, registration.username)
-        if any(HAS_ADDRESS in row.verified for row in known):
+        if any(ADDRESS_CLAIM in row.verified for row in known):
             raise Conflict("A user has verified this e-mail address already.", code="username")
         return await self.register(dataset_ref, registration)
 
@@ -197,8 +196,8 @@ class Accounts:
         change = _claims_change(account, changes, verified, now)
         async with self._directory.transaction() as tables:
             accounts = tables.of(dataset_ref.org_id).accounts
-            if HAS_ADDRESS in change.verified:
-                await accounts.lock_username(username_key(account.username) or "")
+            if ADDRESS_CLAIM in change.verified:
+                await accounts.lock_username(_stored_key(account.username))
                 await accounts.withdraw_from_others(account.user_id, now)
             row = await accounts.put_claims(account.user_id, change, now)
         if row is None:
@@ -215,10 +214,9 @@ class Accounts:
         if problem := _password_problem(password):
             raise InvalidInput("password", problem)
         account = await self.find(dataset_ref, user_id)
-        key = None if account is None else username_key(account.username)
-        if key is None:
+        if account is None:
             raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
-        hashed = await self._hash(dataset_ref, key, password)
+        hashed = await self._hash(dataset_ref, _stored_key(account.username), password)
         async with self._directory.transaction() as tables:
             accounts = tables.of(dataset_ref.org_id).accounts
             if not await accounts.put_password(user_id, hashed, time.time_ns() // 1000):
@@ -241,7 +239,7 @@ class Accounts:
         """The hash of a password. All accounts with one username have one salt, so that one hash finds which
         of them somebody signs in to."""
         salt = self._secret_box.keyed_digest("password salt", str(dataset_ref.org_id), key)[:SALT_BYTES]
-        return await self._hasher.hash_with_salt(password, salt)
+        return await self._hasher.hash(password, salt)
 
     async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> tuple[AccountRow, ...]:
         """The account that has verified a username; else those that have it, the newest first."""
@@ -250,7 +248,7 @@ class Accounts:
             return ()
         accounts = self._directory.of(dataset_ref.org_id).accounts
         found = await accounts.find_by_username(key, ACCOUNTS_OF_ADDRESS_MAX)
-        return tuple(row for row in found if HAS_ADDRESS in row.verified) or tuple(found)
+        return tuple(row for row in found if ADDRESS_CLAIM in row.verified) or tuple(found)
 
 
 class Administrators:
@@ -303,6 +301,13 @@ def username_key(username: str) -> str | None:
     """
     trimmed = nfc(username.strip(), USERNAME_CHARACTERS_MAX)
     return None if trimmed is None else trimmed.casefold()
+
+
+def _stored_key(username: str) -> str:
+    """The same, of an account: `problems_of` checked its length."""
+    key = username_key(username)
+    assert key is not None
+    return key
 
 
 def account_of(row: AccountRow) -> Account:

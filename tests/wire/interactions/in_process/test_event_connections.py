@@ -41,6 +41,14 @@ class HeldBatches:
         self.released.clear()
         self.waiting = self.committed = 0
 
+    async def send_event(self, way: Way) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Send an event that is held back."""
+        self.hold()
+        reader, writer = await way.connect()
+        writer.write(EVENT)
+        await self.until_one_waits()
+        return reader, writer
+
     async def until_one_waits(self) -> None:
         await until_async(self._one_waits, "no event was submitted")
 
@@ -102,10 +110,7 @@ async def test_a_request_in_flight_is_answered_before_the_worker_exits(
     cds: Cds, reads: Reads, held: HeldBatches
 ) -> None:
     async def scenario(way: Way) -> bytes:
-        held.hold()
-        reader, writer = await way.connect()
-        writer.write(EVENT)
-        await held.until_one_waits()
+        reader, writer = await held.send_event(way)
         way.server.should_exit = True
         await until_async(way.is_stopping, "the connection does not know that the server stops")
         held.released.set()
@@ -125,10 +130,7 @@ async def test_a_request_that_takes_longer_than_the_shutdown_gets_an_error(
     cds: Cds, reads: Reads, held: HeldBatches
 ) -> None:
     async def scenario(way: Way) -> bytes:
-        held.hold()
-        reader, writer = await way.connect()
-        writer.write(EVENT)
-        await held.until_one_waits()
+        reader, writer = await held.send_event(way)
         way.server.should_exit = True
         received = await response(reader) + await reader.read()
         writer.close()
@@ -144,10 +146,7 @@ async def test_an_event_is_stored_when_its_client_disconnects(
     cds: Cds, reads: Reads, held: HeldBatches
 ) -> None:
     async def scenario(way: Way) -> dict[str, float]:
-        held.hold()
-        _, writer = await way.connect()
-        writer.write(EVENT)
-        await held.until_one_waits()
+        _, writer = await held.send_event(way)
         writer.transport.abort()
         await until_async(way.is_idle, "the connection was not lost")
         held.released.set()
