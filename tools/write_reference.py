@@ -111,6 +111,10 @@ SIGN_IN = {
     "/t/{org}/accounts/register": "the registration page",
     "/t/{org}/accounts/login": "the sign-in page",
     "/t/{org}/accounts": "the page of the signed-in user",
+    "/t/{org}/accounts/verify": "the page of a link in a mail, where its recipient proves the address",
+    "/t/{org}/accounts/verify/send": "POST: send another link to the signed-in user",
+    "/t/{org}/accounts/verify/withdraw": "POST: take the address of a link from its account",
+    "/t/{org}/accounts/outbox": "the development outbox, while no mail server is set up; for this machine",
 }
 #: Endpoints of the event interface that are not in the OpenAPI description. They also exist below `/t/{org}`.
 EVENT_WIRE = {

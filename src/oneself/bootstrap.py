@@ -14,22 +14,25 @@ import msgspec
 from oneself.adapters.identity_server.client import IdentityServerClient
 from oneself.adapters.identity_server.introspection import IntrospectionClient
 from oneself.adapters.identity_server.issuer_keys import IssuerKeys
+from oneself.adapters.mail import SmtpMailer, check_sender, smtp_server
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.external_tokens import ExternalTokens
 from oneself.auth.callers.guard import Guard, OwnKeys
 from oneself.auth.callers.introspection import TokenIntrospection
 from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.auth.provider.mail_texts import PageMailTexts
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import Hasher, SecretBox
 from oneself.service.directory.accounts import Accounts, Administrators
+from oneself.service.directory.address_proofs import AddressProofs
 from oneself.service.directory.applications import Applications
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
-from oneself.service.directory.login_throttle import LoginThrottle
 from oneself.service.directory.organisations import Organisations
 from oneself.service.directory.sign_in import SignIns
 from oneself.service.directory.signing_keys import SigningKeys
+from oneself.service.directory.throttle import Throttle
 from oneself.service.directory.tokens import AccessTokens
 from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
@@ -52,6 +55,7 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.trackers import Trackers
 from oneself.service.log.audit import Audit
 from oneself.service.log.reconciler import Reconciler
+from oneself.service.mail.outbox import Outbox, Postman
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
@@ -223,20 +227,36 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         now=tunables.now,
     )
     accounts = Accounts(directory, hasher, tokens, base.secret_box)
+    users = Users(accounts, profiles, base.erasure, base.configurations)
+    throttle = Throttle(directory, base.secret_box, tunables.attempts)
+    outbox = Outbox(directory, base.secret_box)
+    texts = PageMailTexts(tokens.public_url)
+    proofs = AddressProofs(directory, accounts, users, outbox, throttle, texts)
     return DirectoryServices(
         organisations=Organisations(directory),
         applications=Applications(directory, hasher, tokens, PERMISSIONS),
         accounts=accounts,
         administrators=Administrators(directory, hasher),
-        users=Users(accounts, profiles, base.erasure, base.configurations),
+        users=users,
         issuers=Issuers(base.database, PERMISSIONS),
         tokens=tokens,
         signing_keys=signing_keys,
         grants=Grants(directory, tokens, code_life_us=tunables.code_life_us),
         sign_ins=SignIns(directory, tokens, profiles, base.configurations),
         expired_rows=ExpiredRowSweeper(directory),
-        login_throttle=LoginThrottle(directory, base.secret_box, tunables.logins),
+        throttle=throttle,
+        address_proofs=proofs,
+        outbox=outbox,
+        postman=Postman(directory, outbox, mailer_of(base.settings), proofs.compose),
     )
+
+
+def mailer_of(settings: Settings) -> SmtpMailer | None:
+    """What sends mails; None without a mail server. Raises SettingsError."""
+    if not settings.smtp_url or not settings.mail_from:
+        return None
+    check_sender(settings.mail_from)
+    return SmtpMailer(smtp_server(settings.smtp_url), settings.mail_from)
 
 
 def _signing_keys(base: _Foundation) -> SigningKeys:
@@ -289,7 +309,7 @@ def _callers(base: _Foundation, directory: DirectoryServices, servers: IdentityS
     verifiers = (OwnKeys(directory.tokens), external, introspected)
     return CallerServices(
         guard=Guard(verifiers, now=tunables.now),
-        client_basic=ClientBasic(directory.applications, directory.login_throttle),
+        client_basic=ClientBasic(directory.applications, directory.throttle),
         issuer_keys=issuer_keys,
         introspection=introspection,
     )

@@ -16,14 +16,15 @@ from oneself.auth.callers.guard import Guard
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import SecretBox
 from oneself.service.directory.accounts import Accounts, Administrators
+from oneself.service.directory.address_proofs import AddressProofs
 from oneself.service.directory.applications import Applications
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
-from oneself.service.directory.login_throttle import LoginThrottle
 from oneself.service.directory.organisations import Organisations
 from oneself.service.directory.sign_in import SignIns
 from oneself.service.directory.signing_keys import SigningKeys
+from oneself.service.directory.throttle import Throttle
 from oneself.service.directory.tokens import AccessTokens
 from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
@@ -44,6 +45,7 @@ from oneself.service.identity_provider.verification_relay import VerificationRel
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
 from oneself.service.log.reconciler import Reconciler
+from oneself.service.mail.outbox import Outbox, Postman
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
@@ -88,7 +90,10 @@ class DirectoryServices(msgspec.Struct, frozen=True):
     grants: Grants
     sign_ins: SignIns
     expired_rows: ExpiredRowSweeper
-    login_throttle: LoginThrottle
+    throttle: Throttle
+    address_proofs: AddressProofs
+    outbox: Outbox
+    postman: Postman
 
 
 class SchemaServices(msgspec.Struct, frozen=True):

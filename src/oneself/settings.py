@@ -166,6 +166,19 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _describe_as("Name of an application in application data; the identity server is asked for it."),
     ] = "client_id"
 
+    smtp_url: Annotated[
+        str | None,
+        _describe_as(
+            "Mail server, such as smtp://user:password@host:587 or smtps://… for TLS from the start. Unset: "
+            "mails go to a development outbox, which only this machine can read.",
+            unit="URL",
+            secret=True,
+        ),
+    ] = None
+    mail_from: Annotated[str | None, _describe_as("Address that mails come from.", unit="e-mail address")] = (
+        None
+    )
+
     @property
     def folder(self) -> Path:
         """The data folder, absolute."""
@@ -343,6 +356,7 @@ def _validated(settings: Settings) -> Settings:
     _require_both(settings, "sync_username", "sync_password")
     _require_both(settings, "introspection_username", "introspection_password")
     _require_both(settings, "bootstrap_client_id", "bootstrap_client_secret")
+    _require_both(settings, "smtp_url", "mail_from")
     _require_both(settings, "identity_server_client_id", "identity_server_client_secret")
     if settings.identity_server_url and not settings.identity_server_client_id:
         raise SettingsError("ONESELF_IDENTITY_SERVER_URL requires ONESELF_IDENTITY_SERVER_CLIENT_ID.")

@@ -17,8 +17,8 @@ from oneself.adapters.identity_server.issuer_keys import RETRY_S
 from oneself.auth.callers.external_tokens import TRUSTS_LIFE_S
 from oneself.service.crypto import HASH_PARAMETERS
 from oneself.service.directory.grants import CODE_LIFE_US
-from oneself.service.directory.login_throttle import LoginLimits
 from oneself.service.directory.signing_keys import UNKNOWN_KEY_REREAD_S, GenerateKey
+from oneself.service.directory.throttle import ThrottleLimits
 from oneself.service.directory.tokens import REVOCATIONS_REREAD_S
 from oneself.service.identity_provider.claim_sync import POLL_S, SCHEDULE_S
 from oneself.service.identity_provider.verification_relay import CHANGES_MAX
@@ -37,7 +37,7 @@ class Tunables(msgspec.Struct, frozen=True, kw_only=True):
     #: Seconds since 1970, by which tokens expire.
     now: Callable[[], float] = time.time
     batches: BatchLimits = BatchLimits()
-    logins: LoginLimits = LoginLimits()
+    attempts: ThrottleLimits = ThrottleLimits()
     #: How long an authorization code is valid.
     code_life_us: int = CODE_LIFE_US
     #: How soon a process knows which tokens other processes revoked.

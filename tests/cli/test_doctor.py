@@ -16,6 +16,7 @@ from oneself.settings import Settings
 from oneself.store.database import Database
 from support.databases import Databases
 from support.service import SECRET_KEY, RunningService, clean_environment, run_command
+from support.smtp import MailServer
 
 
 async def test_a_valid_installation_passes(new_database: NewDatabase, data_dir: Path) -> None:
@@ -189,6 +190,40 @@ async def test_doctor_reports_unsafe_configuration(new_database: NewDatabase, da
     assert "shop has permissions that no person needs: internal_cds_profile_delete." in application
     assert "emailAddress matches identity_attributes.emailaddress, which nobody verifies" in address
     assert "an event without credentials that names emailAddress" in event
+
+
+async def test_doctor_sends_a_mail_and_says_what_failed(new_database: NewDatabase, data_dir: Path) -> None:
+    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    (line,) = _lines(_doctor(data_dir, **given).stdout, "mail")
+    assert line.startswith("✓ mail         No mail server is set up: mails go to the development outbox")
+    (line,) = _lines(_doctor(data_dir, **given, ONESELF_PUBLIC_URL="https://id.acme.example").stdout, "mail")
+    assert line.startswith("! mail")
+
+    def lines(server: MailServer, *arguments: str) -> list[str]:
+        mail = {"ONESELF_SMTP_URL": f"smtp://127.0.0.1:{server.port}", "ONESELF_MAIL_FROM": "us@acme.example"}
+        return _lines(_run(data_dir, {**given, **mail}, "doctor", *arguments).stdout, "mail")
+
+    for behaviour, expected in (
+        ("accepts", "✓ mail         The server took a mail to vera@acme.example."),
+        ("refuses", "✗ mail         550 5.1.1 There is no such mailbox"),
+        ("greylists", "✗ mail         451 4.7.1 Greylisted, try again later"),
+    ):
+        server = MailServer(behaviour)
+        try:
+            (line,) = lines(server, "--mail", "vera@acme.example")
+            assert line.startswith(expected)
+            assert len(server.received) == (behaviour == "accepts")
+        finally:
+            server.stop()
+
+
+async def test_invalid_settings_of_mail_are_reported(new_database: NewDatabase, data_dir: Path) -> None:
+    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    report = _doctor(data_dir, **given, ONESELF_SMTP_URL="http://mx", ONESELF_MAIL_FROM="us@acme.example")
+    (line,) = _lines(report.stdout, "mail")
+    assert line.startswith("✗ mail         ONESELF_SMTP_URL is not valid: it must be like smtp://user")
+    (line,) = _lines(report.stdout, "secret key")
+    assert line.startswith("✓")
 
 
 def _lines(text: str, subject: str) -> list[str]:

@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.xdist_group("demo")
 
-CHAPTERS = 14
+CHAPTERS = 15
 
 
 def test_the_story_runs_to_its_end(tmp_path: Path) -> None:
     folder = tmp_path / "demo"
     completed = run_command("demo", "--once", "--data-dir", str(folder))
     assert completed.returncode == 0, completed.stdout + completed.stderr
-    assert "\n10. The proof" in completed.stdout
+    assert "\n11. The proof" in completed.stdout
     assert '"reason":"system:user_id_match"' in completed.stdout
     assert f"\n{CHAPTERS}. Scenario 3" in completed.stdout
     assert '"reason":"identity:webId"' in completed.stdout

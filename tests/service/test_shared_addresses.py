@@ -135,6 +135,21 @@ async def test_a_list_has_each_account_once(accounts: Accounts, dataset_ref: Dat
     assert sorted(item.user_id for item in found) == sorted(item.user_id for item in several)
 
 
+async def test_an_account_that_nobody_proved_or_uses_expires_and_erases_nothing(
+    services: Services, accounts: Accounts, dataset_ref: DatasetRef
+) -> None:
+    unused, used, proven = await register(accounts, dataset_ref, *(f"password number {n}" for n in range(3)))
+    await _verify(services, dataset_ref, proven)
+    await services.directory.sign_ins.record_sign_in(dataset_ref, None, unused)
+    long_ago = "UPDATE account SET used_at = now() - make_interval(days => 181)"
+    await services.database.execute(long_ago)
+    await services.directory.sign_ins.create_session(dataset_ref, used)
+    await services.directory.expired_rows.sweep()
+    found = [await accounts.find(dataset_ref, item.user_id) for item in (unused, used, proven)]
+    assert [item is not None for item in found] == [False, True, True]
+    assert await services.profiles.profiles.find_own(dataset_ref, str(unused.user_id))
+
+
 async def _verify(services: Services, dataset_ref: DatasetRef, account: Account) -> None:
     verified = {"emailaddress": True}
     await services.directory.users.change(dataset_ref, ADMIN, account.user_id, {}, verified)

@@ -71,10 +71,11 @@ class Visitor:
     async def open(self, path: str, **parameters: str) -> httpx.Response:
         return await self.http.get(self.at(path), params=parameters)
 
-    async def submit(self, page: httpx.Response, **fields: str) -> httpx.Response:
-        """Send the form of a page, with its hidden fields."""
+    async def submit(self, page: httpx.Response, to: str = "", **fields: str) -> httpx.Response:
+        """Send the first form of a page whose address contains `to`, with its hidden fields."""
         shown = Page(page.text)
-        return await self.http.post(shown.actions[0], data={"csrf": shown.csrf, **fields})
+        action = next(action for action in shown.actions if to in action)
+        return await self.http.post(action, data={"csrf": shown.csrf, **fields})
 
     async def follow(self, answer: httpx.Response) -> httpx.Response:
         """Follow redirects, up to a page or the redirect address of the application."""

@@ -10,13 +10,15 @@ import os
 import shutil
 import time
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated
 from uuid import UUID
 
 import msgspec
 import typer
 
 from oneself.cli.context import database_url, load_settings, out
+from oneself.cli.doctor_mail import check_mail, waiting_mails
+from oneself.cli.finding import Finding
 from oneself.cli.output import timestamp
 from oneself.data_folder import unusable_reason
 from oneself.errors import Fatal, OneselfError, SettingsError
@@ -42,23 +44,19 @@ KEY_SUBJECT = "secret key"
 MARKS = {"good": "[green]✓[/]", "warning": "[yellow]![/]", "bad": "[red]✗[/]"}
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """The result of one check. `advice`: how to fix the problem, printed unless the state is `good`."""
-
-    subject: str
-    state: Literal["good", "warning", "bad"]
-    sentence: str
-    advice: str = ""
-
-
 @app.command()
-def doctor() -> None:
-    """Check settings, data folder, database, migrations, keys and clock, and print how to fix problems.
+def doctor(
+    mail: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="Also send a mail to this address.")
+    ] = None,
+) -> None:
+    """Check settings, data folder, database, migrations, keys, clock and mail, and print how to fix problems.
 
     Works with or without a running service. Starts the embedded database if it is not running.
     """
     loaded = load_settings()
     local = [*_settings(loaded), *_folder(loaded.settings), *_keys(loaded.settings)]
+    local += check_mail(loaded.settings, mail)
     is_usable = not any(finding.subject == FOLDER_SUBJECT and finding.state == "bad" for finding in local)
     used = _in_database(loaded.settings) if loaded.settings.database_url or is_usable else []
     # A finding from using the folder and the key replaces a finding from inspecting them.
@@ -74,7 +72,9 @@ def doctor() -> None:
 def _in_database(settings: Settings) -> list[Finding]:
     try:
         with database_url(settings) as url:
-            return asyncio.run(_collect(_database(url, settings)))
+            # `check_mail` reports on mail, also if its settings are invalid.
+            without_mail = msgspec.structs.replace(settings, smtp_url=None, mail_from=None)
+            return asyncio.run(_collect(_database(url, without_mail)))
     except SettingsError as error:
         return [Finding(FOLDER_SUBJECT, "bad", error.message)]
     except Fatal as error:
@@ -189,6 +189,8 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
             for overview in overviews[:ORGANISATIONS_CHECKED_MAX]
         ]
         for finding in _encrypted_values(services, await list_encrypted_values(Directory(services.database))):
+            yield finding
+        for finding in waiting_mails(await services.directory.postman.count_waiting()):
             yield finding
         for dataset_ref in tenants:
             async for finding in _invalid_values(services, dataset_ref):

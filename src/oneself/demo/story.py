@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import secrets
+import time
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -21,6 +22,8 @@ from oneself.demo.events import READER_PERMISSIONS, Events
 from oneself.demo.narrator import ExpectationFailed, Narrator
 from oneself.demo.stage import BACKEND, ORG, SHOP_NAME, WEB, WEB_PERMISSIONS, Stage, run_command
 
+#: How long a mail may take to the development outbox.
+MAIL_DEADLINE_S, POLL_S = 20.0, 0.2
 PASSWORD = "correct horse battery staple"  # noqa: S105 the demo prints it
 ANN = {"email": "ann@shop.example", "given_name": "Ann", "last_name": "Archer", "mobile": "+44 20 7946 0018"}
 BEN = {"email": "ben@shop.example", "given_name": "Ben", "last_name": "Brook", "mobile": ""}
@@ -83,6 +86,7 @@ class Story:
         visit = self._anonymous_visit(laptop)
         self._activity(visit)
         ann = self._register(laptop, visit)
+        self._confirm_address(laptop)
         self._anonymous_again(laptop, visit, ann)
         phone = self._browser()
         other = self._second_browser(phone, visit)
@@ -162,6 +166,25 @@ class Story:
             profile.body["traits"]["interests"] == ["chess"], "Her earlier activity is still there."
         )
         return ann
+
+    def _confirm_address(self, laptop: Browser) -> None:
+        self._narrator.chapter(
+            "Ann confirms her e-mail address",
+            "Anybody can type an address. Ann gets a mail; its link and her password together prove that the "
+            "address is hers. No mail server is set up here, so the mail is in the development outbox.",
+        )
+        page = laptop.fill(self._mail_link(laptop), {"password": PASSWORD})
+        self._narrator.expect(page.title == "Your address is confirmed", "The address is Ann's.")
+
+    def _mail_link(self, laptop: Browser) -> Page:
+        """Open the link in the newest mail, once it has arrived."""
+        deadline = time.monotonic() + MAIL_DEADLINE_S
+        while time.monotonic() < deadline:
+            outbox = laptop.open(f"/t/{ORG}/accounts/outbox")
+            if links := [url for url in outbox.links.values() if "/accounts/verify" in url]:
+                return laptop.open(links[0])
+            time.sleep(POLL_S)
+        raise ExpectationFailed(f"No mail arrived within {MAIL_DEADLINE_S:.0f} seconds.")
 
     def _anonymous_again(self, laptop: Browser, visit: Visit, ann: SignedIn) -> None:
         self._narrator.chapter("Ann signs out and browses on", "Her browser still has the tracker.")

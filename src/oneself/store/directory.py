@@ -11,15 +11,17 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from oneself.store.tables.account import AccountTable
+from oneself.store.tables.account_link import AccountLinkTable
 from oneself.store.tables.administrator import AdministratorTable
 from oneself.store.tables.application import ApplicationTable
+from oneself.store.tables.attempt_count import AttemptCountTable
 from oneself.store.tables.audit import AuditTable
 from oneself.store.tables.browser_session import SessionTable
 from oneself.store.tables.claim_sync import ClaimSyncQueue, ClaimSyncTable
 from oneself.store.tables.dataset import DatasetTable
 from oneself.store.tables.expired import ExpiredRows
 from oneself.store.tables.identity_server import IdentityServerTable
-from oneself.store.tables.login_failure import LoginFailureTable
+from oneself.store.tables.mail import MailQueue, MailTable
 from oneself.store.tables.oauth_grant import GrantTable
 from oneself.store.tables.organisation import OrganisationsTable
 from oneself.store.tables.revoked_token import RevokedTokenTable
@@ -46,6 +48,10 @@ class OrganisationTables:
     @property
     def accounts(self) -> AccountTable:
         return AccountTable(self._executor, self.org_id)
+
+    @property
+    def account_links(self) -> AccountLinkTable:
+        return AccountLinkTable(self._executor, self.org_id)
 
     @property
     def administrators(self) -> AdministratorTable:
@@ -76,8 +82,12 @@ class OrganisationTables:
         return IdentityServerTable(self._executor, self.org_id)
 
     @property
-    def login_failures(self) -> LoginFailureTable:
-        return LoginFailureTable(self._executor, self.org_id)
+    def attempt_counts(self) -> AttemptCountTable:
+        return AttemptCountTable(self._executor, self.org_id)
+
+    @property
+    def mails(self) -> MailTable:
+        return MailTable(self._executor, self.org_id)
 
     @property
     def sessions(self) -> SessionTable:
@@ -115,6 +125,10 @@ class DirectoryTables:
     @property
     def expired(self) -> ExpiredRows:
         return ExpiredRows(self._executor)
+
+    @property
+    def mail_queue(self) -> MailQueue:
+        return MailQueue(self._executor)
 
     @property
     def organisations(self) -> OrganisationsTable:

@@ -11,11 +11,28 @@ CREATE TABLE account (
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
     verified jsonb NOT NULL DEFAULT '{}'::jsonb,
+    used_at timestamp with time zone NOT NULL DEFAULT now(),
     CONSTRAINT account_pkey PRIMARY KEY (org_id, user_id)
 );
 CREATE INDEX account_by_username ON account USING btree (org_id, username_key, user_id);
 CREATE INDEX account_of_sign_in ON account USING btree (org_id, username_key, ((verified ? 'emailaddress'::text)) DESC, created_at DESC, user_id);
+CREATE INDEX account_unproven ON account USING btree (used_at) WHERE (NOT (verified ? 'emailaddress'::text));
 CREATE UNIQUE INDEX account_verified_once ON account USING btree (org_id, username_key) WHERE (verified ? 'emailaddress'::text);
+
+CREATE TABLE account_link (
+    org_id integer NOT NULL,
+    link_digest bytea NOT NULL,
+    purpose text NOT NULL,
+    user_id uuid NOT NULL,
+    address text NOT NULL,
+    facts jsonb NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    used_at timestamp with time zone,
+    CONSTRAINT account_link_pkey PRIMARY KEY (org_id, link_digest)
+);
+CREATE INDEX account_link_by_account ON account_link USING btree (org_id, user_id);
+CREATE INDEX account_link_by_expiry ON account_link USING btree (expires_at);
 
 CREATE TABLE administrator (
     org_id integer NOT NULL,
@@ -41,6 +58,15 @@ CREATE TABLE application (
     CONSTRAINT application_kind_known CHECK ((kind = ANY (ARRAY['machine'::text, 'web'::text, 'browser'::text]))),
     CONSTRAINT application_secret_by_kind CHECK (((kind = 'browser'::text) = (secret_hash IS NULL)))
 );
+
+CREATE TABLE attempt_count (
+    org_id integer NOT NULL,
+    subject bytea NOT NULL,
+    attempts integer NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT attempt_count_pkey PRIMARY KEY (org_id, subject)
+);
+CREATE INDEX attempt_count_by_expiry ON attempt_count USING btree (expires_at);
 
 CREATE TABLE authorization_code (
     org_id integer NOT NULL,
@@ -225,14 +251,26 @@ CREATE INDEX log_of_verifications ON log USING btree (dataset_id, seq DESC) WHER
 CREATE INDEX log_of_verified_users ON log USING btree (dataset_id, ((content ->> 'user_id'::text))) WHERE (kind = 'verification'::text);
 CREATE INDEX log_of_verified_values ON log USING btree (dataset_id, lower((content ->> 'value'::text))) WHERE (kind = 'verification'::text);
 
-CREATE TABLE login_failure (
+CREATE TABLE mail (
     org_id integer NOT NULL,
-    subject bytea NOT NULL,
-    failures integer NOT NULL,
+    mail_id uuid NOT NULL,
+    kind text NOT NULL,
+    recipient text NOT NULL,
+    user_id uuid,
+    facts jsonb NOT NULL,
+    content bytea,
+    created_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
     expires_at timestamp with time zone NOT NULL,
-    CONSTRAINT login_failure_pkey PRIMARY KEY (org_id, subject)
+    attempts integer NOT NULL DEFAULT 0,
+    failure text,
+    delivered_at timestamp with time zone,
+    CONSTRAINT mail_pkey PRIMARY KEY (org_id, mail_id)
 );
-CREATE INDEX login_failure_by_expiry ON login_failure USING btree (expires_at);
+CREATE INDEX mail_by_account ON mail USING btree (org_id, user_id);
+CREATE INDEX mail_by_expiry ON mail USING btree (expires_at);
+CREATE INDEX mail_by_time ON mail USING btree (org_id, delivered_at);
+CREATE INDEX mail_due ON mail USING btree (due_at) WHERE (delivered_at IS NULL);
 
 CREATE TABLE merge (
     dataset_id integer NOT NULL,
@@ -494,6 +532,7 @@ CREATE TABLE write_key (
 );
 
 ALTER TABLE account ADD CONSTRAINT account_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE account_link ADD CONSTRAINT account_link_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE administrator ADD CONSTRAINT administrator_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE application ADD CONSTRAINT application_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE authorization_code ADD CONSTRAINT authorization_code_grant_fkey FOREIGN KEY (org_id, grant_id) REFERENCES oauth_grant(org_id, grant_id) ON DELETE CASCADE;
@@ -501,6 +540,7 @@ ALTER TABLE browser_session ADD CONSTRAINT browser_session_account_fkey FOREIGN 
 ALTER TABLE claim_sync ADD CONSTRAINT claim_sync_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE dataset ADD CONSTRAINT dataset_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE identity_server ADD CONSTRAINT identity_server_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE mail ADD CONSTRAINT mail_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE oauth_grant ADD CONSTRAINT oauth_grant_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE oauth_grant ADD CONSTRAINT oauth_grant_application_fkey FOREIGN KEY (org_id, client_id) REFERENCES application(org_id, client_id) ON DELETE CASCADE;
 ALTER TABLE refresh_token ADD CONSTRAINT refresh_token_grant_fkey FOREIGN KEY (org_id, grant_id) REFERENCES oauth_grant(org_id, grant_id) ON DELETE CASCADE;

@@ -7,6 +7,8 @@ from urllib.parse import parse_qs
 
 from litestar import Request
 
+from oneself.web.networks import network_of
+
 FORM_TYPE = "application/x-www-form-urlencoded"
 FORM_BYTES_MAX = 65_536
 FIELDS_MAX = 100
@@ -36,9 +38,9 @@ async def form_of(request: AnyRequest) -> Parameters:
         raise InvalidForm("The form is not UTF-8 text.") from None
 
 
-def address_of(request: AnyRequest) -> str:
-    """Return the caller's IP address; behind a trusted proxy, the address that the proxy reports."""
-    return request.client.host if request.client else "unknown"
+def sender_of(request: AnyRequest) -> str:
+    """Return the caller's network; behind a trusted proxy, that of the address that the proxy reports."""
+    return network_of(request.client.host) if request.client else "unknown"
 
 
 def _parse(text: str) -> Parameters:

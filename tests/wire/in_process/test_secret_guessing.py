@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 
 from oneself.api.app import create_app
-from oneself.service.directory.login_throttle import LoginLimits
+from oneself.service.directory.throttle import ThrottleLimits
 from support.caller import Cds
 
 
@@ -18,7 +18,7 @@ async def test_twenty_wrong_secrets_block_their_address_only(cds: Cds) -> None:
         async with httpx.AsyncClient(transport=transport, base_url="https://cds.acme.example") as http:
             return await http.post("/t/acme/oauth2/token", data=form, auth=("crm", secret))
 
-    count = LoginLimits().client.failures_max + 1
+    count = ThrottleLimits().client.attempts_max + 1
     answers = [await request_token(f"guess {number}", "192.0.2.1") for number in range(count)]
     assert [answer.status_code for answer in answers] == [401] * 20 + [429]
     assert 0 < int(answers[-1].headers["retry-after"]) <= 600

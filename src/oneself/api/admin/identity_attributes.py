@@ -105,10 +105,12 @@ VIEW = requires("identity_view")
 UPDATE = requires("identity_update")
 ATTRIBUTES_OF = "/datasets/{dataset:str}/identity-attributes"
 CHANNELS_OF = "/datasets/{dataset:str}/channel-identities"
+#: A union is no class, but the generator of the reference takes it.
+CONFLICT: Any = UnconfirmedDocument | ErrorDocument
 WRITTEN = {
     **error_responses(400, 401, 403, 404, 413, 415),
     409: ResponseSpec(
-        UnconfirmedDocument | ErrorDocument,
+        CONFLICT,
         description="It would merge or move profiles: `preview` says how, `confirmation` applies it. "
         "Or, without these two, a channel uses an attribute that would be unbound.",
         generate_examples=False,

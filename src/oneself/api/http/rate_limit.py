@@ -11,12 +11,11 @@ import math
 import time
 from collections import Counter
 from collections.abc import Callable
-from ipaddress import IPv6Network, ip_address
+
+from oneself.web.networks import network_of
 
 #: Longer than the bursts of visitors that share one address.
 WINDOW_S = 10
-#: The IPv6 prefix of one household or office; a client can use any address within it.
-IPV6_PREFIX_BITS = 64
 
 
 class RateLimiter:
@@ -39,18 +38,8 @@ class RateLimiter:
         window = int(now_s // WINDOW_S)
         if window != self._window:
             self._window, self._counts = window, Counter()
-        sender = _network(address) if ":" in address else address
+        sender = network_of(address)
         self._counts[sender] += 1
         if self._counts[sender] <= self._count_max:
             return 0
         return math.ceil((window + 1) * WINDOW_S - now_s)
-
-
-def _network(address: str) -> str:
-    try:
-        parsed = ip_address(address.partition("%")[0])
-    except ValueError:
-        return address
-    if parsed.version == 4:
-        return address
-    return str(parsed.ipv4_mapped or IPv6Network((int(parsed), IPV6_PREFIX_BITS), strict=False))

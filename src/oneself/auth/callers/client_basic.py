@@ -13,13 +13,13 @@ from oneself.auth.callers.guard import basic_credentials, unauthenticated
 from oneself.auth.callers.principal import Principal
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application, Applications
-from oneself.service.directory.login_throttle import LoginThrottle, Subject
+from oneself.service.directory.throttle import Subject, Throttle
 
 
 class ClientBasic:
     """Authenticates applications by HTTP Basic."""
 
-    def __init__(self, applications: Applications, throttle: LoginThrottle) -> None:
+    def __init__(self, applications: Applications, throttle: Throttle) -> None:
         self._applications = applications
         self._throttle = throttle
 
@@ -56,5 +56,5 @@ class ClientBasic:
         for candidate in dict.fromkeys((secret, unquote(secret))):
             if await self._applications.secret_matches(application, candidate):
                 return True
-        await self._throttle.record_failure(dataset_ref, subject)
+        await self._throttle.record(dataset_ref, subject)
         return False

@@ -16,7 +16,7 @@ from oneself.auth.provider.authlib_models import OAuthResponse
 from oneself.auth.provider.token_endpoint import JSON_HEADERS, OAuth, OAuthCall
 from oneself.service.context import DatasetRef
 from oneself.services import DirectoryServices
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, address_of, form_of
+from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, form_of, sender_of
 
 JSON = "application/json"
 # Keys and endpoints change rarely, and scripts of any origin may read them.
@@ -113,7 +113,7 @@ async def _call(request: AnyRequest, dataset_ref: DatasetRef) -> OAuthCall:
         dataset_ref=dataset_ref,
         parameters=await form_of(request),
         authorization=request.headers.get("authorization"),
-        address=address_of(request),
+        address=sender_of(request),
         origin=None if is_configured_origin(request) else request.headers.get("origin"),
     )
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from jinja2 import ChoiceLoader, Environment, PackageLoader
 from litestar import Response
 
-from oneself.service.directory.accounts import Account
+from oneself.service.directory.accounts import ADDRESS_CLAIM, Account
 from oneself.web.assets import immutable, static_file, version_of
 from oneself.web.csp import content_security_policy, form_source
 
@@ -42,13 +42,17 @@ def page(
     values.setdefault("application", None)
     values.setdefault("problems", {})
     stylesheet = f"/t/{handle}/accounts/{STYLESHEET}?v={version_of(static_file(STYLESHEET))}"
-    text = _environment.get_template(template).render(organisation=handle, stylesheet=stylesheet, **values)
     return Response(
-        text,
+        render(template, organisation=handle, stylesheet=stylesheet, **values),
         status_code=status,
         media_type="text/html",
         headers={**_security_headers(redirect_uri), **(headers or {})},
     )
+
+
+def render(template: str, **values: object) -> str:
+    """Return the text of a template."""
+    return _environment.get_template(template).render(**values)
 
 
 def message(
@@ -74,15 +78,21 @@ def stylesheet() -> Response[bytes]:
     return immutable(static_file(STYLESHEET), "text/css")
 
 
-def account_fields(account: Account) -> list[tuple[str, str]]:
-    """Return the labels and values on the account page."""
+def account_fields(account: Account) -> list[tuple[str, str, str]]:
+    """Return the labels and values on the account page, and whether a value is confirmed."""
     labels = {
         "emailaddress": "E-mail",
         "givenname": "First name",
         "lastname": "Last name",
         "mobile": "Mobile",
     }
-    return [(label, account.claims[claim]) for claim, label in labels.items() if account.claims.get(claim)]
+    notes = {claim: "confirmed" if claim in account.verified else "" for claim in labels}
+    notes[ADDRESS_CLAIM] = notes[ADDRESS_CLAIM] or "not confirmed"
+    return [
+        (label, account.claims[claim], notes[claim])
+        for claim, label in labels.items()
+        if account.claims.get(claim)
+    ]
 
 
 def name_of(account: Account) -> str:

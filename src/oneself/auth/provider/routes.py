@@ -8,7 +8,6 @@ outcomes of `authorize` and `logout`. `api.app` mounts `ROUTES`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
@@ -16,67 +15,54 @@ from litestar import Response, Router, get, post, route
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
-from oneself.auth.provider import endpoints
+from oneself.auth.provider import address_pages, endpoints, outbox_page
+from oneself.auth.provider.address_pages import ask_for_proof
 from oneself.auth.provider.authorize import (
     AuthorizationDenied,
     Authorizations,
-    AuthorizeRequest,
     RedirectToApplication,
     SignInRequired,
 )
 from oneself.auth.provider.endpoints import directory_of, organisation_of
 from oneself.auth.provider.logout import ConfirmationPage, Logouts, SignedOut
-from oneself.auth.provider.pages import STYLESHEET, account_fields, message, name_of, page, stylesheet
+from oneself.auth.provider.outbox_page import outbox_link
+from oneself.auth.provider.page_context import (
+    FORM_EXPIRED,
+    AnyResponse,
+    PageContext,
+    field,
+    form_page,
+    invalid_request_page,
+    page_context,
+    retry_sentence,
+    submitted_form,
+    unavailable,
+)
+from oneself.auth.provider.pages import STYLESHEET, account_fields, message, name_of, stylesheet
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.errors import ServiceError
-from oneself.service.context import DatasetRef
-from oneself.service.directory.accounts import Account, InvalidRegistration, Registration, username_key
-from oneself.service.directory.login_throttle import Subject
-from oneself.web.csrf import CsrfTokens
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, address_of, form_of, query_of
-from oneself.web.sessions import SESSION_COOKIE, session_cookie, with_cookies
+from oneself.service.directory.accounts import (
+    ADDRESS_CLAIM,
+    Account,
+    InvalidRegistration,
+    Registration,
+    username_key,
+)
+from oneself.service.directory.throttle import Subject
+from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, form_of, sender_of
+from oneself.web.known_browser import KnownBrowsers
+from oneself.web.sessions import session_cookie, with_cookies
 
-AnyResponse = Response[Any]
-#: The cookie with the profile tracker. The customer data service sets it (docs/wire/cds.md §5.1).
-PROFILE_COOKIE = "cds_profile"
 REGISTRATION_FIELDS = ("email", "given_name", "last_name", "mobile")
 CREDENTIALS_WRONG = "The e-mail address or password is incorrect."
-FORM_EXPIRED = "This form expired, or cookies are turned off. Please try again."
 #: The names of form fields for the fields of a Registration with another name.
 FORM_FIELD_OF = {"username": "email"}
-
-
-class PageContext(msgspec.Struct, frozen=True):
-    """The request for a page, with the authorization request in its URL."""
-
-    request: AnyRequest
-    page_request: AuthorizeRequest
-
-    @property
-    def dataset_ref(self) -> DatasetRef:
-        """The organisation of the page."""
-        return self.page_request.dataset_ref
-
-    def at(self, path: str) -> str:
-        """Return the URL of another page with the same parameters."""
-        query = urlencode(self.page_request.parameters, doseq=True)
-        return f"/t/{self.dataset_ref.handle}/{path}" + (f"?{query}" if query else "")
-
-    @property
-    def cookie_path(self) -> str:
-        """The path of cookies: the pages of this organisation."""
-        return f"/t/{self.dataset_ref.handle}"
-
-    @property
-    def has_request(self) -> bool:
-        """Whether an application sent the browser here."""
-        return self.page_request.first("client_id") is not None
 
 
 @get("/t/{org:str}/oauth2/authorize", include_in_schema=False)
 async def authorize(request: AnyRequest) -> AnyResponse:
     """Authorization endpoint (RFC 6749 §3.1)."""
-    context = await _page_context(request)
+    context = await page_context(request)
     if isinstance(context, Response):
         return context
     return _outcome(context, await _authorizations(request).authorize(context.page_request))
@@ -92,7 +78,7 @@ async def authorize_by_post(request: AnyRequest) -> AnyResponse:
     try:
         form = await form_of(request)
     except InvalidForm as problem:
-        return _invalid_request_page(dataset_ref, problem)
+        return invalid_request_page(dataset_ref, problem)
     return Redirect(
         f"/t/{dataset_ref.handle}/oauth2/authorize?{urlencode(form, doseq=True)}", status_code=303
     )
@@ -101,84 +87,88 @@ async def authorize_by_post(request: AnyRequest) -> AnyResponse:
 @get("/t/{org:str}/accounts/login", include_in_schema=False)
 async def login_page(request: AnyRequest) -> AnyResponse:
     """Show the sign-in page."""
-    context = await _page_context(request)
+    context = await page_context(request)
     return context if isinstance(context, Response) else await _sign_in_form(context, "login")
 
 
 @post("/t/{org:str}/accounts/login", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def login(request: AnyRequest) -> AnyResponse:
     """Sign in with e-mail address and password."""
-    context = await _page_context(request)
+    context = await page_context(request)
     if isinstance(context, Response):
         return context
-    form = await _submitted_form(context)
-    values = {"email": _field(form, "email", "username")}
+    form = await submitted_form(context)
+    values = {"email": field(form, "email", "username")}
     if form is None:
         return await _sign_in_form(context, "login", {"form": FORM_EXPIRED}, status=403)
     directory, dataset_ref = directory_of(request), context.dataset_ref
-    # Usernames that are too long for an account share one counter.
-    account_subject: Subject = ("account", username_key(values["email"]) or "")
-    address_subject: Subject = ("address", address_of(request))
-    throttle = directory.login_throttle
+    account_subject = _account_subject(context, values["email"])
+    address_subject: Subject = ("address", sender_of(request))
+    throttle = directory.throttle
     if wait_s := await throttle.retry_after_s(dataset_ref, account_subject, address_subject):
         return await _sign_in_form(
-            context, "login", {"form": _retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
+            context, "login", {"form": retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
         )
-    account = await directory.accounts.authenticate(dataset_ref, values["email"], _field(form, "password"))
+    account = await directory.accounts.authenticate(dataset_ref, values["email"], field(form, "password"))
     if account is None:
-        await throttle.record_failure(dataset_ref, account_subject, address_subject)
+        await throttle.record(dataset_ref, account_subject, address_subject)
         return await _sign_in_form(context, "login", {"form": CREDENTIALS_WRONG}, values, status=401)
-    await throttle.record_success(dataset_ref, account_subject)
+    await throttle.clear(dataset_ref, account_subject)
     return await _start_session(context, account)
 
 
 @get("/t/{org:str}/accounts/register", include_in_schema=False)
 async def register_page(request: AnyRequest) -> AnyResponse:
     """Show the registration page."""
-    context = await _page_context(request)
+    context = await page_context(request)
     return context if isinstance(context, Response) else await _sign_in_form(context, "register")
 
 
 @post("/t/{org:str}/accounts/register", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def register(request: AnyRequest) -> AnyResponse:
     """Create an account and sign the user in."""
-    context = await _page_context(request)
+    context = await page_context(request)
     if isinstance(context, Response):
         return context
-    form = await _submitted_form(context)
-    values = {name: _field(form, name) for name in REGISTRATION_FIELDS}
-    values["email"] = _field(form, "email", "username")
+    form = await submitted_form(context)
+    values = {name: field(form, name) for name in REGISTRATION_FIELDS}
+    values["email"] = field(form, "email", "username")
     if form is None:
         return await _sign_in_form(context, "register", {"form": FORM_EXPIRED}, status=403)
     directory = directory_of(request)
-    address_subject: Subject = ("address", address_of(request))
-    if wait_s := await directory.login_throttle.retry_after_s(context.dataset_ref, address_subject):
+    address_subject: Subject = ("address", sender_of(request))
+    if wait_s := await directory.throttle.retry_after_s(context.dataset_ref, address_subject):
         return await _sign_in_form(
-            context, "register", {"form": _retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
+            context, "register", {"form": retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
         )
     try:
         account = await directory.accounts.register(context.dataset_ref, _registration(form, values))
     except InvalidRegistration as rejected:
         problems = {FORM_FIELD_OF.get(field, field): problem for field, problem in rejected.problems.items()}
         return await _sign_in_form(context, "register", problems, values, status=400)
+    await ask_for_proof(context, account)
     return await _start_session(context, account)
 
 
 @get("/t/{org:str}/accounts", include_in_schema=False)
 async def account_page(request: AnyRequest) -> AnyResponse:
     """Who is signed in here."""
-    context = await _page_context(request)
+    context = await page_context(request)
     if isinstance(context, Response):
         return context
     if context.page_request.session is None:
         return Redirect(context.at("accounts/login"), status_code=303)
     account = context.page_request.session.account
-    return _form_page(
+    address = account.claims.get(ADDRESS_CLAIM)
+    return form_page(
         context,
         "account.html",
         action=context.at("oauth2/logout"),
         name=name_of(account),
         fields=account_fields(account),
+        unproven=None if ADDRESS_CLAIM in account.verified else address,
+        send_action=f"{context.cookie_path}/{address_pages.SEND_PATH}",
+        outbox=outbox_link(request, context.dataset_ref),
     )
 
 
@@ -190,15 +180,15 @@ async def account_page(request: AnyRequest) -> AnyResponse:
 )
 async def logout(request: AnyRequest) -> AnyResponse:
     """Logout endpoint (OpenID Connect RP-initiated logout). The buttons of the pages also use it."""
-    context = await _page_context(request)
+    context = await page_context(request)
     if isinstance(context, Response):
         return context
-    form = await _submitted_form(context) if request.method == "POST" else None
+    form = await submitted_form(context) if request.method == "POST" else None
     if request.method == "POST" and form is None:
         try:
             context = _with_parameters(context, await form_of(request))
         except InvalidForm as problem:
-            return _invalid_request_page(context.dataset_ref, problem)
+            return invalid_request_page(context.dataset_ref, problem)
     logouts = Logouts(directory_of(request), OAuth(directory_of(request)))
     return _signed_out(context, await logouts.log_out(context.page_request, confirmed=form is not None))
 
@@ -209,32 +199,9 @@ async def style() -> AnyResponse:
     return stylesheet()
 
 
-async def _page_context(request: AnyRequest) -> PageContext | AnyResponse:
-    """Read the request for a page; an error page if its query is invalid."""
-    dataset_ref = await organisation_of(request)
-    try:
-        parameters = query_of(request)
-    except InvalidForm as problem:
-        return _invalid_request_page(dataset_ref, problem)
-    session = await directory_of(request).sign_ins.find(dataset_ref, request.cookies.get(SESSION_COOKIE))
-    return PageContext(
-        request, AuthorizeRequest(dataset_ref, parameters, session, request.cookies.get(PROFILE_COOKIE))
-    )
-
-
 def _with_parameters(context: PageContext, added: Mapping[str, list[str]]) -> PageContext:
     parameters = {**context.page_request.parameters, **added}
     return PageContext(context.request, msgspec.structs.replace(context.page_request, parameters=parameters))
-
-
-async def _submitted_form(context: PageContext) -> dict[str, list[str]] | None:
-    """Return the form, or None if this service did not issue it to this browser."""
-    try:
-        form = await form_of(context.request)
-    except InvalidForm:
-        return None
-    is_valid = _csrf(context.request).is_valid(context.request, context.dataset_ref.handle, form)
-    return form if is_valid else None
 
 
 async def _sign_in_form(
@@ -255,7 +222,7 @@ async def _sign_in_form(
     if isinstance(sign_in, RedirectToApplication | AuthorizationDenied):
         return _outcome(context, sign_in)
     alternative = "register" if template == "login" else "login"
-    return _form_page(
+    return form_page(
         context,
         f"{template}.html",
         status=status,
@@ -282,7 +249,23 @@ async def _start_session(context: PageContext, account: Account) -> AnyResponse:
         # Without an application nobody has checked which browser asked, so no tracker counts.
         await directory.sign_ins.record_sign_in(dataset_ref, None, account)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
-    return with_cookies(response, session_cookie(context.request, context.cookie_path, token))
+    key = username_key(account.username) or ""
+    known = _known_browsers(context).issue(context.request, dataset_ref.handle, key, context.cookie_path)
+    return with_cookies(response, session_cookie(context.request, context.cookie_path, token), known)
+
+
+def _account_subject(context: PageContext, username: str) -> Subject:
+    """Whose wrong passwords are counted: those of a known browser, else those of all others.
+
+    Usernames that are too long for an account share one counter.
+    """
+    key = username_key(username) or ""
+    known = _known_browsers(context).find(context.request, context.dataset_ref.handle, key)
+    return ("account", key) if known is None else ("device", f"{known} {key}")
+
+
+def _known_browsers(context: PageContext) -> KnownBrowsers:
+    return KnownBrowsers(context.request.app.state.services.secret_box)
 
 
 def _outcome(
@@ -310,7 +293,7 @@ def _signed_out(
     match outcome:
         case ConfirmationPage(application):
             session = context.page_request.session
-            return _form_page(
+            return form_page(
                 context, "confirm.html", application=application, action=context.at("oauth2/logout"),
                 redirect_uri=context.page_request.first("post_logout_redirect_uri"),
                 name=name_of(session.account) if session else "",
@@ -333,16 +316,6 @@ def _redirect(context: PageContext, location: str) -> AnyResponse:
     return Redirect(location, status_code=303 if context.request.method == "POST" else 302, headers=headers)
 
 
-def _form_page(context: PageContext, template: str, **values: Any) -> AnyResponse:
-    handle = context.dataset_ref.handle
-    csrf, cookie = _csrf(context.request).issue(context.request, handle, context.cookie_path)
-    return with_cookies(page(template, handle, csrf=csrf, **values), cookie)
-
-
-def _csrf(request: AnyRequest) -> CsrfTokens:
-    return CsrfTokens(request.app.state.services.secret_box)
-
-
 def _authorizations(request: AnyRequest) -> Authorizations:
     directory = directory_of(request)
     return Authorizations(directory, OAuth(directory))
@@ -351,35 +324,10 @@ def _authorizations(request: AnyRequest) -> Authorizations:
 def _registration(form: Mapping[str, list[str]], values: Mapping[str, str]) -> Registration:
     return Registration(
         username=values["email"],
-        password=_field(form, "password"),
+        password=field(form, "password"),
         given_name=values["given_name"],
         last_name=values["last_name"],
         mobile=values["mobile"],
-    )
-
-
-def _field(form: Mapping[str, list[str]] | None, *names: str) -> str:
-    """The value of the first of these fields that the form contains; empty if none."""
-    return next((form[name][0] for name in names if form and name in form), "")
-
-
-def _retry_sentence(wait_s: int) -> str:
-    minutes = -(-wait_s // 60)
-    return f"Too many failed attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
-
-
-def _invalid_request_page(dataset_ref: DatasetRef, problem: InvalidForm) -> AnyResponse:
-    return message(dataset_ref.handle, "This link does not work", str(problem), status=400)
-
-
-def _unavailable(request: AnyRequest, error: ServiceError) -> AnyResponse:
-    """Render a ServiceError as a page, because a user reads it."""
-    return message(
-        request.path_params.get("org", ""),
-        "Temporarily unavailable",
-        "The service is temporarily unavailable. Nothing was changed. Please try again.",
-        status=503,
-        headers={"Retry-After": str(error.retry_after_s)},
     )
 
 
@@ -395,8 +343,10 @@ PAGES = Router(
         account_page,
         logout,
         style,
+        *address_pages.ROUTES,
+        *outbox_page.ROUTES,
     ],
-    exception_handlers={ServiceError: _unavailable},
+    exception_handlers={ServiceError: unavailable},
 )
 
 ROUTES: list[ControllerRouterHandler] = [

@@ -30,8 +30,8 @@ from oneself.auth.provider.authlib_server import GRANT_TYPES, Provider, evaluate
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application
 from oneself.service.directory.grants import Credential, CredentialKind, Redemption
-from oneself.service.directory.login_throttle import Subject
 from oneself.service.directory.signing_keys import ALGORITHM
+from oneself.service.directory.throttle import Subject
 from oneself.service.directory.tokens import AUDIENCE
 from oneself.services import DirectoryServices
 
@@ -236,12 +236,12 @@ class OAuth:
         if applications.has_verified_secret(application, secret):
             return True, 0
         subject: Subject = ("client", f"{application.client_id} {call.address}")
-        if wait_s := await self._directory.login_throttle.retry_after_s(call.dataset_ref, subject):
+        if wait_s := await self._directory.throttle.retry_after_s(call.dataset_ref, subject):
             return False, wait_s
         for candidate in dict.fromkeys((secret, unquote(secret), unquote_plus(secret))):
             if await applications.secret_matches(application, candidate):
                 return True, 0
-        await self._directory.login_throttle.record_failure(call.dataset_ref, subject)
+        await self._directory.throttle.record(call.dataset_ref, subject)
         return False, 0
 
     async def _load_token_request(self, call: OAuthCall) -> tuple[Provider, OAuthRequest, int]:

@@ -223,6 +223,24 @@ class Accounts:
                 raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
             await self._tokens.revoke_user(tables, dataset_ref, user_id)
 
+    async def is_password(self, dataset_ref: DatasetRef, user_id: UUID, password: str) -> bool:
+        """Whether this is the password of a user. Takes equally long either way."""
+        row = None
+        if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
+            row = await self._directory.of(dataset_ref.org_id).accounts.find(user_id)
+        if row is None:
+            return await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
+        return await self._hasher.matches(row.password_hash, password)
+
+    async def withdraw_address(self, dataset_ref: DatasetRef, account: Account) -> Account:
+        """Take the address from an account: its user id is its username from now on. Raises NotFound."""
+        username = str(account.user_id)
+        accounts = self._directory.of(dataset_ref.org_id).accounts
+        row = await accounts.put_username(account.user_id, username, username, None, time.time_ns() // 1000)
+        if row is None:
+            raise await self._not_changed(dataset_ref, account.user_id)
+        return msgspec.structs.replace(account, username=username, claims=row.claims, verified=row.verified)
+
     async def delete(self, dataset_ref: DatasetRef, user_id: UUID) -> None:
         """Delete an account with its sessions and tokens; the profile stays. Raises NotFound."""
         async with self._directory.transaction() as tables:

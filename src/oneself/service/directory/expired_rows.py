@@ -1,4 +1,6 @@
-"""Deletes what has expired, in every organisation: sessions, codes, tokens, idempotency keys.
+"""Deletes what has expired, in every organisation: sessions, codes, tokens, idempotency keys, mails, links.
+
+An account whose address nobody has verified and to which nobody signs in expires as well. Its profile stays.
 
 Invariants: nothing reads an expired row, so it does not matter when it is deleted, nor by which process.
 """
@@ -18,6 +20,10 @@ _logger = structlog.get_logger("oneself.expired_rows")
 SWEEP_S = 600.0
 #: Longer than the life of any code or access token of a grant.
 GRANT_LIFE_MIN_US = 24 * 3600 * 1_000_000
+#: For so long, the page of a link can say that it expired.
+LINKS_KEPT_US = 30 * 24 * 3600 * 1_000_000
+#: An unproven account is unused if nobody has signed in to it for so long.
+UNUSED_US = 180 * 24 * 3600 * 1_000_000
 
 
 class ExpiredRowSweeper:
@@ -38,4 +44,5 @@ class ExpiredRowSweeper:
     async def sweep(self) -> int:
         """Delete what has expired. Returns the number of rows deleted."""
         now = time.time_ns() // 1000
-        return await self._directory.expired.delete(now, now - GRANT_LIFE_MIN_US)
+        instants = now - GRANT_LIFE_MIN_US, now - LINKS_KEPT_US, now - UNUSED_US
+        return await self._directory.expired.delete(now, *instants)

@@ -76,6 +76,7 @@ class SignIns:
             sessions = tables.of(dataset_ref.org_id).sessions
             await sessions.delete(session_id)
             await sessions.put(digest(token), session_id, account.user_id, now, now + SESSION_LIFE_US)
+            await tables.of(dataset_ref.org_id).accounts.put_used(account.user_id, now)
         return session, token
 
     async def find(self, dataset_ref: DatasetRef, token: str | None) -> BrowserSession | None:

@@ -58,6 +58,13 @@ class Users:
             await self._record_verification(dataset_ref, actor, before, after, verified)
         return after
 
+    async def withdraw_address(self, dataset_ref: DatasetRef, actor: Actor, account: Account) -> Account:
+        """Take the address from an account and its profile. Raises NotFound."""
+        after = await self._accounts.withdraw_address(dataset_ref, account)
+        if (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled:
+            await self._record_values(dataset_ref, actor, account, after)
+        return after
+
     async def _record_values(
         self, dataset_ref: DatasetRef, actor: Actor, before: Account, after: Account
     ) -> None:

@@ -89,6 +89,17 @@ class AccountTable(OrganisationTable):
         )  # fmt: skip
         return struct_of(ClaimsRow, row)
 
+    async def put_username(
+        self, user_id: UUID, username: str, username_key: str, address: str | None, now: int
+    ) -> ClaimsRow | None:
+        """Give an account another username and address, which nobody has verified; None: no such account."""
+        asked = user_id, username, username_key, address, now
+        return struct_of(ClaimsRow, await self._executor.fetchrow(_sql.put_username, self._org_id, *asked))
+
+    async def put_used(self, user_id: UUID, now: int) -> None:
+        """Record that somebody signed in to an account."""
+        await self._executor.execute(_sql.put_used, self._org_id, user_id, now)
+
     async def put_password(self, user_id: UUID, password_hash: str, now: int) -> bool:
         """Replace the password of a user; False if there is no such account."""
         found = await self._executor.fetchval(_sql.put_password, self._org_id, user_id, password_hash, now)

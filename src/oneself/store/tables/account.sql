@@ -52,8 +52,9 @@ WHERE proving.org_id = $1 AND proving.user_id = $2
 -- $5: password hash
 -- $6: claims
 -- $7: now
-INSERT INTO account (org_id, user_id, username, username_key, password_hash, claims, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $7);
+INSERT INTO account
+    (org_id, user_id, username, username_key, password_hash, claims, created_at, updated_at, used_at)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $7, $7);
 
 -- name: put_claims
 -- Change claims of a user, end the verification of those that get another value, verify some, and return all.
@@ -72,6 +73,27 @@ SET claims = jsonb_strip_nulls(claims || $3),
     updated_at = $7
 WHERE org_id = $1 AND user_id = $2 AND (claims || $3) @> $6
 RETURNING claims, verified;
+
+-- name: put_username
+-- Give an account another username and address, which nobody has verified, and return its claims.
+-- $2: user id
+-- $3: username
+-- $4: the normalised username
+-- $5: e-mail address, or null
+-- $6: now
+UPDATE account
+SET username = $3, username_key = $4,
+    claims = jsonb_strip_nulls(claims || jsonb_build_object('username', $3::text, 'emailaddress', $5::text)),
+    verified = verified - 'emailaddress',
+    updated_at = $6
+WHERE org_id = $1 AND user_id = $2
+RETURNING claims, verified;
+
+-- name: put_used
+-- Record that somebody signed in to an account.
+-- $2: user id
+-- $3: now
+UPDATE account SET used_at = $3 WHERE org_id = $1 AND user_id = $2;
 
 -- name: put_password
 -- Replace the password of a user.

@@ -1,5 +1,5 @@
-"""Rows of several tables that expire: sessions, codes, tokens, revocations, failures, grants,
-idempotency keys."""
+"""Rows of several tables that expire: sessions, codes, tokens, revocations, counts, grants,
+idempotency keys, mails, links, and accounts that nobody proved and nobody uses."""
 
 from __future__ import annotations
 
@@ -21,6 +21,11 @@ class ExpiredRows:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def delete(self, now: int, grants_before: int) -> int:
-        """Delete it, and old grants with nothing left to redeem. Returns the number of rows deleted."""
-        return int(await self._executor.fetchval(_sql.delete, now, grants_before))
+    async def delete(self, now: int, grants_before: int, links_before: int, unused_since: int) -> int:
+        """Delete it, old grants with nothing left to redeem, links that expired before `links_before`, and
+        accounts without a verified address that are unused since `unused_since`.
+
+        Instants in µs since 1970. Returns the number of rows deleted.
+        """
+        asked = now, grants_before, links_before, unused_since
+        return int(await self._executor.fetchval(_sql.delete, *asked))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from oneself.service.context import DatasetRef
-from oneself.service.directory.login_throttle import FailureLimit, LoginLimits
+from oneself.service.directory.throttle import AttemptLimit, ThrottleLimits
 from support.tunables import tuned
 from support.visitor import PASSWORD, Application, Page, Visitor, heading
 
@@ -155,7 +155,7 @@ async def test_failed_sign_ins_to_one_account_are_limited(visitor: Visitor, data
     assert (await visitor.sign_in("bob@acme.example")).status_code == 303
 
 
-@pytest.mark.parametrize("tunables", [tuned(logins=LoginLimits(address=FailureLimit(3, 900)))])
+@pytest.mark.parametrize("tunables", [tuned(attempts=ThrottleLimits(address=AttemptLimit(3, 900)))])
 async def test_failed_sign_ins_from_one_address_are_limited(
     visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:
@@ -174,7 +174,7 @@ async def test_failures_are_reset_by_a_success(visitor: Visitor, dataset_ref: Da
 
 
 @pytest.mark.parametrize(
-    "tunables", [tuned(logins=LoginLimits(account=FailureLimit(2, 0), address=FailureLimit(2, 0)))]
+    "tunables", [tuned(attempts=ThrottleLimits(account=AttemptLimit(2, 0), address=AttemptLimit(2, 0)))]
 )
 async def test_failures_are_forgotten_after_their_window(visitor: Visitor, dataset_ref: DatasetRef) -> None:
     for n in range(12):

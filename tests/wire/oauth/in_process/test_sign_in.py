@@ -360,7 +360,7 @@ async def test_expired_records_are_deleted_and_valid_ones_stay(
     await visitor.follow(await visitor.open("oauth2/authorize", **shop.query()))
     assert await services.database.fetchval(count) == 2
     late = time.time_ns() // 1000 + 2 * 24 * 3600 * 1_000_000
-    await Directory(services.database).expired.delete(late, late)
+    await Directory(services.database).expired.delete(late, late, late, 0)
     assert await services.database.fetchval(count) == 1
     assert await services.database.fetchval("select count(*) from authorization_code") == 0
     assert (await shop.refresh(tokens["refresh_token"])).status_code == 200

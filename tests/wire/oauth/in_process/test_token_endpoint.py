@@ -12,7 +12,7 @@ from joserfc.jwk import KeySet
 from oneself.bootstrap import build_services
 from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
-from oneself.service.directory.login_throttle import FailureLimit, LoginLimits
+from oneself.service.directory.throttle import AttemptLimit, ThrottleLimits
 from oneself.services import Services
 from oneself.tunables import Tunables
 from support.tunables import tuned
@@ -162,7 +162,7 @@ async def test_a_browser_application_cannot_use_client_credentials(new_client: N
     assert answer.json()["error"] == "invalid_client"
 
 
-@pytest.mark.parametrize("tunables", [tuned(logins=LoginLimits(client=FailureLimit(2, 600)))])
+@pytest.mark.parametrize("tunables", [tuned(attempts=ThrottleLimits(client=AttemptLimit(2, 600)))])
 async def test_wrong_secrets_are_limited_and_the_right_one_is_not(
     visitor: Visitor, dataset_ref: DatasetRef
 ) -> None:

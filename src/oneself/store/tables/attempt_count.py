@@ -1,4 +1,4 @@
-"""The table `login_failure`: failed attempts to sign in, counted per subject."""
+"""The table `attempt_count`: attempts, such as failed sign-ins, counted per subject."""
 
 from __future__ import annotations
 
@@ -9,32 +9,32 @@ import msgspec
 from oneself.store.queries import Queries
 from oneself.store.tables.table import OrganisationTable, structs_of
 
-_sql = Queries("login_failure")
+_sql = Queries("attempt_count")
 
 
-class FailureRow(msgspec.Struct, frozen=True):
-    """The failures of a subject within its window."""
+class AttemptRow(msgspec.Struct, frozen=True):
+    """The attempts of a subject within its window."""
 
     #: A digest.
     subject: bytes
-    failures: int
+    attempts: int
     #: When the window ends, in µs since 1970.
     expires_at: int
 
 
-class LoginFailureTable(OrganisationTable):
-    """The failed sign-ins of an organisation."""
+class AttemptCountTable(OrganisationTable):
+    """The attempts that an organisation counts."""
 
     __slots__ = ()
 
     async def put(self, subjects: Sequence[bytes], now: int, expires_at: int) -> None:
-        """Count one more failure of each subject; a window that begins now ends at `expires_at` (µs)."""
+        """Count one more attempt of each subject; a window that begins now ends at `expires_at` (µs)."""
         await self._executor.execute(_sql.put, self._org_id, list(subjects), now, expires_at)
 
-    async def list(self, subjects: Sequence[bytes], now: int) -> list[FailureRow]:
+    async def list(self, subjects: Sequence[bytes], now: int) -> list[AttemptRow]:
         """The counts of these subjects whose window has not ended."""
         found = await self._executor.fetch(_sql.list, self._org_id, list(subjects), now)
-        return structs_of(FailureRow, found)
+        return structs_of(AttemptRow, found)
 
     async def delete(self, subject: bytes) -> None:
         """Delete the count of a subject."""

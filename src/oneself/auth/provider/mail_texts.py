@@ -1,0 +1,72 @@
+"""What mails of an organisation's accounts say, as text and as HTML.
+
+Invariants: a mail contains nothing that the person who asked for it typed, but for the address that it goes
+to. Otherwise anybody could send their words to strangers in the organisation's name.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from urllib.parse import urlencode
+
+import msgspec
+
+from oneself.auth.provider.pages import render
+from oneself.service.directory.address_proofs import VerificationLink
+from oneself.service.mail.outbox import MailText
+
+#: Before the name of the organisation, at the end of a text (RFC 3676 §4.3).
+SIGNATURE = "-- \n"
+#: The page of a verification link, and its parameter.
+VERIFY_PATH, LINK_PARAMETER = "accounts/verify", "link"
+
+
+class Note(msgspec.Struct, frozen=True):
+    """A mail with one link. `before` and `after`: paragraphs around it."""
+
+    subject: str
+    before: tuple[str, ...]
+    label: str
+    url: str
+    after: tuple[str, ...]
+
+
+class PageMailTexts:
+    """Texts whose links lead to the pages of this service. `public_url`: its address, no slash at the end."""
+
+    def __init__(self, public_url: str) -> None:
+        self._public_url = public_url
+
+    def verification(self, handle: str, name: str, link: VerificationLink, secret: str) -> MailText:
+        """Asks whether an address is the recipient's."""
+        url = f"{self._public_url}/t/{handle}/{VERIFY_PATH}?{urlencode({LINK_PARAMETER: secret})}"
+        return _mail(
+            name,
+            Note(
+                subject=f"Confirm your e-mail address for {name}",
+                before=(
+                    f"Somebody created an account at {name} with the address {link.address}, "
+                    f"in {link.browser}, on {day_and_time(link.asked_at)}.",
+                    "If it was you, open this page and enter the password of the account:",
+                ),
+                label="Confirm the address",
+                url=url,
+                after=(
+                    "If it was not you, open the same page and choose “This was not me”. "
+                    "You can also do nothing: the address counts as nobody's until it is confirmed.",
+                    f"The link works once, until {day_and_time(link.expires_at)}.",
+                ),
+            ),
+        )
+
+
+def day_and_time(instant: int) -> str:
+    """An instant in µs since 1970 for people, such as “5 March 2026 at 14:03 UTC”."""
+    at = datetime.fromtimestamp(instant / 1_000_000, UTC)
+    return f"{at.day} {at:%B %Y} at {at:%H:%M} UTC"
+
+
+def _mail(name: str, note: Note) -> MailText:
+    lines = "\n\n".join((*note.before, note.url, *note.after, f"{SIGNATURE}{name}"))
+    html = render("mail.html", organisation=name, note=note)
+    return MailText(note.subject, lines + "\n", html)

@@ -1,0 +1,1 @@
+"""Organisations, applications, accounts, sessions, grants, keys."""
