@@ -114,6 +114,8 @@ SIGN_IN = {
     "/t/{org}/accounts/verify": "the page of a link in a mail, where its recipient proves the address",
     "/t/{org}/accounts/verify/send": "POST: send another link to the signed-in user",
     "/t/{org}/accounts/verify/withdraw": "POST: take the address of a link from its account",
+    "/t/{org}/accounts/recover": "the page for forgotten passwords",
+    "/t/{org}/accounts/recover/link": "the page of a link in a mail, for a new password or a new account",
     "/t/{org}/accounts/outbox": "the development outbox, while no mail server is set up; for this machine",
 }
 #: Endpoints of the event interface that are not in the OpenAPI description. They also exist below `/t/{org}`.

@@ -24,12 +24,13 @@ from oneself.auth.provider.mail_texts import PageMailTexts
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import Hasher, SecretBox
 from oneself.service.directory.accounts import Accounts, Administrators
-from oneself.service.directory.address_proofs import AddressProofs
+from oneself.service.directory.address_proofs import VERIFICATION, AddressProofs, MailCounts
 from oneself.service.directory.applications import Applications
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
 from oneself.service.directory.organisations import Organisations
+from oneself.service.directory.recovery import PASSWORD_REPLACED, RECOVERY, Recoveries
 from oneself.service.directory.sign_in import SignIns
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.directory.throttle import Throttle
@@ -231,7 +232,14 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
     throttle = Throttle(directory, base.secret_box, tunables.attempts)
     outbox = Outbox(directory, base.secret_box)
     texts = PageMailTexts(tokens.public_url)
-    proofs = AddressProofs(directory, accounts, users, outbox, throttle, texts)
+    counts = MailCounts(throttle)
+    proofs = AddressProofs(directory, accounts, users, outbox, counts, texts)
+    recoveries = Recoveries(directory, accounts, users, outbox, counts, texts)
+    compose = {
+        VERIFICATION: proofs.compose,
+        RECOVERY: recoveries.compose,
+        PASSWORD_REPLACED: recoveries.compose_notice,
+    }
     return DirectoryServices(
         organisations=Organisations(directory),
         applications=Applications(directory, hasher, tokens, PERMISSIONS),
@@ -246,8 +254,9 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         expired_rows=ExpiredRowSweeper(directory),
         throttle=throttle,
         address_proofs=proofs,
+        recoveries=recoveries,
         outbox=outbox,
-        postman=Postman(directory, outbox, mailer_of(base.settings), proofs.compose),
+        postman=Postman(directory, outbox, mailer_of(base.settings), compose),
     )
 
 

@@ -22,6 +22,7 @@ from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
 from oneself.service.directory.organisations import Organisations
+from oneself.service.directory.recovery import Recoveries
 from oneself.service.directory.sign_in import SignIns
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.directory.throttle import Throttle
@@ -92,6 +93,7 @@ class DirectoryServices(msgspec.Struct, frozen=True):
     expired_rows: ExpiredRowSweeper
     throttle: Throttle
     address_proofs: AddressProofs
+    recoveries: Recoveries
     outbox: Outbox
     postman: Postman
 

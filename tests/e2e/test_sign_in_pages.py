@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
@@ -125,3 +126,68 @@ async def test_the_tab_key_visits_the_fields_in_order(
         assert outline == "solid"
         focused_names.append(await focused.get_attribute("name") or await focused.inner_text())
     assert focused_names == ["email", "given_name", "last_name", "mobile", "password", "Create account"]
+
+
+async def _register(page: Page, service: RunningService, email: str, password: str) -> None:
+    await page.goto(f"{service.base_url}/t/{service.org}/accounts/register")
+    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_label("First name").fill("Vera")
+    await page.get_by_label("Last name").fill("Archer")
+    await page.get_by_label("Password").fill(password)
+    await page.get_by_role("button", name="Create account").click()
+    await page.get_by_role("heading", name="You are signed in").wait_for()
+
+
+async def _open_newest_link(page: Page, service: RunningService, email: str, count: int) -> None:
+    """Open the link in the newest mail to an address, once it has got `count` mails."""
+    outbox = f"{service.base_url}/t/{service.org}/accounts/outbox"
+    mails = page.locator("article", has_text=email)
+    async with asyncio.timeout(20):
+        while await mails.count() < count:
+            await page.goto(outbox)
+    await mails.first.locator("a[href*=link]").click()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_stranger_who_registered_first_does_not_get_her_account(
+    service: RunningService, chromium: Browser, size: str
+) -> None:
+    """Two people and two browsers: the stranger registers in advance, Vera registers, proves, and forgets."""
+    email, stranger, vera = (
+        f"vera.{size}@acme.example",
+        await _page(chromium, size),
+        await _page(chromium, size),
+    )
+    await _register(stranger, service, email, "the stranger's own")
+    await _open_newest_link(vera, service, email, 1)
+    await vera.get_by_label("Password of this account").fill(PASSWORD)
+    await vera.get_by_role("button", name="Confirm the address").click()
+    assert await vera.get_by_role("alert").is_visible()
+
+    await _register(vera, service, email, PASSWORD)
+    await _open_newest_link(vera, service, email, 2)
+    await vera.get_by_label("Password of this account").fill(PASSWORD)
+    await vera.get_by_role("button", name="Confirm the address").click()
+    await vera.get_by_role("heading", name="Your address is confirmed").wait_for()
+
+    await stranger.goto(f"{service.base_url}/t/{service.org}/accounts/login")
+    await stranger.get_by_label("E-mail address").fill(email)
+    await stranger.get_by_label("Password").fill("the stranger's own")
+    await stranger.get_by_role("button", name="Sign in").click()
+    assert "incorrect" in await stranger.get_by_role("alert").inner_text()
+
+    await vera.goto(f"{service.base_url}/t/{service.org}/accounts/login")
+    await vera.get_by_role("link", name="Forgot your password?").click()
+    await vera.get_by_label("E-mail address").fill(email)
+    await vera.get_by_role("button", name="Send the link").click()
+    await _open_newest_link(vera, service, email, 3)
+    await vera.get_by_label("New password").fill("another long password")
+    await vera.get_by_role("button", name="Change the password").click()
+    await vera.get_by_role("link", name="Sign in").click()
+    await vera.get_by_label("E-mail address").fill(email)
+    await vera.get_by_label("Password").fill("another long password")
+    await vera.get_by_role("button", name="Sign in").click()
+    assert "confirmed" in await vera.locator("dl").inner_text()
+    box = await vera.locator("main").bounding_box()
+    assert box is not None
+    assert box["width"] <= SIZES[size][0]

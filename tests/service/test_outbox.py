@@ -64,7 +64,7 @@ def postman(directory: Directory, outbox: Outbox) -> NewPostman:
         return MailText(f"The {len(composed)}.", f"https://link/{len(composed)}", "<p>…</p>")
 
     def make(mailer: Any, retry_first_s: float = 0.0, compose: Any = compose) -> Postman:
-        return Postman(directory, outbox, mailer, compose, retry_first_s=retry_first_s)
+        return Postman(directory, outbox, mailer, {"test": compose}, retry_first_s=retry_first_s)
 
     return make
 

@@ -8,7 +8,9 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from oneself.core.text import nfc
 from oneself.errors import UnsupportedDatabase
+from oneself.service.directory.accounts import username_key
 from oneself.store.database import connect
 from oneself.store.migrate import known, migrate, pending
 from support.databases import Databases
@@ -71,6 +73,44 @@ async def test_the_log_has_the_fragments_of_its_entries_and_states_leave_out_wha
     found = await connection.fetch("SELECT fragment_id, seq, active_at FROM fragment_entry ORDER BY seq")
     assert [tuple(row) for row in found] == [(own, 1, 10), (other, 2, None)]
     await connection.close()
+
+
+async def test_usernames_that_case_folding_made_equal_are_told_apart(
+    made_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url, every = await made_databases.empty_one(), known()
+    before = [migration for migration in every if migration.name < "0043"]
+    monkeypatch.setattr("oneself.store.migrate.known", lambda: before)
+    await migrate(url)
+    names = ["Ann@faß.de", "ann@fass.de", "BEN@acme.example", "E\u0301va@acme.example"]
+    connection = await connect(url)
+    try:
+        await connection.execute(
+            "INSERT INTO organisation (handle, name, created_at) VALUES ('acme', 'a', now())"
+        )
+        for name in names:
+            await connection.execute(
+                """
+                INSERT INTO account
+                    (org_id, user_id, username, username_key, password_hash, claims, created_at, updated_at)
+                SELECT org_id, gen_random_uuid(), $1, $2, 'hash', '{}', now(), now() FROM organisation
+                """,
+                name,
+                nfc(name, 254).casefold(),
+            )
+        await connection.execute(
+            "INSERT INTO login_failure SELECT org_id, 'subject', 3, now() FROM organisation"
+        )
+        monkeypatch.setattr("oneself.store.migrate.known", lambda: every)
+        await migrate(url)
+        rows = await connection.fetch("SELECT username, username_key, used_at FROM account")
+        assert {row["username"]: row["username_key"] for row in rows} == {
+            name: username_key(name) for name in names
+        }
+        assert all(row["used_at"] is not None for row in rows)
+        assert await connection.fetchval("SELECT attempts FROM attempt_count") == 3
+    finally:
+        await connection.close()
 
 
 @pytest.mark.parametrize(

@@ -269,7 +269,7 @@ CREATE TABLE mail (
 );
 CREATE INDEX mail_by_account ON mail USING btree (org_id, user_id);
 CREATE INDEX mail_by_expiry ON mail USING btree (expires_at);
-CREATE INDEX mail_by_time ON mail USING btree (org_id, delivered_at);
+CREATE INDEX mail_delivered ON mail USING btree (org_id, created_at) WHERE (delivered_at IS NOT NULL);
 CREATE INDEX mail_due ON mail USING btree (due_at) WHERE (delivered_at IS NULL);
 
 CREATE TABLE merge (

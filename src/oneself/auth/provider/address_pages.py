@@ -18,6 +18,7 @@ from litestar import Response, get, post
 from litestar.response import Redirect
 
 from oneself.auth.provider.endpoints import directory_of
+from oneself.auth.provider.link_pages import asker_of, problem_page, secret_of
 from oneself.auth.provider.mail_texts import LINK_PARAMETER, VERIFY_PATH, day_and_time
 from oneself.auth.provider.outbox_page import outbox_link
 from oneself.auth.provider.page_context import (
@@ -32,38 +33,12 @@ from oneself.auth.provider.page_context import (
 )
 from oneself.auth.provider.pages import message, name_of
 from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, username_key
-from oneself.service.directory.address_proofs import Asker, LinkProblem, VerificationLink
+from oneself.service.directory.address_proofs import VerificationLink
 from oneself.service.directory.throttle import Subject
 from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, sender_of
-from oneself.web.user_agents import describe_browser
 
 WITHDRAW_PATH, SEND_PATH = f"{VERIFY_PATH}/withdraw", f"{VERIFY_PATH}/send"
-LINK_CHARACTERS_MAX = 100
 PASSWORD_WRONG = "This is not the password of this account."  # noqa: S105
-#: Why a link does not work: heading, sentence, status.
-_PROBLEMS: Mapping[LinkProblem, tuple[str, str, int]] = {
-    "unknown": (
-        "This link does not work",
-        "It is incomplete, or it belongs to another organisation or to an account that was deleted. "
-        "Open the newest mail again, and copy the whole address.",
-        404,
-    ),
-    "used": (
-        "This link was used already",
-        "Your address is confirmed, or somebody chose “This was not me”. Your account page says which.",
-        410,
-    ),
-    "expired": (
-        "This link expired",
-        "Nothing was changed. Sign in and choose “Send the mail again”.",
-        410,
-    ),
-    "moved": (
-        "This link is for another address",
-        "The account has another address by now. Its account page says which, and can send another mail.",
-        410,
-    ),
-}
 
 
 @get(f"/t/{{org:str}}/{VERIFY_PATH}", include_in_schema=False)
@@ -72,8 +47,8 @@ async def verify_page(request: AnyRequest) -> AnyResponse:
     context = await page_context(request)
     if isinstance(context, Response):
         return context
-    link = await directory_of(request).address_proofs.find(context.dataset_ref, _secret(context))
-    return _proof_page(context, link) if isinstance(link, VerificationLink) else _problem_page(context, link)
+    link = await directory_of(request).address_proofs.find(context.dataset_ref, secret_of(context))
+    return _proof_page(context, link) if isinstance(link, VerificationLink) else problem_page(context, link)
 
 
 @post(f"/t/{{org:str}}/{VERIFY_PATH}", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
@@ -83,10 +58,10 @@ async def verify(request: AnyRequest) -> AnyResponse:
     if isinstance(context, Response):
         return context
     proofs, throttle = directory_of(request).address_proofs, directory_of(request).throttle
-    form, secret = await submitted_form(context), _secret(context)
+    form, secret = await submitted_form(context), secret_of(context)
     link = await proofs.find(context.dataset_ref, secret)
     if not isinstance(link, VerificationLink):
-        return _problem_page(context, link)
+        return problem_page(context, link)
     if form is None:
         return _proof_page(context, link, {"form": FORM_EXPIRED}, status=403)
     subjects = _subjects(request, link.account)
@@ -96,7 +71,7 @@ async def verify(request: AnyRequest) -> AnyResponse:
     if proved is None:
         await throttle.record(context.dataset_ref, *subjects)
         return _proof_page(context, link, {"password": PASSWORD_WRONG}, status=401)
-    return _proved_page(context, proved) if isinstance(proved, Account) else _problem_page(context, proved)
+    return _proved_page(context, proved) if isinstance(proved, Account) else problem_page(context, proved)
 
 
 @post(f"/t/{{org:str}}/{WITHDRAW_PATH}", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
@@ -105,7 +80,7 @@ async def withdraw(request: AnyRequest) -> AnyResponse:
     context = await page_context(request)
     if isinstance(context, Response):
         return context
-    proofs, secret = directory_of(request).address_proofs, _secret(context)
+    proofs, secret = directory_of(request).address_proofs, secret_of(context)
     if await submitted_form(context) is None:
         link = await proofs.find(context.dataset_ref, secret)
         if isinstance(link, VerificationLink):
@@ -113,7 +88,7 @@ async def withdraw(request: AnyRequest) -> AnyResponse:
     else:
         link = await proofs.withdraw(context.dataset_ref, secret)
     if not isinstance(link, VerificationLink):
-        return _problem_page(context, link)
+        return problem_page(context, link)
     sentence = f"The account no longer has the address {link.address}. You need to do nothing else."
     return message(context.dataset_ref.handle, "Thank you", sentence)
 
@@ -146,9 +121,8 @@ ROUTES = (verify_page, verify, withdraw, send_again)
 
 async def ask_for_proof(context: PageContext, account: Account) -> int:
     """Send a link to the address of an account. Seconds to wait if it got too many mails; 0: sent."""
-    request = context.request
-    asker = Asker(describe_browser(request.headers.get("user-agent", "")), sender_of(request))
-    return await directory_of(request).address_proofs.ask(context.dataset_ref, account, asker)
+    proofs = directory_of(context.request).address_proofs
+    return await proofs.ask(context.dataset_ref, account, asker_of(context.request))
 
 
 def _proof_page(
@@ -159,7 +133,7 @@ def _proof_page(
     status: int = 200,
     wait_s: int = 0,
 ) -> AnyResponse:
-    query = urlencode({LINK_PARAMETER: _secret(context)})
+    query = urlencode({LINK_PARAMETER: secret_of(context)})
     return form_page(
         context,
         "verify.html",
@@ -181,15 +155,5 @@ def _proved_page(context: PageContext, account: Account) -> AnyResponse:
     return message(context.dataset_ref.handle, "Your address is confirmed", sentence, link=link)
 
 
-def _problem_page(context: PageContext, problem: LinkProblem) -> AnyResponse:
-    heading, sentence, status = _PROBLEMS[problem]
-    link = f"{context.cookie_path}/accounts", "Go to your account"
-    return message(context.dataset_ref.handle, heading, sentence, status=status, link=link)
-
-
 def _subjects(request: AnyRequest, account: Account) -> tuple[Subject, ...]:
     return ("account", username_key(account.username) or ""), ("address", sender_of(request))
-
-
-def _secret(context: PageContext) -> str:
-    return (context.page_request.first(LINK_PARAMETER) or "")[:LINK_CHARACTERS_MAX]

@@ -13,12 +13,14 @@ import msgspec
 
 from oneself.auth.provider.pages import render
 from oneself.service.directory.address_proofs import VerificationLink
+from oneself.service.directory.recovery import NEW_ACCOUNT, RecoveryLink
 from oneself.service.mail.outbox import MailText
 
 #: Before the name of the organisation, at the end of a text (RFC 3676 §4.3).
 SIGNATURE = "-- \n"
 #: The page of a verification link, and its parameter.
 VERIFY_PATH, LINK_PARAMETER = "accounts/verify", "link"
+RECOVER_PATH, RECOVERY_LINK_PATH = "accounts/recover", "accounts/recover/link"
 
 
 class Note(msgspec.Struct, frozen=True):
@@ -39,7 +41,6 @@ class PageMailTexts:
 
     def verification(self, handle: str, name: str, link: VerificationLink, secret: str) -> MailText:
         """Asks whether an address is the recipient's."""
-        url = f"{self._public_url}/t/{handle}/{VERIFY_PATH}?{urlencode({LINK_PARAMETER: secret})}"
         return _mail(
             name,
             Note(
@@ -50,7 +51,7 @@ class PageMailTexts:
                     "If it was you, open this page and enter the password of the account:",
                 ),
                 label="Confirm the address",
-                url=url,
+                url=self._url(handle, VERIFY_PATH, secret),
                 after=(
                     "If it was not you, open the same page and choose “This was not me”. "
                     "You can also do nothing: the address counts as nobody's until it is confirmed.",
@@ -58,6 +59,48 @@ class PageMailTexts:
                 ),
             ),
         )
+
+    def recovery(self, handle: str, name: str, link: RecoveryLink, secret: str) -> MailText:
+        """Lets the recipient choose a new password, or begin with a new account."""
+        is_new = link.purpose == NEW_ACCOUNT
+        unproven = "Nobody has confirmed this address yet, so you begin with a new account."
+        return _mail(
+            name,
+            Note(
+                subject=f"Your account at {name}",
+                before=(
+                    f"Somebody forgot the password of {link.address} at {name}, in {link.browser}, "
+                    f"on {day_and_time(link.asked_at)}.",
+                    f"If it was you, open this page. {unproven if is_new else 'Choose a new one there.'}",
+                ),
+                label="Begin with a new account" if is_new else "Choose a new password",
+                url=self._url(handle, RECOVERY_LINK_PATH, secret),
+                after=(
+                    "If it was not you, do nothing. Nobody can use the link without this mail.",
+                    f"The link works once, until {day_and_time(link.expires_at)}.",
+                ),
+            ),
+        )
+
+    def password_replaced(self, handle: str, name: str, browser: str, at: int) -> MailText:
+        """Tells the recipient that the password was replaced."""
+        return _mail(
+            name,
+            Note(
+                subject=f"Your password at {name} was changed",
+                before=(
+                    f"The password of your account at {name} was changed, in {browser}, "
+                    f"on {day_and_time(at)}. Every browser was signed out.",
+                    "If it was not you, choose another one here, and look after your mailbox:",
+                ),
+                label="Forgot your password?",
+                url=f"{self._public_url}/t/{handle}/{RECOVER_PATH}",
+                after=(),
+            ),
+        )
+
+    def _url(self, handle: str, path: str, secret: str) -> str:
+        return f"{self._public_url}/t/{handle}/{path}?{urlencode({LINK_PARAMETER: secret})}"
 
 
 def day_and_time(instant: int) -> str:

@@ -15,7 +15,7 @@ from litestar import Response, Router, get, post, route
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
-from oneself.auth.provider import address_pages, endpoints, outbox_page
+from oneself.auth.provider import address_pages, endpoints, outbox_page, recovery_pages
 from oneself.auth.provider.address_pages import ask_for_proof
 from oneself.auth.provider.authorize import (
     AuthorizationDenied,
@@ -25,6 +25,7 @@ from oneself.auth.provider.authorize import (
 )
 from oneself.auth.provider.endpoints import directory_of, organisation_of
 from oneself.auth.provider.logout import ConfirmationPage, Logouts, SignedOut
+from oneself.auth.provider.mail_texts import RECOVER_PATH
 from oneself.auth.provider.outbox_page import outbox_link
 from oneself.auth.provider.page_context import (
     FORM_EXPIRED,
@@ -233,6 +234,7 @@ async def _sign_in_form(
         values=values or {"email": sign_in.login_hint if sign_in else ""},
         action=context.at(f"accounts/{template}"),
         alternative=context.at(f"accounts/{alternative}"),
+        recovery=context.at(RECOVER_PATH),
     )
 
 
@@ -344,6 +346,7 @@ PAGES = Router(
         logout,
         style,
         *address_pages.ROUTES,
+        *recovery_pages.ROUTES,
         *outbox_page.ROUTES,
     ],
     exception_handlers={ServiceError: unavailable},

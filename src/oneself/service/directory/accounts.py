@@ -13,6 +13,7 @@ Source: docs/guides/anonymous-to-registered.md, "Verified addresses".
 from __future__ import annotations
 
 import re
+import string
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -49,6 +50,7 @@ PASSWORD_CHARACTERS_MIN = 8
 PASSWORD_BYTES_MAX = 1_024
 _CLAIM_OF = {"given_name": "givenname", "last_name": "lastname", "mobile": "mobile"}
 _NOTHING: Mapping[str, bool] = {}
+_LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _MOBILE = re.compile(r"\+?[0-9][0-9 ()./-]{3,30}")
 
 # The head of every list of leaked passwords, from eight characters on. Attackers try these first, against
@@ -211,7 +213,7 @@ class Accounts:
 
         Raises InvalidInput, NotFound.
         """
-        if problem := _password_problem(password):
+        if problem := password_problem(password):
             raise InvalidInput("password", problem)
         account = await self.find(dataset_ref, user_id)
         if account is None:
@@ -287,7 +289,7 @@ class Administrators:
 
     async def set_password(self, dataset_ref: DatasetRef, username: str, password: str) -> None:
         """Create a console user, or replace the password of the one of this name. Raises InvalidInput."""
-        if problem := _password_problem(password):
+        if problem := password_problem(password):
             raise InvalidInput("password", problem)
         hashed = await self._hasher.hash(password)
         now = time.time_ns() // 1000
@@ -313,12 +315,13 @@ def _ambiguous(name: str, user_ids: Sequence[UUID]) -> Conflict:
 
 
 def username_key(username: str) -> str | None:
-    """The form in which equal usernames are equal:
+    """The form in which equal usernames are equal; None if it is too long.
 
-    Unicode NFC, trimmed, case folded; None if it is too long.
+    Unicode NFC, trimmed, ASCII letters in lower case. Addresses that differ otherwise are different
+    mailboxes, such as those of faß.de and fass.de, which `str.casefold` makes equal.
     """
     trimmed = nfc(username.strip(), USERNAME_CHARACTERS_MAX)
-    return None if trimmed is None else trimmed.casefold()
+    return None if trimmed is None else trimmed.translate(_LOWER_CASE)
 
 
 def _stored_key(username: str) -> str:
@@ -336,11 +339,11 @@ def account_of(row: AccountRow) -> Account:
 def problems_of(registration: Registration) -> dict[str, str]:
     """Field → a sentence for the user about what is wrong with it."""
     checks = {
-        "username": _address_problem(registration.username),
+        "username": address_problem(registration.username),
         "given_name": _name_problem(registration.given_name, "your first name"),
         "last_name": _name_problem(registration.last_name, "your last name"),
         "mobile": _mobile_problem(registration.mobile),
-        "password": _password_problem(registration.password, registration.username),
+        "password": password_problem(registration.password, registration.username),
     }
     return {field: problem for field, problem in checks.items() if problem}
 
@@ -358,7 +361,8 @@ def problems_of_change(account: Account, changes: Mapping[str, str]) -> dict[str
     return {field: problem for field, problem in problems_of(changed).items() if field in changes}
 
 
-def _address_problem(username: str) -> str | None:
+def address_problem(username: str) -> str | None:
+    """What is wrong with an e-mail address, as a sentence for the user; None: nothing."""
     if not username.strip():
         return "Enter your e-mail address."
     if len(username.strip()) > USERNAME_CHARACTERS_MAX:
@@ -390,7 +394,8 @@ def _mobile_problem(mobile: str) -> str | None:
     return "Enter a phone number, such as +44 20 7946 0958, or leave it empty."
 
 
-def _password_problem(password: str, username: str = "") -> str | None:
+def password_problem(password: str, username: str = "") -> str | None:
+    """What is wrong with a new password, as a sentence for the user; None: nothing."""
     if len(password) < PASSWORD_CHARACTERS_MIN:
         return f"Use at least {PASSWORD_CHARACTERS_MIN} characters."
     if len(_utf8(password)) > PASSWORD_BYTES_MAX:

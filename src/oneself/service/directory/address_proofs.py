@@ -11,13 +11,14 @@ address that it was sent to, and until it expires. Source: docs/concepts/trust.m
 from __future__ import annotations
 
 import time
-from typing import Literal, Protocol
 
 import msgspec
 
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.crypto import digest, new_token
-from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, Accounts
+from oneself.service.crypto import digest
+from oneself.service.directory.account_links import LinkProblem, find_link, make_link
+from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, Accounts, account_of
+from oneself.service.directory.mail_texts import MailTexts
 from oneself.service.directory.throttle import Subject, Throttle
 from oneself.service.directory.users import Users
 from oneself.service.mail.outbox import Letter, MailText, Outbox
@@ -30,9 +31,6 @@ VERIFICATION = "verification"
 LINK_LIFE_S = 3 * 86_400
 #: The actor of what people prove on the pages.
 INTERFACE = "accounts"
-
-#: Why a link cannot be used. `moved`: the account has another address by now, or proved this one already.
-LinkProblem = Literal["unknown", "used", "expired", "moved"]
 
 
 class Asker(msgspec.Struct, frozen=True):
@@ -54,10 +52,23 @@ class VerificationLink(msgspec.Struct, frozen=True):
     expires_at: int
 
 
-class MailTexts(Protocol):
-    """Says what mails say. `handle` and `name`: of the organisation. `secret`: of the link in the mail."""
+class MailCounts:
+    """Counts mails, so that nobody gets many and nobody sends many."""
 
-    def verification(self, handle: str, name: str, link: VerificationLink, secret: str) -> MailText: ...
+    def __init__(self, throttle: Throttle) -> None:
+        self._throttle = throttle
+
+    async def acquire(self, dataset_ref: DatasetRef, kind: str, recipient: str, asker: Asker) -> int:
+        """Count a mail. Seconds to wait if there were too many; 0: it may be sent."""
+        subjects: tuple[Subject, ...] = (
+            ("recipient", f"{kind} {recipient.casefold()}"),
+            ("mail_sender", asker.network),
+            ("organisation", dataset_ref.handle),
+        )
+        if wait_s := await self._throttle.retry_after_s(dataset_ref, *subjects):
+            return wait_s
+        await self._throttle.record(dataset_ref, *subjects)
+        return 0
 
 
 class AddressProofs:
@@ -69,22 +80,20 @@ class AddressProofs:
         accounts: Accounts,
         users: Users,
         outbox: Outbox,
-        throttle: Throttle,
+        counts: MailCounts,
         texts: MailTexts,
     ) -> None:
         self._directory = directory
         self._accounts = accounts
         self._users = users
         self._outbox = outbox
-        self._throttle = throttle
+        self._counts = counts
         self._texts = texts
 
     async def ask(self, dataset_ref: DatasetRef, account: Account, asker: Asker) -> int:
         """Send a link to the address of an account. Seconds to wait if it got too many mails; 0: sent."""
-        subjects = self._counted(dataset_ref, account.username, asker)
-        if wait_s := await self._throttle.retry_after_s(dataset_ref, *subjects):
+        if wait_s := await self._counts.acquire(dataset_ref, VERIFICATION, account.username, asker):
             return wait_s
-        await self._throttle.record(dataset_ref, *subjects)
         facts = {"browser": asker.browser}
         letter = Letter(VERIFICATION, account.username, account.user_id, facts, life_s=LINK_LIFE_S)
         async with self._directory.transaction() as tables:
@@ -95,29 +104,18 @@ class AddressProofs:
     async def compose(self, tables: DirectoryTables, mail: DueMail) -> MailText | None:
         """Make the link of a mail and say what it says; None if there is nothing to prove any more."""
         assert mail.user_id is not None, "a verification is about an account"
-        organisation = tables.of(mail.org_id)
-        row = await organisation.accounts.find(mail.user_id)
+        row = await tables.of(mail.org_id).accounts.find(mail.user_id)
         if row is None or row.claims.get(ADDRESS_CLAIM) != mail.recipient or ADDRESS_CLAIM in row.verified:
             return None
-        secret, browser = new_token(), mail.facts.get("browser", "")
-        account = Account(row.user_id, row.username, dict(row.claims))
-        link = VerificationLink(account, mail.recipient, browser, mail.created_at, mail.expires_at)
-        await organisation.account_links.put(
-            digest(secret), VERIFICATION, row.user_id, mail.recipient, mail.facts,
-            mail.created_at, mail.expires_at,
-        )  # fmt: skip
+        browser = mail.facts.get("browser", "")
+        link = VerificationLink(account_of(row), mail.recipient, browser, mail.created_at, mail.expires_at)
+        secret = await make_link(tables, mail, VERIFICATION, row.user_id, mail.recipient)
         return self._texts.verification(mail.handle, mail.name, link, secret)
 
     async def find(self, dataset_ref: DatasetRef, secret: str) -> VerificationLink | LinkProblem:
         """What a link is for, or why it cannot be used. Changes nothing."""
-        row = await self._directory.of(dataset_ref.org_id).account_links.find(digest(secret))
-        if row is None or row.purpose != VERIFICATION:
-            return "unknown"
-        if row.used_at is not None:
-            return "used"
-        if row.expires_at <= time.time_ns() // 1000:
-            return "expired"
-        return await self._usable(dataset_ref, row)
+        row = await find_link(self._directory, dataset_ref, secret, (VERIFICATION,))
+        return row if isinstance(row, str) else await self._usable(dataset_ref, row)
 
     async def confirm(
         self, dataset_ref: DatasetRef, secret: str, password: str
@@ -158,10 +156,3 @@ class AddressProofs:
             return "used"
         browser = row.facts.get("browser", "")
         return VerificationLink(account, row.address, browser, row.created_at, row.expires_at)
-
-    def _counted(self, dataset_ref: DatasetRef, recipient: str, asker: Asker) -> tuple[Subject, ...]:
-        return (
-            ("recipient", f"{VERIFICATION} {recipient.casefold()}"),
-            ("mail_sender", asker.network),
-            ("organisation", dataset_ref.handle),
-        )

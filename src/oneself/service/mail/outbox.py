@@ -27,7 +27,7 @@ from oneself.errors import OneselfError
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.store.directory import Directory, DirectoryTables
-from oneself.store.tables.mail import DueMail
+from oneself.store.tables.mail import DeliveredRow, DueMail
 
 _logger = structlog.get_logger("oneself.mail")
 
@@ -51,6 +51,8 @@ class MailText(msgspec.Struct, frozen=True):
     subject: str
     text: str
     html: str
+    #: Where it goes, if not to the address that was asked for.
+    recipient: str = ""
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -117,10 +119,11 @@ class Outbox:
     async def list_delivered(self, dataset_ref: DatasetRef) -> list[DeliveredMail]:
         """What the development outbox of an organisation shows, the newest first."""
         rows = await self._directory.of(dataset_ref.org_id).mails.list_delivered(DELIVERED_MAX)
-        return [
-            DeliveredMail(row.mail_id, row.recipient, row.created_at, self.decrypt(row.mail_id, row.content))
-            for row in rows
-        ]
+        return [self._delivered(row) for row in rows]
+
+    def _delivered(self, row: DeliveredRow) -> DeliveredMail:
+        content = self.decrypt(row.mail_id, row.content)
+        return DeliveredMail(row.mail_id, content.recipient or row.recipient, row.created_at, content)
 
     def encrypt(self, mail_id: UUID, content: MailText) -> bytes:
         """What a mail says, as it is stored."""
@@ -139,11 +142,11 @@ class Postman:
         directory: Directory,
         outbox: Outbox,
         mailer: Mailer | None,
-        compose: Compose,
+        compose: Mapping[str, Compose],
         *,
         retry_first_s: float = RETRY_FIRST_S,
     ) -> None:
-        """`mailer`: None: mails go to the development outbox."""
+        """`mailer`: None: mails go to the development outbox. `compose`: for each kind of mail."""
         self._directory = directory
         self._outbox = outbox
         self._mailer = mailer
@@ -196,7 +199,12 @@ class Postman:
     async def _send(self, mailer: Mailer, mail: DueMail, content: MailText) -> None:
         mails = self._directory.of(mail.org_id).mails
         outgoing = OutgoingMail(
-            str(mail.mail_id), mail.recipient, content.subject, content.text, content.html, mail.name
+            str(mail.mail_id),
+            content.recipient or mail.recipient,
+            content.subject,
+            content.text,
+            content.html,
+            mail.name,
         )
         try:
             await mailer.send(outgoing)
@@ -215,7 +223,7 @@ class Postman:
         if mail.content is not None:
             return self._outbox.decrypt(mail.mail_id, mail.content)
         async with self._directory.transaction() as tables:
-            content = await self._compose(tables, mail)
+            content = await self._compose[mail.kind](tables, mail)
             if content is not None:
                 encrypted = self._outbox.encrypt(mail.mail_id, content)
                 await tables.of(mail.org_id).mails.put_content(mail.mail_id, encrypted)

@@ -61,7 +61,7 @@ DELETE FROM mail WHERE org_id = $1 AND mail_id = $2;
 SELECT mail_id, recipient, content, created_at
 FROM mail
 WHERE org_id = $1 AND delivered_at IS NOT NULL
-ORDER BY delivered_at DESC, mail_id
+ORDER BY created_at DESC, mail_id
 LIMIT $2;
 
 -- name: count_waiting
