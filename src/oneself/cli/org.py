@@ -102,6 +102,7 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
             "cds_enabled": config.settings.cds_enabled,
             "system_applications": config.settings.system_applications,
             "detach_on_sign_out": config.settings.detach_on_sign_out,
+            "verified_address_first": config.settings.verified_address_first,
             "attributes": len(config.schema.attributes),
             "signing_key": key_ring.current_id,
             "keys_that_verify": len(key_ring.public),

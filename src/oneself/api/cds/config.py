@@ -51,6 +51,7 @@ async def change_config(request: AnyRequest) -> ConfigurationDocument:
         cds_enabled=document.get("cds_enabled"),
         system_applications=None if applications is None else tuple(dict.fromkeys(applications)),
         detach_on_sign_out=document.get("detach_on_sign_out"),
+        verified_address_first=document.get("verified_address_first"),
     )
     try:
         changed = await call.services.setup.activation.change(call.dataset_ref, change)
@@ -64,4 +65,5 @@ def _render(settings: OrganisationSettings) -> ConfigurationDocument:
         cds_enabled=settings.cds_enabled,
         system_applications=list(settings.system_applications),
         detach_on_sign_out=settings.detach_on_sign_out,
+        verified_address_first=settings.verified_address_first,
     )

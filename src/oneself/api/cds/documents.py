@@ -143,11 +143,12 @@ class SchemaDocument(Struct, frozen=True):
 
 
 class ConfigurationDocument(Struct, frozen=True, omit_defaults=True):
-    """Response of `/config`. `detach_on_sign_out` is an extension, absent while false."""
+    """Response of `/config`. What follows the applications is an extension, absent while false."""
 
     cds_enabled: Annotated[bool, Meta()]
     system_applications: list[str] = []
     detach_on_sign_out: bool = False
+    verified_address_first: bool = False
 
 
 class ConfigurationPatch(Struct, frozen=True, forbid_unknown_fields=True):
@@ -156,3 +157,4 @@ class ConfigurationPatch(Struct, frozen=True, forbid_unknown_fields=True):
     cds_enabled: bool | None = None
     system_applications: list[str] | None = None
     detach_on_sign_out: bool | None = None
+    verified_address_first: bool | None = None

@@ -32,6 +32,7 @@ from oneself.auth.provider.page_context import (
     submitted_form,
 )
 from oneself.auth.provider.pages import message, name_of
+from oneself.auth.provider.proof_first import go_on, needs_proof
 from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, username_key
 from oneself.service.directory.address_proofs import VerificationLink
 from oneself.service.directory.throttle import Subject
@@ -67,11 +68,14 @@ async def verify(request: AnyRequest) -> AnyResponse:
     subjects = _subjects(request, link.account)
     if wait_s := await throttle.retry_after_s(context.dataset_ref, *subjects):
         return _proof_page(context, link, {"form": retry_sentence(wait_s)}, status=429, wait_s=wait_s)
+    is_first = await needs_proof(context, link.account)
     proved = await proofs.confirm(context.dataset_ref, secret, field(form, "password"))
     if proved is None:
         await throttle.record(context.dataset_ref, *subjects)
         return _proof_page(context, link, {"password": PASSWORD_WRONG}, status=401)
-    return _proved_page(context, proved) if isinstance(proved, Account) else problem_page(context, proved)
+    if not isinstance(proved, Account):
+        return problem_page(context, proved)
+    return await go_on(context, proved) if is_first else _proved_page(context, proved)
 
 
 @post(f"/t/{{org:str}}/{WITHDRAW_PATH}", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)

@@ -19,9 +19,7 @@ from oneself.auth.provider import address_pages, endpoints, outbox_page, recover
 from oneself.auth.provider.address_pages import ask_for_proof
 from oneself.auth.provider.authorize import (
     AuthorizationDenied,
-    Authorizations,
     RedirectToApplication,
-    SignInRequired,
 )
 from oneself.auth.provider.endpoints import directory_of, organisation_of
 from oneself.auth.provider.logout import ConfirmationPage, Logouts, SignedOut
@@ -40,18 +38,23 @@ from oneself.auth.provider.page_context import (
     unavailable,
 )
 from oneself.auth.provider.pages import STYLESHEET, account_fields, message, name_of, stylesheet
+from oneself.auth.provider.proof_first import needs_proof, wait_for_proof
+from oneself.auth.provider.signing_in import (
+    account_subject,
+    authorizations_of,
+    redirect,
+    render_outcome,
+    start_session,
+)
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.errors import ServiceError
 from oneself.service.directory.accounts import (
     ADDRESS_CLAIM,
-    Account,
     InvalidRegistration,
     Registration,
-    username_key,
 )
 from oneself.service.directory.throttle import Subject
 from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, InvalidForm, form_of, sender_of
-from oneself.web.known_browser import KnownBrowsers
 from oneself.web.sessions import session_cookie, with_cookies
 
 REGISTRATION_FIELDS = ("email", "given_name", "last_name", "mobile")
@@ -66,7 +69,7 @@ async def authorize(request: AnyRequest) -> AnyResponse:
     context = await page_context(request)
     if isinstance(context, Response):
         return context
-    return _outcome(context, await _authorizations(request).authorize(context.page_request))
+    return render_outcome(context, await authorizations_of(request).authorize(context.page_request))
 
 
 @post("/t/{org:str}/oauth2/authorize", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
@@ -103,19 +106,21 @@ async def login(request: AnyRequest) -> AnyResponse:
     if form is None:
         return await _sign_in_form(context, "login", {"form": FORM_EXPIRED}, status=403)
     directory, dataset_ref = directory_of(request), context.dataset_ref
-    account_subject = _account_subject(context, values["email"])
+    subject = account_subject(context, values["email"])
     address_subject: Subject = ("address", sender_of(request))
     throttle = directory.throttle
-    if wait_s := await throttle.retry_after_s(dataset_ref, account_subject, address_subject):
+    if wait_s := await throttle.retry_after_s(dataset_ref, subject, address_subject):
         return await _sign_in_form(
             context, "login", {"form": retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
         )
     account = await directory.accounts.authenticate(dataset_ref, values["email"], field(form, "password"))
     if account is None:
-        await throttle.record(dataset_ref, account_subject, address_subject)
+        await throttle.record(dataset_ref, subject, address_subject)
         return await _sign_in_form(context, "login", {"form": CREDENTIALS_WRONG}, values, status=401)
-    await throttle.clear(dataset_ref, account_subject)
-    return await _start_session(context, account)
+    await throttle.clear(dataset_ref, subject)
+    if await needs_proof(context, account):
+        return await wait_for_proof(context, account)
+    return await start_session(context, account)
 
 
 @get("/t/{org:str}/accounts/register", include_in_schema=False)
@@ -138,7 +143,8 @@ async def register(request: AnyRequest) -> AnyResponse:
         return await _sign_in_form(context, "register", {"form": FORM_EXPIRED}, status=403)
     directory = directory_of(request)
     address_subject: Subject = ("address", sender_of(request))
-    if wait_s := await directory.throttle.retry_after_s(context.dataset_ref, address_subject):
+    registrations: Subject = ("registration", sender_of(request))
+    if wait_s := await directory.throttle.retry_after_s(context.dataset_ref, address_subject, registrations):
         return await _sign_in_form(
             context, "register", {"form": retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
         )
@@ -147,8 +153,11 @@ async def register(request: AnyRequest) -> AnyResponse:
     except InvalidRegistration as rejected:
         problems = {FORM_FIELD_OF.get(field, field): problem for field, problem in rejected.problems.items()}
         return await _sign_in_form(context, "register", problems, values, status=400)
+    await directory.throttle.record(context.dataset_ref, registrations)
+    if await needs_proof(context, account):
+        return await wait_for_proof(context, account)
     await ask_for_proof(context, account)
-    return await _start_session(context, account)
+    return await start_session(context, account)
 
 
 @get("/t/{org:str}/accounts", include_in_schema=False)
@@ -216,12 +225,12 @@ async def _sign_in_form(
 ) -> AnyResponse:
     """Render the sign-in or registration page. An error of the authorization request takes precedence."""
     sign_in = (
-        await _authorizations(context.request).sign_in_page(context.page_request)
+        await authorizations_of(context.request).sign_in_page(context.page_request)
         if context.has_request
         else None
     )
     if isinstance(sign_in, RedirectToApplication | AuthorizationDenied):
-        return _outcome(context, sign_in)
+        return render_outcome(context, sign_in)
     alternative = "register" if template == "login" else "login"
     return form_page(
         context,
@@ -238,57 +247,6 @@ async def _sign_in_form(
     )
 
 
-async def _start_session(context: PageContext, account: Account) -> AnyResponse:
-    """Create a session after a sign-in, and redirect to the application or the account page."""
-    directory, dataset_ref = directory_of(context.request), context.dataset_ref
-    previous = context.page_request.session
-    session, token = await directory.sign_ins.create_session(dataset_ref, account, previous)
-    if context.has_request:
-        response = _outcome(
-            context, await _authorizations(context.request).complete(context.page_request, session)
-        )
-    else:
-        # Without an application nobody has checked which browser asked, so no tracker counts.
-        await directory.sign_ins.record_sign_in(dataset_ref, None, account)
-        response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
-    key = username_key(account.username) or ""
-    known = _known_browsers(context).issue(context.request, dataset_ref.handle, key, context.cookie_path)
-    return with_cookies(response, session_cookie(context.request, context.cookie_path, token), known)
-
-
-def _account_subject(context: PageContext, username: str) -> Subject:
-    """Whose wrong passwords are counted: those of a known browser, else those of all others.
-
-    Usernames that are too long for an account share one counter.
-    """
-    key = username_key(username) or ""
-    known = _known_browsers(context).find(context.request, context.dataset_ref.handle, key)
-    return ("account", key) if known is None else ("device", f"{known} {key}")
-
-
-def _known_browsers(context: PageContext) -> KnownBrowsers:
-    return KnownBrowsers(context.request.app.state.services.secret_box)
-
-
-def _outcome(
-    context: PageContext, outcome: RedirectToApplication | SignInRequired | AuthorizationDenied
-) -> AnyResponse:
-    match outcome:
-        case RedirectToApplication(location):
-            return _redirect(context, location)
-        case SignInRequired(template):
-            return Redirect(context.at(f"accounts/{template}"), status_code=302)
-        case AuthorizationDenied(error, description):
-            return message(
-                context.dataset_ref.handle,
-                "This link does not work",
-                "The application that sent you here made an invalid request. "
-                "Go back to it and try again. If that does not help, contact its owner.",
-                status=400,
-                detail=f"{error}: {description}",
-            )
-
-
 def _signed_out(
     context: PageContext, outcome: ConfirmationPage | SignedOut | AuthorizationDenied
 ) -> AnyResponse:
@@ -302,25 +260,14 @@ def _signed_out(
             )  # fmt: skip
         case SignedOut(location, ended):
             response: AnyResponse = (
-                _redirect(context, location)
+                redirect(context, location)
                 if location
                 else message(context.dataset_ref.handle, "You are signed out", "You can close this page.")
             )
             cookies = [session_cookie(context.request, context.cookie_path, None)] if ended else []
             return with_cookies(response, *cookies)
         case AuthorizationDenied():
-            return _outcome(context, outcome)
-
-
-def _redirect(context: PageContext, location: str) -> AnyResponse:
-    """Redirect the browser without a `Referer` header."""
-    headers = {"Cache-Control": "no-store", "Referrer-Policy": "no-referrer"}
-    return Redirect(location, status_code=303 if context.request.method == "POST" else 302, headers=headers)
-
-
-def _authorizations(request: AnyRequest) -> Authorizations:
-    directory = directory_of(request)
-    return Authorizations(directory, OAuth(directory))
+            return render_outcome(context, outcome)
 
 
 def _registration(form: Mapping[str, list[str]], values: Mapping[str, str]) -> Registration:

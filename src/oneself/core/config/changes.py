@@ -18,6 +18,8 @@ class OrganisationSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     cds_enabled: bool = False
     system_applications: tuple[str, ...] = ()
     detach_on_sign_out: bool = False
+    #: Nobody signs in to an account of the embedded directory before its address is verified.
+    verified_address_first: bool = False
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -57,6 +59,7 @@ class PutSettings(msgspec.Struct, frozen=True, tag="put_settings", omit_defaults
     cds_enabled: bool | None = None
     system_applications: tuple[str, ...] | None = None
     detach_on_sign_out: bool | None = None
+    verified_address_first: bool | None = None
 
 
 class PutIdentityType(msgspec.Struct, frozen=True, tag="put_identity_type"):

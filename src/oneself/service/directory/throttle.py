@@ -18,7 +18,9 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.store.directory import Directory
 
-Kind = Literal["account", "device", "address", "client", "recipient", "mail_sender", "organisation"]
+Kind = Literal[
+    "account", "device", "address", "client", "registration", "recipient", "mail_sender", "organisation"
+]
 Subject = tuple[Kind, str]
 
 
@@ -40,6 +42,8 @@ class ThrottleLimits(msgspec.Struct, frozen=True, kw_only=True):
     address: AttemptLimit = AttemptLimit(100, 900)
     #: Wrong secrets of an application at one address, so guesses elsewhere do not delay it.
     client: AttemptLimit = AttemptLimit(20, 600)
+    #: Accounts that a network creates.
+    registration: AttemptLimit = AttemptLimit(100, 3_600)
     #: Mails for one purpose to an address.
     recipient: AttemptLimit = AttemptLimit(6, 3_600)
     #: Mails that a network asks for.
