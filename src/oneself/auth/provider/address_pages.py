@@ -69,7 +69,9 @@ async def verify(request: AnyRequest) -> AnyResponse:
     if wait_s := await throttle.retry_after_s(context.dataset_ref, *subjects):
         return _proof_page(context, link, {"form": retry_sentence(wait_s)}, status=429, wait_s=wait_s)
     is_first = await needs_proof(context, link.account)
-    proved = await proofs.confirm(context.dataset_ref, secret, field(form, "password"))
+    proved = await proofs.confirm(
+        context.dataset_ref, secret, field(form, "password"), begins_profile=not is_first
+    )
     if proved is None:
         await throttle.record(context.dataset_ref, *subjects)
         return _proof_page(context, link, {"password": PASSWORD_WRONG}, status=401)

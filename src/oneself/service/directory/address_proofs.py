@@ -118,11 +118,11 @@ class AddressProofs:
         return row if isinstance(row, str) else await self._usable(dataset_ref, row)
 
     async def confirm(
-        self, dataset_ref: DatasetRef, secret: str, password: str
+        self, dataset_ref: DatasetRef, secret: str, password: str, *, begins_profile: bool = True
     ) -> Account | LinkProblem | None:
         """Verify the address of a link; None if this is not the password of the account.
 
-        The links that others have for this address can no longer be used.
+        The links that others have for this address can no longer be used. `begins_profile`: as in `Users`.
         """
         link = await self.find(dataset_ref, secret)
         if not isinstance(link, VerificationLink):
@@ -130,7 +130,14 @@ class AddressProofs:
         user_id = link.account.user_id
         if not await self._accounts.is_password(dataset_ref, user_id, password):
             return None
-        verified = await self._users.change(dataset_ref, Actor(INTERFACE), user_id, {}, {ADDRESS_CLAIM: True})
+        verified = await self._users.change(
+            dataset_ref,
+            Actor(INTERFACE),
+            user_id,
+            {},
+            {ADDRESS_CLAIM: True},
+            begins_profile=begins_profile,
+        )
         async with self._directory.transaction() as tables:
             links, now = tables.of(dataset_ref.org_id).account_links, time.time_ns() // 1000
             await links.put_used(digest(secret), now)

@@ -46,13 +46,18 @@ class Users:
         user_id: UUID,
         changes: Mapping[str, str],
         verified: Mapping[str, bool] = _NOTHING,
+        *,
+        begins_profile: bool = True,
     ) -> Account:
         """`changes`: password, given_name, last_name, mobile. `verified`: claim → whether it is verified.
 
-        Raises InvalidInput, NotFound, Conflict.
+        `begins_profile`: whether a user who never signed in gets a profile by it; else the first sign-in
+        records what is verified. Raises InvalidInput, NotFound, Conflict.
         """
         before = await self.get(dataset_ref, user_id)
         after = await self._accounts.change(dataset_ref, before, changes, verified)
+        if not begins_profile and await self._profiles.find_own(dataset_ref, str(user_id)) is None:
+            return after
         if (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled:
             await self._record_values(dataset_ref, actor, before, after)
             await self._record_verification(dataset_ref, actor, before, after, verified)
