@@ -125,6 +125,38 @@ async def test_an_identity_that_others_took_stays_theirs_after_an_erasure(servic
     assert report.difference is None, report.difference
 
 
+async def assert_account_is_silent(services: Services, history: view_histories.History) -> None:
+    """Once what an account said of itself is gone, no browser leads to its user, and the log folds."""
+    note(history)
+    await databases.empty(services.database)
+    played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
+    await played.play(history.numbered)
+    for user in ("ann", "ben"):
+        await played.forget_words(user)
+        owned = [row.fragment for row in await played.fragments() if row.fragment.user_id == user]
+        assert {item.owner.proof for item in owned if item.owner} <= {"user", "named", "identifier"}
+        assert all(item.reported is None for item in owned)
+        report = await verify(services.database, lambda done, total: None)
+        assert report.difference is None, report.difference
+
+
+@QUICK
+@given(history=view_histories.histories(is_edited=False))
+async def test_an_account_that_is_handed_over_is_silent(
+    services: Services, history: view_histories.History
+) -> None:
+    await assert_account_is_silent(services, history)
+
+
+@pytest.mark.soak
+@settings(QUICK, max_examples=500)
+@given(history=view_histories.histories(is_edited=False, steps_max=36))
+async def test_accounts_that_are_handed_over_in_long_histories(
+    services: Services, history: view_histories.History
+) -> None:
+    await assert_account_is_silent(services, history)
+
+
 @pytest.mark.soak
 @settings(QUICK, max_examples=500)
 @given(history=histories(steps_max=40))

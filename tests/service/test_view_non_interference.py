@@ -145,8 +145,8 @@ async def test_identities_of_a_stranger_change_nothing_of_others(
     await assert_not_interfered(services, history, struck)
 
 
-async def assert_erased_alone(services: Services, history: History) -> None:
-    """The erasure of the stranger takes nothing of others."""
+async def assert_erased_alone(services: Services, history: History, *, only_words: bool = False) -> None:
+    """The erasure of the stranger, or of what their account said, takes nothing of others."""
     note(history)
     await databases.empty(services.database)
     played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
@@ -154,7 +154,7 @@ async def assert_erased_alone(services: Services, history: History) -> None:
     reading = _Reading(history, played)
     before = await reading.read()
     joined = await reading.joined_to_stranger()
-    await played.erase(STRANGER)
+    await (played.forget_words(STRANGER) if only_words else played.erase(STRANGER))
     after = await reading.read()
     # A server may have said of a browser who the stranger is; the erasure takes its words.
     unjoined = before.keys() - joined
@@ -167,6 +167,14 @@ async def test_the_erasure_of_a_stranger_takes_nothing_of_others(
     services: Services, history: History
 ) -> None:
     await assert_erased_alone(services, history)
+
+
+@QUICK
+@given(history=histories(is_edited=False))
+async def test_what_the_account_of_a_stranger_said_leaves_nothing_of_others(
+    services: Services, history: History
+) -> None:
+    await assert_erased_alone(services, history, only_words=True)
 
 
 @pytest.mark.soak

@@ -101,6 +101,11 @@ class PlayedHistory:
         """Erase what a user owns."""
         await self._services.privacy.erasure.erase(self._ref, PROVIDER, ErasureTarget(user_id=user))
 
+    async def forget_words(self, user: str) -> None:
+        """Erase what the account of a user said of itself."""
+        target = ErasureTarget(user_id=user, only_words=True)
+        await self._services.privacy.erasure.erase(self._ref, PROVIDER, target)
+
     async def erase_record(self, fragment_id: UUID) -> None:
         """Erase a record that nobody owns, and nothing else."""
         target = ErasureTarget(view="own", profile_id=fragment_id)

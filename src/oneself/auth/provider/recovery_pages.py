@@ -29,10 +29,13 @@ from oneself.auth.provider.page_context import (
     submitted_form,
 )
 from oneself.auth.provider.pages import message, name_of
-from oneself.service.directory.accounts import InvalidRegistration, Registration, address_problem
+from oneself.service.directory.account_links import LinkProblem
+from oneself.service.directory.accounts import Account, InvalidRegistration, Registration, address_problem
 from oneself.service.directory.recovery import NEW_ACCOUNT, RecoveryLink
 from oneself.web.forms import FORM_BYTES_MAX, AnyRequest
 
+#: The choice of whoever has none of the accounts with the address.
+NONE_OF_THEM = "none"
 NAME_FIELDS = ("given_name", "last_name", "mobile")
 
 
@@ -90,19 +93,33 @@ async def use_link(request: AnyRequest) -> AnyResponse:
         return problem_page(context, link)
     form = await submitted_form(context)
     values = {name: field(form, name) for name in NAME_FIELDS}
+    visible = {**values, "account": field(form, "account")}
     if form is None:
-        return _link_page(context, link, {"form": FORM_EXPIRED}, values, status=403)
+        return _link_page(context, link, {"form": FORM_EXPIRED}, visible, status=403)
     password = field(form, "password")
     try:
         if link.purpose == NEW_ACCOUNT:
             registration = Registration(username=link.address, password=password, **values)
-            outcome = await recoveries.begin_anew(context.dataset_ref, secret, registration)
+            outcome = await _choose(context, link, field(form, "account"), registration)
         else:
             asker = asker_of(request)
             outcome = await recoveries.set_password(context.dataset_ref, secret, password, asker)
     except InvalidRegistration as rejected:
-        return _link_page(context, link, rejected.problems, values, status=400)
+        return _link_page(context, link, rejected.problems, visible, status=400)
     return problem_page(context, outcome) if isinstance(outcome, str) else _done_page(context, link)
+
+
+async def _choose(
+    context: PageContext, link: RecoveryLink, choice: str, registration: Registration
+) -> Account | LinkProblem:
+    """Hand over the chosen account, or create one. Raises InvalidRegistration."""
+    recoveries, secret = directory_of(context.request).recoveries, secret_of(context)
+    if choice == NONE_OF_THEM:
+        return await recoveries.begin_anew(context.dataset_ref, secret, registration)
+    chosen = next((item.user_id for item in link.accounts if str(item.user_id) == choice), None)
+    if chosen is None:
+        raise InvalidRegistration({"account": "Choose whether the account is yours."})
+    return await recoveries.reclaim(context.dataset_ref, secret, chosen, registration)
 
 
 ROUTES = (recover_page, recover, link_page, use_link)
@@ -145,7 +162,8 @@ def _link_page(
         values=values or {},
         address=link.address,
         name=name_of(link.accounts[0]),
-        created=[day_and_time(account.created_at) for account in link.accounts],
+        accounts=[(str(item.user_id), day_and_time(item.created_at)) for item in link.accounts],
+        none_of_them=NONE_OF_THEM,
         browser=link.browser,
         asked_at=day_and_time(link.asked_at),
         action=f"{context.cookie_path}/{RECOVERY_LINK_PATH}?{query}",

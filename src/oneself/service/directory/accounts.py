@@ -248,7 +248,8 @@ class Accounts:
         async with self._directory.transaction() as tables:
             if not await tables.of(dataset_ref.org_id).accounts.delete(user_id):
                 raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
-            await self._tokens.revoke_user(tables, dataset_ref, user_id)
+            # Its grants went with it.
+            await self._tokens.put_revoked(tables, dataset_ref, f"user:{user_id}")
 
     async def _not_changed(self, dataset_ref: DatasetRef, user_id: UUID) -> Conflict | NotFound:
         if await self.find(dataset_ref, user_id) is None:
@@ -317,8 +318,7 @@ def _ambiguous(name: str, user_ids: Sequence[UUID]) -> Conflict:
 def username_key(username: str) -> str | None:
     """The form in which equal usernames are equal; None if it is too long.
 
-    Unicode NFC, trimmed, ASCII letters in lower case. Addresses that differ otherwise are different
-    mailboxes, such as those of faß.de and fass.de, which `str.casefold` makes equal.
+    Unicode NFC, trimmed, ASCII letters in lower case: `str.casefold` makes faß.de and fass.de equal.
     """
     trimmed = nfc(username.strip(), USERNAME_CHARACTERS_MAX)
     return None if trimmed is None else trimmed.translate(_LOWER_CASE)

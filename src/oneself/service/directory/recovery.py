@@ -2,11 +2,13 @@
 
     ask ─▶ a mail ─▶ a link when it is sent, if an account has the address ─▶ find
                         ├▶ set_password   for the account that has verified the address
-                        └▶ begin_anew     a new account, if none has verified it
+                        ├▶ reclaim        for an account that nobody has proved, if it is theirs
+                        └▶ begin_anew     a new account, if none is
 
 Invariants: asking does the same whether an account exists or not. The mail goes to the address that the
 account has, never to what was typed. An account that nobody has proved may be a stranger's who registered
-with this address, so its password is not replaced: a new account gets the address.
+with this address. So whoever says that it is theirs gets it without what it said of itself, and without the
+browsers that it brought: nobody who used it before reads or sends anything in it.
 Source: docs/guides/anonymous-to-registered.md, "Forgotten passwords".
 """
 
@@ -14,6 +16,7 @@ from __future__ import annotations
 
 import time
 from typing import Literal
+from uuid import UUID
 
 import msgspec
 
@@ -31,7 +34,7 @@ from oneself.service.directory.accounts import (
     problems_of,
     username_key,
 )
-from oneself.service.directory.address_proofs import INTERFACE, Asker, MailCounts
+from oneself.service.directory.address_proofs import INTERFACE, VERIFICATION, Asker, MailCounts
 from oneself.service.directory.mail_texts import MailTexts
 from oneself.service.directory.users import Users
 from oneself.service.mail.outbox import Letter, MailText, Outbox
@@ -46,6 +49,8 @@ PASSWORD_REPLACED = "password_replaced"  # noqa: S105
 RENEWAL: Literal["renewal"] = "renewal"
 NEW_ACCOUNT: Literal["new_account"] = "new_account"
 LINK_LIFE_S = 3_600
+#: What somebody says anew of an account that they reclaim.
+_REPLACED = ("given_name", "last_name", "mobile")
 #: Of more unproven accounts with an address, a page names the newest ones.
 NAMED_MAX = 5
 
@@ -175,6 +180,33 @@ class Recoveries:
         async with self._directory.transaction() as tables:
             links = tables.of(dataset_ref.org_id).account_links
             await links.put_used_of_address(account.user_id, time.time_ns() // 1000)
+        return proved
+
+    async def reclaim(
+        self, dataset_ref: DatasetRef, secret: str, user_id: UUID, registration: Registration
+    ) -> Account | LinkProblem:
+        """Give an account that nobody has proved to whoever has its address; the others lose the address.
+
+        Sessions, grants, links, ties to browsers and what the account said of itself end. An interruption
+        leaves the link usable. Raises InvalidRegistration.
+        """
+        link = await self.find(dataset_ref, secret)
+        if not isinstance(link, RecoveryLink) or link.purpose != NEW_ACCOUNT:
+            return link if isinstance(link, str) else "unknown"
+        if user_id not in {account.user_id for account in link.accounts}:
+            return "moved"
+        registration = msgspec.structs.replace(registration, username=link.address)
+        if problems := problems_of(registration):
+            raise InvalidRegistration(problems)
+        actor, fields = Actor(INTERFACE), {name: getattr(registration, name) for name in _REPLACED}
+        await self._accounts.set_password(dataset_ref, user_id, registration.password)
+        await self._users.forget_words(dataset_ref, actor, user_id)
+        proved = await self._users.change(dataset_ref, actor, user_id, fields, {ADDRESS_CLAIM: True})
+        async with self._directory.transaction() as tables:
+            now, links = time.time_ns() // 1000, tables.of(dataset_ref.org_id).account_links
+            await links.put_used(digest(secret), now)
+            await links.put_used_of_account(user_id, (VERIFICATION, RENEWAL, NEW_ACCOUNT), now)
+            await links.put_used_of_address(user_id, now)
         return proved
 
     async def _use(self, dataset_ref: DatasetRef, secret: str) -> bool:

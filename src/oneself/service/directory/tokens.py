@@ -116,11 +116,14 @@ class AccessTokens:
             await self.put_revoked(tables, dataset_ref, f"client:{client_id}")
 
     async def revoke_user(self, tables: DirectoryTables, dataset_ref: DatasetRef, user_id: UUID) -> None:
-        """End a user's sessions and grants and revoke their tokens."""
+        """End a user's sessions and grants and revoke their tokens.
+
+        Each grant is revoked by itself, so that the tokens of a sign-in within the same second are valid.
+        """
         organisation = tables.of(dataset_ref.org_id)
         await organisation.sessions.delete_of_account(user_id)
-        await organisation.grants.put_revoked_of_account(user_id, time.time_ns() // 1000)
-        await self.put_revoked(tables, dataset_ref, f"user:{user_id}")
+        for grant_id in await organisation.grants.put_revoked_of_account(user_id, time.time_ns() // 1000):
+            await self.put_revoked(tables, dataset_ref, f"grant:{grant_id}")
 
     async def revoke_session(self, dataset_ref: DatasetRef, user_id: UUID, session_id: UUID) -> None:
         """End a user's session and its grants, and revoke their tokens."""

@@ -14,6 +14,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Account, Accounts
 from oneself.service.privacy.erasure import Erasure, Receipt
+from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.profiles import Profiles
 
 #: What an administrator's verification is called in the log; the audit log lists these observations.
@@ -98,6 +99,10 @@ class Users:
             await self._profiles.patch_claims(
                 dataset_ref, actor, str(after.user_id), changed, verified=verified, name=VERIFICATION
             )
+
+    async def forget_words(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> None:
+        """Erase what an account said of itself and the browsers that it brought; the rest stays."""
+        await self._erasure.erase(dataset_ref, actor, ErasureTarget(user_id=str(user_id), only_words=True))
 
     async def delete(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
         """Erase what the user owns and delete the account; an unknown user changes nothing.

@@ -29,6 +29,7 @@ from oneself.service.log.believed_profiles import find_unified_ids
 from oneself.service.log.refold import GraphPart, find_part, forget_verified, refold
 from oneself.service.log.refold_believed import Erasing, refold_believed
 from oneself.service.lost_races import repeat
+from oneself.service.privacy.account_words import name_user
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, is_absorbed, select
 from oneself.service.privacy.verified_elsewhere import queue_erased
 from oneself.store import working_set
@@ -263,6 +264,8 @@ class Erasure:
         await self._tombstones.put(transaction, names, selection.exact, seq)
         await transaction.log.forget_detached(leaving.browsers)
         await transaction.log.delete(reach.verifications)
+        if selection.left_to is not None:
+            await name_user(transaction, selection.left_to, selection.fragments, selection.entries)
         gone = await refold_believed(transaction, erasing)
         receipt = Receipt(
             receipt_id=uuid.uuid4(),

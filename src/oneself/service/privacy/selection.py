@@ -16,6 +16,7 @@ from oneself.core.fold.log_entry import EntryKey
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.joins import View
+from oneself.service.privacy.account_words import find_words
 from oneself.service.privacy.begun_elsewhere import BegunFragment, find_begun
 from oneself.store.tables.fragment import FragmentRow, StoredView
 from oneself.store.transaction import Tables
@@ -35,6 +36,9 @@ class ErasureTarget(msgspec.Struct, frozen=True, kw_only=True):
     as_person: bool = False
     #: The dataset in which the user verifies addresses, if this is another one.
     home_id: int | None = None
+    #: Of the user, only what their account said of itself: sign-ins, what was written with its tokens, and
+    #: the browsers that it brought. What servers said of the user stays.
+    only_words: bool = False
 
 
 class ErasureSelection(msgspec.Struct, frozen=True):
@@ -46,6 +50,8 @@ class ErasureSelection(msgspec.Struct, frozen=True):
     profile_ids: tuple[UUID, ...]
     #: Those of its fragments that a server began with an address that the user verified in another dataset.
     begun: tuple[BegunFragment, ...] = ()
+    #: The user whom the entries that are left name afterwards.
+    left_to: str | None = None
 
     @property
     def fragment_ids(self) -> frozenset[UUID]:
@@ -82,6 +88,8 @@ class ErasureSelection(msgspec.Struct, frozen=True):
 
 async def select(tables: Tables, target: ErasureTarget) -> ErasureSelection | None:
     """What an erasure of a target takes; None: the target is unknown."""
+    if target.user_id is not None and target.only_words:
+        return await _select_words(tables, target.user_id)
     if target.user_id is not None and not await is_absorbed(tables, target):
         return await _select_user(tables, target.user_id, target.home_id)
     assert target.profile_id is not None
@@ -114,6 +122,14 @@ async def _select_user(tables: Tables, user_id: str, home_id: int | None) -> Era
     return ErasureSelection(
         tuple(chosen), owned.entries.union(*(item.entries for item in begun)), heads, tuple(begun)
     )
+
+
+async def _select_words(tables: Tables, user_id: str) -> ErasureSelection | None:
+    found = await find_words(tables, user_id)
+    if not found.entries:
+        return None
+    heads = tuple(row.fragment.fragment_id for row in found.fragments)
+    return ErasureSelection(found.fragments, found.entries, heads, left_to=user_id)
 
 
 async def _select_viewed(

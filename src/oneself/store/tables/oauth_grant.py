@@ -110,9 +110,10 @@ class GrantTable(OrganisationTable):
         """Revoke a grant."""
         await self._executor.execute(_sql.put_revoked, self._org_id, grant_id, now)
 
-    async def put_revoked_of_account(self, user_id: UUID, now: int) -> None:
-        """Revoke every grant of a user."""
-        await self._executor.execute(_sql.put_revoked_of_account, self._org_id, user_id, now)
+    async def put_revoked_of_account(self, user_id: UUID, now: int) -> list[UUID]:
+        """Revoke every grant of a user; the ids of those that were not revoked."""
+        found = await self._executor.fetch(_sql.put_revoked_of_account, self._org_id, user_id, now)
+        return [row["grant_id"] for row in found]
 
     async def put_revoked_of_session(self, user_id: UUID, session_id: UUID, now: int) -> list[UUID]:
         """Revoke every grant of a user's session; the ids of those that were not revoked."""

@@ -84,10 +84,12 @@ UPDATE refresh_token SET used_at = $3 WHERE org_id = $1 AND token_digest = $2;
 UPDATE oauth_grant SET revoked_at = $3 WHERE org_id = $1 AND grant_id = $2 AND revoked_at IS NULL;
 
 -- name: put_revoked_of_account
--- Revoke every grant of a user.
+-- Revoke every grant of a user, and return their ids.
 -- $2: user id
 -- $3: now
-UPDATE oauth_grant SET revoked_at = $3 WHERE org_id = $1 AND user_id = $2 AND revoked_at IS NULL;
+UPDATE oauth_grant SET revoked_at = $3
+WHERE org_id = $1 AND user_id = $2 AND revoked_at IS NULL
+RETURNING grant_id;
 
 -- name: put_revoked_of_session
 -- Revoke every grant of a session, and return their ids.

@@ -13,6 +13,7 @@ import pytest
 
 from oneself.service.context import DatasetRef
 from oneself.service.directory.throttle import AttemptLimit, ThrottleLimits
+from oneself.service.log.verify import verify
 from oneself.services import Services
 from support.tunables import tuned
 from support.visitor import PASSWORD, Application, Page, Visitor, claims_of, heading
@@ -92,7 +93,7 @@ async def test_nothing_tells_whether_an_account_exists(
     assert sum("forgot the password" in text for text in texts) == 2
 
 
-async def test_an_account_that_nobody_proved_is_not_handed_over(
+async def test_whoever_has_none_of_the_accounts_begins_with_a_new_one(
     services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, new_visitor: NewVisitor
 ) -> None:
     stranger = new_visitor()
@@ -100,11 +101,16 @@ async def test_an_account_that_nobody_proved_is_not_handed_over(
     stranger_id = (await services.directory.accounts.list(dataset_ref))[0].user_id
     link = await recovery_link(services, dataset_ref, visitor)
     page = await visitor.http.get(link)
-    assert heading(page) == "Begin with a new account"
-    incomplete = await visitor.submit(page, password=PASSWORD, given_name="Vera", last_name="")
+    assert heading(page) == "Whose account is it?"
+    undecided = await visitor.submit(page, password=PASSWORD, given_name="Vera", last_name="Archer")
+    assert (undecided.status_code, "#account" in Page(undecided.text).links) == (400, True)
+    incomplete = await visitor.submit(
+        page, account="none", password=PASSWORD, given_name="Vera", last_name=""
+    )
     assert Page(incomplete.text).fields["last_name"]["aria-invalid"] == "true"
     assert Page(incomplete.text).fields["given_name"]["value"] == "Vera"
-    done = await visitor.submit(page, password=PASSWORD, given_name="Vera", last_name="Archer")
+    vera = {"password": PASSWORD, "given_name": "Vera", "last_name": "Archer"}
+    done = await visitor.submit(page, account="none", **vera)
     assert heading(done) == "Your account is ready"
 
     assert (await stranger.sign_in(EMAIL, STRANGERS_PASSWORD)).status_code == 401
@@ -217,3 +223,87 @@ async def test_the_links_in_the_mails_differ(
         await ask(visitor)
     links = [link_in(text) for text in await mails_of(services, dataset_ref)]
     assert len(set(links)) == len(links) == 4
+
+
+async def test_an_account_that_nobody_proved_is_handed_over_without_what_it_said(
+    services: Services,
+    dataset_ref: DatasetRef,
+    shop: Application,
+    system: Application,
+    visitor: Visitor,
+    new_visitor: NewVisitor,
+) -> None:
+    """A stranger registers with Vera's address, plants values, and waits. She says the account is hers."""
+    names = ("plan", "street", "orders")
+    every = " ".join(
+        f"internal_cds_{name}"
+        for name in (
+            "profile_create",
+            "profile_update",
+            "profile_view",
+            "profile_view_all",
+            "profile_schema_create",
+        )
+    )
+    token = (await system.token(grant_type="client_credentials", scope=every)).json()["access_token"]
+
+    async def call(method: str, path: str, body: Any = None, bearer: str = token, **headers: str) -> Any:
+        headers = {"Authorization": f"Bearer {bearer}", **headers}
+        url = visitor.at(f"cds/api/v1/{path}")
+        answer = await visitor.http.request(method, url, json=body, headers=headers)
+        return answer if answer.status_code >= 400 else answer.json()
+
+    fixed = {"value_type": "string", "merge_strategy": "overwrite", "mutability": "readWrite"}
+    await call("POST", "profile-schema/traits", [{"attribute_name": f"traits.{n}", **fixed} for n in names])
+    begun = await call("POST", "profiles", {"traits": {"plan": "the stranger's"}})
+    tracker = begun["anonymous_profile_tracker"]
+    scope = f"{SCOPE} internal_cds_profile_view internal_cds_profile_update"
+    page = await shop.registration(scope=scope, anonymous_profile_tracker=tracker)
+    before = await shop.tokens(await visitor.register(EMAIL, page, mobile="+44 20 7946 0018"))
+    user_id = claims_of(before["id_token"])["sub"]
+    await call("PATCH", "profiles/Me", {"traits": {"street": "the stranger's"}}, before["access_token"])
+    await call("PATCH", f"profiles/{begun['profile_id']}", {"traits": {"orders": "one"}})
+
+    vera = new_visitor()
+    link = await recovery_link(services, dataset_ref, vera)
+    fields = {"password": NEW_PASSWORD, "given_name": "Vera", "last_name": "Archer"}
+    done = await vera.submit(await vera.http.get(link), account=user_id, **fields)
+    assert heading(done) == "Your account is ready"
+
+    # Nobody who used the account before is in it.
+    assert (await visitor.open("accounts")).status_code == 303
+    assert (await shop.refresh(before["refresh_token"])).status_code == 400
+    assert (await call("GET", "profiles/Me", bearer=before["access_token"])).status_code == 401
+    assert (await visitor.sign_in(EMAIL, PASSWORD)).status_code == 401
+    again = await call("POST", "profiles", {}, Cookie=f"cds_profile={tracker}")
+    assert "user_id" not in again
+    assert again["profile_id"] != begun["profile_id"]
+
+    # She has the account, and what servers said of it.
+    shop.visitor = vera
+    await vera.sign_in(EMAIL, NEW_PASSWORD)
+    after = await shop.tokens(await shop.authorize(scope=scope))
+    assert claims_of(after["id_token"])["sub"] == user_id
+    me = await call("GET", "profiles/Me", bearer=after["access_token"])
+    for view in ("own", "proven", "all"):
+        seen = await call("GET", f"profiles/{me['profile_id']}?view={view}")
+        assert seen["traits"] == {"orders": "one"}, view
+        assert (seen["user_id"], seen["identity_attributes"]["givenname"]) == (user_id, "Vera"), view
+        assert "mobile" not in seen["identity_attributes"], view
+    for old in (link, link.replace("recover/link", "verify")):
+        assert (await vera.http.get(old)).status_code in (404, 410)
+    report = await verify(services.database, lambda done, total: None)
+    assert report.difference is None, report.difference
+
+
+async def test_only_an_account_with_the_address_is_handed_over(
+    services: Services, dataset_ref: DatasetRef, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
+    await visitor.register(EMAIL)
+    await new_visitor().register("ben@acme.example")
+    ben = await services.directory.accounts.find_by_name(dataset_ref, "ben@acme.example")
+    page = await visitor.http.get(await recovery_link(services, dataset_ref, visitor))
+    fields = {"password": NEW_PASSWORD, "given_name": "Vera", "last_name": "Archer"}
+    for choice in (str(ben.user_id), "", "nonsense"):
+        assert (await visitor.submit(page, account=choice, **fields)).status_code == 400
+    assert (await new_visitor().sign_in("ben@acme.example", PASSWORD)).status_code == 303
