@@ -1,4 +1,4 @@
-"""The application behind two servers: one with the short way for events, one with uvicorn's own protocol."""
+"""The application behind two servers: one with the short way for events, one without."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from functools import partial
 import msgspec
 import pytest
 import uvicorn
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from oneself.api.app import create_app
 from oneself.api.http.metrics import Metrics
+from oneself.processes.bounded_protocol import BoundedProtocol
 from oneself.processes.event_protocol import EventCycle
 from oneself.processes.worker import Server, server_config
 from oneself.services import Services
@@ -40,9 +40,9 @@ class Reads:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.count, self.short = 0, 0
-        receive, answer = HttpToolsProtocol.data_received, EventCycle.answer
+        receive, answer = BoundedProtocol.data_received, EventCycle.answer
 
-        def data_received(protocol: HttpToolsProtocol, data: bytes) -> None:
+        def data_received(protocol: BoundedProtocol, data: bytes) -> None:
             self.count += 1
             receive(protocol, data)
 
@@ -50,7 +50,7 @@ class Reads:
             self.short += 1
             await answer(cycle, *arguments)
 
-        monkeypatch.setattr(HttpToolsProtocol, "data_received", data_received)
+        monkeypatch.setattr(BoundedProtocol, "data_received", data_received)
         monkeypatch.setattr(EventCycle, "answer", counted)
         # pytest gives a handler to each logger that does not propagate, which would turn the access log on.
         monkeypatch.setattr(logging.getLogger("uvicorn.access"), "hasHandlers", lambda: False)
@@ -103,9 +103,9 @@ class Way:
                 await writer.wait_closed()
         return b"".join(received)
 
-    def protocol(self, transport: asyncio.Transport) -> HttpToolsProtocol:
+    def protocol(self, transport: asyncio.Transport) -> BoundedProtocol:
         """The protocol of a new connection on a transport of a test."""
-        made: HttpToolsProtocol = self.server.config.http_protocol_class(  # type: ignore[assignment, call-arg]
+        made: BoundedProtocol = self.server.config.http_protocol_class(  # type: ignore[assignment, call-arg]
             config=self.server.config, server_state=self.server.server_state, app_state={}
         )
         made.connection_made(transport)
@@ -170,7 +170,7 @@ async def two_ways(
         await asyncio.gather(*(way.stopped for way in ways if way.stopped is not None))
 
 
-_LONG = {"http": "httptools"}
+_LONG = {"http": BoundedProtocol}
 
 
 async def _start(services: Services, settings: object, reads: Reads, config: dict[str, object]) -> Way:

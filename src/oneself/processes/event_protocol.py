@@ -3,7 +3,7 @@ endpoint and from there to the socket, without the layers of ASGI between them.
 
     bytes ─▶ parser ─▶ a request to a raw endpoint, complete in one read, and no other one in flight?
                          yes ─▶ EventCycle ─▶ RawEndpoint.answer ─▶ one write to the socket
-                         no  ─▶ uvicorn, unchanged ─▶ proxy headers ─▶ api.dispatch ─▶ …
+                         no  ─▶ uvicorn ─▶ proxy headers ─▶ api.dispatch ─▶ …
 
 It equals the long way, because uvicorn parses, queues, times and shuts down the requests of both and the same
 raw endpoint answers them; `tests/wire/interactions/in_process/test_event_protocol.py` sends requests of every
@@ -22,27 +22,32 @@ from urllib.parse import unquote
 
 import httptools
 from uvicorn.middleware.proxy_headers import ProxyHeadersMiddleware
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, RequestResponseCycle
 
 from oneself.api.dispatch import Dispatch
 from oneself.api.http.asgi import Receive, Scope
 from oneself.api.http.raw import RawAnswer, RawEndpoint, RawRequest
+from oneself.processes.bounded_protocol import BoundedProtocol
 
 
-def event_protocol(dispatch: Dispatch, trusted_proxies: list[str]) -> type[asyncio.Protocol]:
+def event_protocol(
+    dispatch: Dispatch, trusted_proxies: list[str], connections_max: int | None = None
+) -> type[asyncio.Protocol]:
     """What uvicorn makes the protocol of each connection with.
 
     `trusted_proxies`: whose `X-Forwarded-For` names the client, as uvicorn's `forwarded_allow_ips`.
+    `connections_max`: how many connections the process may have.
     """
     proxies = ProxyHeadersMiddleware(_ignore, trusted_proxies)
-    return cast("type[asyncio.Protocol]", partial(EventProtocol, dispatch, proxies))
+    made = partial(EventProtocol, dispatch, proxies, connections_max=connections_max)
+    return cast("type[asyncio.Protocol]", made)
 
 
 async def _ignore(*_: Any) -> None:
     """The application behind the proxy headers: only what they change in the scope is used."""
 
 
-class EventProtocol(HttpToolsProtocol):
+class EventProtocol(BoundedProtocol):
     """The protocol of one connection."""
 
     def __init__(self, dispatch: Dispatch, proxies: ProxyHeadersMiddleware, **server: Any) -> None:
@@ -59,35 +64,41 @@ class EventProtocol(HttpToolsProtocol):
         if self._pending is not None:
             self._take_long_way(self._pending)
 
-    def on_headers_complete(self) -> None:
+    def take_head(self) -> None:
         endpoint = None if self._is_unusual() else self._find_endpoint()
         if endpoint is None:
-            super().on_headers_complete()
+            super().take_head()
             return
         version = self.parser.get_http_version()
         keep_alive = version != "1.0" and self.parser.should_keep_alive()
         self._pending = EventCycle(self, endpoint, keep_alive=keep_alive)
 
-    def on_body(self, body: bytes) -> None:
+    def take_body(self, body: bytes) -> None:
         if self._pending is None:
-            super().on_body(body)
+            super().take_body(body)
         else:
             self._pending.body += body
 
-    def on_message_complete(self) -> None:
+    def take_end(self) -> None:
         if self._pending is None:
-            super().on_message_complete()
+            super().take_end()
             return
         self.cycle, self._pending = self._pending, None
         self.cycle.more_body = False
         self._start_asgi_task(self.cycle, self.cycle.answer)
+
+    def drop_request(self) -> bool:
+        if self._pending is not None:
+            # Uvicorn has begun to answer a request whose body is invalid.
+            self._take_long_way(self._pending)
+        return super().drop_request()
 
     def _is_unusual(self) -> bool:
         """Whether uvicorn has something to do for the request that is not done here."""
         is_behind_another = self.cycle is not None and not self.cycle.response_complete
         limit = self.limit_concurrency
         is_limited = limit is not None and max(len(self.connections), len(self.tasks)) >= limit
-        is_plain = not (self.expect_100_continue or self.access_log or self.parser.should_upgrade())
+        is_plain = not (self.expect_100_continue or self.access_log)
         return is_behind_another or is_limited or not is_plain
 
     def _find_endpoint(self) -> RawEndpoint | None:
@@ -107,9 +118,9 @@ class EventProtocol(HttpToolsProtocol):
     def _take_long_way(self, pending: EventCycle) -> None:
         """Give uvicorn what has been received of a request."""
         self._pending = None
-        super().on_headers_complete()
+        super().take_head()
         if pending.body:
-            super().on_body(bytes(pending.body))
+            super().take_body(bytes(pending.body))
 
 
 class EventCycle(RequestResponseCycle):

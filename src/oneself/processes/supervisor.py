@@ -65,6 +65,7 @@ def serve(loaded: Loaded, progress_bar: ProgressBar) -> None:
 
 
 def _serve(settings: Settings, stack: ExitStack, progress_bar: ProgressBar) -> None:
+    worker.raise_descriptor_limit()
     if not settings.database_url:
         stack.enter_context(hold_data_folder(settings.folder))
     listener = stack.enter_context(_bound(settings))

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import os
+import resource
 import signal
 import socket
 import sys
@@ -23,6 +24,7 @@ import uvloop
 
 from oneself import logs
 from oneself.errors import Fatal, OneselfError
+from oneself.processes.bounded_protocol import BoundedProtocol
 from oneself.settings import Settings
 from oneself.store.database import wait_until_ready
 
@@ -40,6 +42,10 @@ DATABASE_TIMEOUT_S = 30.0
 # With Python's default threshold of 700, the garbage collector scans each of them several times, which takes
 # a third of the time of the write path.
 GC_THRESHOLD = 100_000
+# Connections are checked for slow clients once a second; the server ticks ten times.
+CHECK_TICKS = 10
+# For log, listener, event loop, keys, and connections to identity servers.
+DESCRIPTORS_RESERVED = 64
 
 
 def run(coroutine: Coroutine[Any, Any, None]) -> None:
@@ -139,6 +145,14 @@ class Server(uvicorn.Server):
     def capture_signals(self) -> Iterator[None]:
         yield
 
+    async def on_tick(self, counter: int) -> bool:
+        if counter % CHECK_TICKS == 0:
+            now_s = asyncio.get_running_loop().time()
+            for connection in list(self.server_state.connections):
+                if isinstance(connection, BoundedProtocol):
+                    connection.check(now_s)
+        return await super().on_tick(counter)
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         if self.started:
@@ -152,7 +166,7 @@ def server_config(app: Dispatch, settings: Settings) -> uvicorn.Config:
     trusted_proxies = list(settings.trusted_proxies)
     return uvicorn.Config(
         app,
-        http=event_protocol(app, trusted_proxies),
+        http=event_protocol(app, trusted_proxies, connections_max(settings)),
         ws="none",
         lifespan="on",
         log_config=None,
@@ -164,6 +178,21 @@ def server_config(app: Dispatch, settings: Settings) -> uvicorn.Config:
         timeout_keep_alive=KEEP_ALIVE_S,
         timeout_graceful_shutdown=settings.shutdown_timeout_s,
     )
+
+
+def connections_max(settings: Settings) -> int | None:
+    """How many connections of clients this process may have beside what it needs itself; None: any."""
+    descriptors, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptors == resource.RLIM_INFINITY:
+        return None
+    return max(1, descriptors - settings.database_connections - DESCRIPTORS_RESERVED)
+
+
+def raise_descriptor_limit() -> None:
+    """Allow this process, and those that it starts, as many file descriptors as they may have."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 def bind(settings: Settings) -> socket.socket:

@@ -203,7 +203,10 @@ UNUSUAL = {
     "expect, then the body": one(*halves(post(EVENT, "Expect: 100-continue"), -5), short=0),
     "chunked": one(chunked(encoded(EVENT)[:20], encoded(EVENT)[20:])),
     "chunked, with a trailer": one(chunked(encoded(EVENT), trailer=b"Origin: " + SHOP.encode() + b"\r\n")),
-    "upgrade": one(post(EVENT, "Connection: Upgrade", "Upgrade: websocket"), short=0),
+    "upgrade": one(post(EVENT, "Connection: Upgrade", "Upgrade: websocket")),
+    "upgrade, in two reads": one(*halves(post(EVENT, "Connection: Upgrade", "Upgrade: h2c"), -5), short=0),
+    "upgrades, one after the other": Exchange((post(EVENT, "Connection: Upgrade", "Upgrade: h2c") * 3,), 3),
+    "a tunnel": one(request("CONNECT", PATH), short=0),
     "framework": one(request("GET", "/health"), short=0),
     "framework below the organisation": one(request("GET", "/t/acme/cds/api/v1/profiles"), short=0),
     "below nothing": one(request("GET", "/api2"), short=0),
@@ -221,7 +224,10 @@ BAD_BYTES = {
     "a negative length": one(request("POST", PATH, "Content-Length: -1", sized=False), short=0),
     "length and chunks": one(post(EVENT, "Transfer-Encoding: chunked"), short=0),
     "a chunk without a size": one(chunked().replace(b"0\r\n\r\n", b"x\r\n"), short=0),
-    "an event, then no http": one(post(EVENT) + b"\x00\r\n\r\n"),
+    "an event, then no http": Exchange((post(EVENT) + b"\x00\r\n\r\n",), 2),
+    "two events, then a bad chunk": Exchange(
+        (post(EVENT) * 2 + chunked().replace(b"0\r\n\r\n", b"x\r\n"),), 3
+    ),
 }
 GROUPS = {
     "encodings": ENCODINGS,
