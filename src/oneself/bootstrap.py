@@ -23,8 +23,9 @@ from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.auth.provider.mail_texts import PageMailTexts
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import Hasher, SecretBox
-from oneself.service.directory.accounts import Accounts, Administrators
+from oneself.service.directory.accounts import Accounts
 from oneself.service.directory.address_proofs import VERIFICATION, AddressProofs, MailCounts
+from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Applications
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants

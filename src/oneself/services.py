@@ -15,8 +15,9 @@ from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.guard import Guard
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import SecretBox
-from oneself.service.directory.accounts import Accounts, Administrators
+from oneself.service.directory.accounts import Accounts
 from oneself.service.directory.address_proofs import AddressProofs
+from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Applications
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants

@@ -11,7 +11,7 @@ import pytest
 
 from oneself.errors import Conflict
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.directory.accounts import Account, Accounts, Registration
+from oneself.service.directory.accounts import ACCOUNTS_AT_ONCE, Account, Accounts, Registration
 from oneself.services import Services
 
 pytestmark = pytest.mark.postgres
@@ -61,6 +61,31 @@ async def test_nobody_is_pushed_out_by_later_registrations(
         *(accounts.register(dataset_ref, form(f"of stranger number {n}")) for n in range(30))
     )
     assert await accounts.authenticate(dataset_ref, EMAIL, "a password of Vera") == vera
+
+
+async def test_very_many_later_registrations_push_nobody_out(
+    services: Services, accounts: Accounts, dataset_ref: DatasetRef
+) -> None:
+    """Also with an account whose password has a salt of its own, as in earlier versions."""
+    vera, old = await register(accounts, dataset_ref, "a password of Vera", "from earlier versions")
+    own_salt = await accounts._hasher.hash("from earlier versions")
+    await services.database.execute(
+        "UPDATE account SET password_hash = $1 WHERE user_id = $2", own_salt, old.user_id
+    )
+    await services.database.execute(
+        """
+        INSERT INTO account (org_id, user_id, username, username_key, password_hash, claims, created_at,
+                             updated_at, used_at)
+        SELECT org_id, gen_random_uuid(), username, username_key,
+               left(password_hash, -12) || lpad(n::text, 12, 'A'), claims, now(), now(), now()
+        FROM account, generate_series(1, $2) AS n WHERE user_id = $1
+        """,
+        vera.user_id,
+        ACCOUNTS_AT_ONCE + 100,
+    )
+    assert await accounts.authenticate(dataset_ref, EMAIL, "a password of Vera") == vera
+    assert await accounts.authenticate(dataset_ref, EMAIL, "from earlier versions") == old
+    assert await accounts.authenticate(dataset_ref, EMAIL, "something else entirely") is None
 
 
 async def test_the_passwords_of_one_address_cost_one_hash(

@@ -115,6 +115,11 @@ class Hasher:
         async with self._turns:
             return await asyncio.to_thread(self._find, hashes, secret)
 
+    async def hashes_like(self, hashes: Sequence[str], secret: str) -> list[str]:
+        """The hash of a secret with the parameters and the salt of each of some hashes."""
+        async with self._turns:
+            return await asyncio.to_thread(lambda: [_hash_like(hashed, secret) for hashed in hashes])
+
     async def matches(self, hashed: str, secret: str) -> bool:
         """Whether `hashed` is the hash of `secret`. Takes equally long either way."""
         async with self._turns:

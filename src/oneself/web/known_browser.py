@@ -22,7 +22,7 @@ COOKIE_CHARACTERS_MAX = 200
 
 
 class KnownBrowsers:
-    """Issues and checks the cookie. `scope`: the organisation; `account`: the username, normalised."""
+    """Issues and checks the cookie. `scope`: the organisation; `account`: the user id."""
 
     def __init__(self, secret_box: SecretBox) -> None:
         self._secret_box = secret_box

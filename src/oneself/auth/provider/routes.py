@@ -106,18 +106,21 @@ async def login(request: AnyRequest) -> AnyResponse:
     if form is None:
         return await _sign_in_form(context, "login", {"form": FORM_EXPIRED}, status=403)
     directory, dataset_ref = directory_of(request), context.dataset_ref
-    subject = account_subject(context, values["email"])
+    sole = await directory.accounts.find_sole(dataset_ref, values["email"])
+    subject = account_subject(context, values["email"], sole)
     address_subject: Subject = ("address", sender_of(request))
     throttle = directory.throttle
-    if wait_s := await throttle.retry_after_s(dataset_ref, subject, address_subject):
+    if wait_s := await throttle.acquire(dataset_ref, subject, address_subject):
         return await _sign_in_form(
             context, "login", {"form": retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
         )
     account = await directory.accounts.authenticate(dataset_ref, values["email"], field(form, "password"))
     if account is None:
-        await throttle.record(dataset_ref, subject, address_subject)
         return await _sign_in_form(context, "login", {"form": CREDENTIALS_WRONG}, values, status=401)
-    await throttle.clear(dataset_ref, subject)
+    await throttle.give_back(dataset_ref, subject, address_subject)
+    if sole is not None:
+        # Otherwise whoever has an account of this address could clear the count of guesses at the others.
+        await throttle.clear(dataset_ref, subject)
     if await needs_proof(context, account):
         return await wait_for_proof(context, account)
     return await start_session(context, account)

@@ -38,19 +38,24 @@ async def start_session(context: PageContext, account: Account) -> AnyResponse:
         # Without an application nobody has checked which browser asked, so no tracker counts.
         await directory.sign_ins.record_sign_in(dataset_ref, None, account)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
-    key = username_key(account.username) or ""
-    known = _known_browsers(context).issue(context.request, dataset_ref.handle, key, context.cookie_path)
+    user_id = str(account.user_id)
+    known = _known_browsers(context).issue(context.request, dataset_ref.handle, user_id, context.cookie_path)
     return with_cookies(response, session_cookie(context.request, context.cookie_path, token), known)
 
 
-def account_subject(context: PageContext, username: str) -> Subject:
+def account_subject(context: PageContext, username: str, sole: Account | None) -> Subject:
     """Whose wrong passwords are counted: those of a known browser, else those of all others.
 
-    Usernames that are too long for an account share one counter.
+    `sole`: the only account that the username leads to. Where there are several, no browser is known: that
+    somebody signed in to one of them shows nothing about the others. Usernames that are too long for an
+    account share one counter.
     """
     key = username_key(username) or ""
-    known = _known_browsers(context).find(context.request, context.dataset_ref.handle, key)
-    return ("account", key) if known is None else ("device", f"{known} {key}")
+    if sole is not None:
+        known = _known_browsers(context).find(context.request, context.dataset_ref.handle, str(sole.user_id))
+        if known is not None:
+            return "device", f"{known} {key}"
+    return "account", key
 
 
 def _known_browsers(context: PageContext) -> KnownBrowsers:

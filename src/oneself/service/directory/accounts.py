@@ -1,4 +1,4 @@
-"""Accounts of the embedded directory: the users who sign in, and the console's own users.
+"""Accounts of the embedded directory: the users who sign in.
 
 Lives here: registration, passwords, claims of an account. Must not know: what a sign-in does to profiles
 (`sign_in`), and pages.
@@ -26,6 +26,7 @@ from oneself.core.text import nfc
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, SecretBox
+from oneself.service.directory.common_passwords import COMMON_PASSWORDS
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory
 from oneself.store.tables.account import AccountRow, ClaimsChange
@@ -36,8 +37,8 @@ CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile
 VERIFIABLE_CLAIMS = ("emailaddress", "mobile")
 #: The claim that is the username.
 ADDRESS_CLAIM = "emailaddress"
-#: Of more accounts with one unverified address, somebody can sign in to the newest ones.
-ACCOUNTS_OF_ADDRESS_MAX = 1_000
+#: How many accounts with one unverified address are read at once, the newest ones; others are found by hash.
+ACCOUNTS_AT_ONCE = 1_000
 #: How many accounts with one address a message names.
 ACCOUNTS_NAMED = 5
 SALT_BYTES = 16
@@ -52,19 +53,6 @@ _CLAIM_OF = {"given_name": "givenname", "last_name": "lastname", "mobile": "mobi
 _NOTHING: Mapping[str, bool] = {}
 _LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 _MOBILE = re.compile(r"\+?[0-9][0-9 ()./-]{3,30}")
-
-# The head of every list of leaked passwords, from eight characters on. Attackers try these first, against
-# every account; this is no measure of strength.
-COMMON_PASSWORDS = frozenset(
-    """
-    password password1 password12 password123 passw0rd p@ssword p@ssw0rd 12345678 123456789 1234567890
-    87654321 11111111 00000000 88888888 12341234 11223344 qwertyui qwertyuiop qwerty123 qwerty12 1q2w3e4r
-    1q2w3e4r5t 1qaz2wsx zaq12wsx asdfghjk asdfghjkl q1w2e3r4 abcd1234 abc12345 abcdefgh iloveyou sunshine
-    princess football baseball superman starwars whatever trustno1 letmein1 welcome1 welcome123 changeme
-    changeme1 computer internet michelle jennifer master123 dragon123 monkey123 admin123 administrator
-    login123 secret123 test1234 testtest samsung1 charlie1 liverpool chelsea1 arsenal1
-    """.split()
-)
 
 
 class Account(msgspec.Struct, frozen=True):
@@ -144,7 +132,19 @@ class Accounts:
             await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
             return None
         number = await self._hasher.find_match([row.password_hash for row in rows], password)
-        return None if number is None else account_of(rows[number])
+        if number is not None:
+            return account_of(rows[number])
+        if len(rows) < ACCOUNTS_AT_ONCE:
+            return None
+        return await self._authenticate_older(dataset_ref, _stored_key(username), password)
+
+    async def find_sole(self, dataset_ref: DatasetRef, username: str) -> Account | None:
+        """The account that a username leads to, whatever the password; None if there are several, or none.
+
+        Of several, who signs in to one shows nothing about the others.
+        """
+        rows = await self._find_by_username(dataset_ref, username, 2)
+        return account_of(rows[0]) if len(rows) == 1 else None
 
     async def find(self, dataset_ref: DatasetRef, user_id: UUID) -> Account | None:
         """The account of a user; None if there is none."""
@@ -262,51 +262,23 @@ class Accounts:
         salt = self._secret_box.keyed_digest("password salt", str(dataset_ref.org_id), key)[:SALT_BYTES]
         return await self._hasher.hash(password, salt)
 
-    async def _find_by_username(self, dataset_ref: DatasetRef, username: str) -> tuple[AccountRow, ...]:
+    async def _authenticate_older(self, dataset_ref: DatasetRef, key: str, password: str) -> Account | None:
+        """The newest account of very many with one username whose password this is."""
+        accounts = self._directory.of(dataset_ref.org_id).accounts
+        hashes = await self._hasher.hashes_like(await accounts.list_kinds_of_hashes(key), password)
+        row = await accounts.find_by_password(key, hashes)
+        return account_of(row) if row else None
+
+    async def _find_by_username(
+        self, dataset_ref: DatasetRef, username: str, count: int = ACCOUNTS_AT_ONCE
+    ) -> tuple[AccountRow, ...]:
         """The account that has verified a username; else those that have it, the newest first."""
         key = username_key(username)
         if key is None or not username.isprintable():
             return ()
         accounts = self._directory.of(dataset_ref.org_id).accounts
-        found = await accounts.find_by_username(key, ACCOUNTS_OF_ADDRESS_MAX)
+        found = await accounts.find_by_username(key, count)
         return tuple(row for row in found if ADDRESS_CLAIM in row.verified) or tuple(found)
-
-
-class Administrators:
-    """The console's users, who are no accounts and have no profile."""
-
-    def __init__(self, directory: Directory, hasher: Hasher) -> None:
-        self._directory = directory
-        self._hasher = hasher
-
-    async def ensure(self, dataset_ref: DatasetRef, username: str, password: str) -> bool:
-        """Create a console user unless there is one of this name, whose password then stays."""
-        administrators = self._directory.of(dataset_ref.org_id).administrators
-        if await administrators.find_password(username) is not None:
-            return False
-        hashed = await self._hasher.hash(password)
-        now = time.time_ns() // 1000
-        return await administrators.put(username, hashed, now)
-
-    async def set_password(self, dataset_ref: DatasetRef, username: str, password: str) -> None:
-        """Create a console user, or replace the password of the one of this name. Raises InvalidInput."""
-        if problem := password_problem(password):
-            raise InvalidInput("password", problem)
-        hashed = await self._hasher.hash(password)
-        now = time.time_ns() // 1000
-        await self._directory.of(dataset_ref.org_id).administrators.put_password(username, hashed, now)
-
-    async def authenticate(self, dataset_ref: DatasetRef, username: str, password: str) -> bool:
-        """Whether this is a console user of the organisation with this password."""
-        administrators = self._directory.of(dataset_ref.org_id).administrators
-        hashed = await administrators.find_password(username) if username.isprintable() else None
-        if hashed is None:
-            return await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
-        return await self._hasher.matches(hashed, password)
-
-    async def list(self, dataset_ref: DatasetRef) -> list[str]:
-        """The names of the console users, in order."""
-        return await self._directory.of(dataset_ref.org_id).administrators.list()
 
 
 def _ambiguous(name: str, user_ids: Sequence[UUID]) -> Conflict:

@@ -1,7 +1,8 @@
 """Attempts, counted per account, device, address, client and recipient: failed sign-ins, and mails.
 
-Invariants: counts are stored in the database, so all processes share them. Of sign-ins, only failures count,
-so a user with the right password never waits; the next success clears an account's count. The limit of an
+Invariants: counts are stored in the database, so all processes share them. A sign-in is counted before its
+password is compared, so that attempts that arrive together are counted too, and given back if it succeeds.
+The next success clears the count of an account, unless others have its username. The limit of an
 account is low because passwords are guessed one account at a time; the limit of an address is higher because
 an office shares one. A browser that has signed in to an account before has a count of its own, so that
 strangers who guess lock nobody out (`web.known_browser`).
@@ -10,6 +11,7 @@ strangers who guess lock nobody out (`web.known_browser`).
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -17,6 +19,7 @@ import msgspec
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.store.directory import Directory
+from oneself.store.tables.attempt_count import AttemptRow
 
 Kind = Literal[
     "account", "device", "address", "client", "registration", "recipient", "mail_sender", "organisation"
@@ -75,18 +78,37 @@ class Throttle:
         waits = [row.expires_at - now for row in rows if row.attempts >= limits[row.subject]]
         return -(-max(waits) // 1_000_000) if waits else 0
 
+    async def acquire(self, dataset_ref: DatasetRef, *subjects: Subject) -> int:
+        """Count one more attempt of each of these. Returns 0 if it is allowed, else the seconds to wait."""
+        now = time.time_ns() // 1000
+        limits = {self._key(subject): self._limits.of(subject[0]).attempts_max for subject in subjects}
+        rows = await self._count(dataset_ref, subjects, now)
+        waits = [row.expires_at - now for row in rows if row.attempts > limits[row.subject]]
+        return max(1, -(-max(waits) // 1_000_000)) if waits else 0
+
+    async def give_back(self, dataset_ref: DatasetRef, *subjects: Subject) -> None:
+        """Count one attempt less of each of these: it succeeded."""
+        keys = [self._key(subject) for subject in subjects]
+        await self._directory.of(dataset_ref.org_id).attempt_counts.take_back(keys)
+
     async def record(self, dataset_ref: DatasetRef, *subjects: Subject) -> None:
         """Count one more attempt of each of these."""
-        counts = self._directory.of(dataset_ref.org_id).attempt_counts
-        now = time.time_ns() // 1000
-        windows = {self._key(subject): self._limits.of(subject[0]).window_s for subject in subjects}
-        for window_s in sorted(set(windows.values())):
-            keys = [key for key, its_window_s in windows.items() if its_window_s == window_s]
-            await counts.put(keys, now, now + window_s * 1_000_000)
+        await self._count(dataset_ref, subjects, time.time_ns() // 1000)
 
     async def clear(self, dataset_ref: DatasetRef, subject: Subject) -> None:
         """Clear the count of an account or device; that of the address stays."""
         await self._directory.of(dataset_ref.org_id).attempt_counts.delete(self._key(subject))
+
+    async def _count(
+        self, dataset_ref: DatasetRef, subjects: Sequence[Subject], now: int
+    ) -> list[AttemptRow]:
+        counts = self._directory.of(dataset_ref.org_id).attempt_counts
+        windows = {self._key(subject): self._limits.of(subject[0]).window_s for subject in subjects}
+        rows: list[AttemptRow] = []
+        for window_s in sorted(set(windows.values())):
+            keys = [key for key, its_window_s in windows.items() if its_window_s == window_s]
+            rows += await counts.put(keys, now, now + window_s * 1_000_000)
+        return rows
 
     def _key(self, subject: Subject) -> bytes:
         return self._secret_box.keyed_digest("attempt", *subject)

@@ -19,7 +19,8 @@ from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, READ_ONLY, READ_W
 from oneself.errors import Conflict
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
-from oneself.service.directory.accounts import CLAIMS, Administrators
+from oneself.service.directory.accounts import CLAIMS
+from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Application, Applications, NewApplication
 from oneself.service.directory.organisations import Organisations
 from oneself.service.directory.signing_keys import SigningKeys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
@@ -60,6 +61,16 @@ class AccountTable(OrganisationTable):
         """The accounts with a normalised username: the one that has verified it, else the newest first."""
         found = await self._executor.fetch(_sql.find_by_username, self._org_id, username_key, limit)
         return structs_of(AccountRow, found)
+
+    async def list_kinds_of_hashes(self, username_key: str) -> list[str]:
+        """Of the hashes of a username's passwords, one of each salt and parameters."""
+        found = await self._executor.fetch(_sql.list_kinds_of_hashes, self._org_id, username_key)
+        return [row["password_hash"] for row in found]
+
+    async def find_by_password(self, username_key: str, hashes: Sequence[str]) -> AccountRow | None:
+        """The newest account with a normalised username and one of some password hashes."""
+        found = await self._executor.fetchrow(_sql.find_by_password, self._org_id, username_key, list(hashes))
+        return struct_of(AccountRow, found)
 
     async def list(self, after: tuple[str, UUID], limit: int) -> list[AccountRow]:
         """The accounts after a normalised username and a user id, in the order of these."""

@@ -17,6 +17,23 @@ WHERE org_id = $1 AND username_key = $2
 ORDER BY verified ? 'emailaddress' DESC, created_at DESC, user_id
 LIMIT $3;
 
+-- name: list_kinds_of_hashes
+-- Of the hashes of a username's passwords, one of each salt and parameters.
+-- $2: the normalised username
+SELECT DISTINCT ON (regexp_replace(password_hash, '[^$]*$', '')) password_hash
+FROM account
+WHERE org_id = $1 AND username_key = $2;
+
+-- name: find_by_password
+-- The newest account with a username and one of some password hashes.
+-- $2: the normalised username
+-- $3: password hashes
+SELECT user_id, username, password_hash, claims, created_at, verified
+FROM account
+WHERE org_id = $1 AND username_key = $2 AND password_hash = ANY ($3::text[])
+ORDER BY created_at DESC, user_id
+LIMIT 1;
+
 -- name: list
 -- A page of accounts in the order of their normalised usernames, and of user ids.
 -- $2: the normalised username before the page

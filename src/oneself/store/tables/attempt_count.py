@@ -27,9 +27,17 @@ class AttemptCountTable(OrganisationTable):
 
     __slots__ = ()
 
-    async def put(self, subjects: Sequence[bytes], now: int, expires_at: int) -> None:
-        """Count one more attempt of each subject; a window that begins now ends at `expires_at` (µs)."""
-        await self._executor.execute(_sql.put, self._org_id, list(subjects), now, expires_at)
+    async def put(self, subjects: Sequence[bytes], now: int, expires_at: int) -> list[AttemptRow]:
+        """Count one more attempt of each subject, and return the counts.
+
+        A window that begins now ends at `expires_at` (µs).
+        """
+        found = await self._executor.fetch(_sql.put, self._org_id, list(subjects), now, expires_at)
+        return structs_of(AttemptRow, found)
+
+    async def take_back(self, subjects: Sequence[bytes]) -> None:
+        """Count one attempt less of each subject."""
+        await self._executor.execute(_sql.take_back, self._org_id, list(subjects))
 
     async def list(self, subjects: Sequence[bytes], now: int) -> list[AttemptRow]:
         """The counts of these subjects whose window has not ended."""

@@ -1,7 +1,7 @@
 -- The table `attempt_count`: attempts, such as failed sign-ins, counted per subject. $1 is the organisation.
 
 -- name: put
--- Count one more attempt of each subject.
+-- Count one more attempt of each subject, and return the counts.
 -- $2: subjects, as digests
 -- $3: now
 -- $4: when a window that begins now ends
@@ -10,7 +10,14 @@ SELECT $1, subject, 1, $4 FROM unnest($2::bytea[]) AS subject ORDER BY subject
 ON CONFLICT ON CONSTRAINT attempt_count_pkey DO UPDATE
 SET attempts = CASE WHEN attempt_count.expires_at <= $3 THEN 1 ELSE attempt_count.attempts + 1 END,
     expires_at = CASE WHEN attempt_count.expires_at <= $3 THEN excluded.expires_at
-                      ELSE attempt_count.expires_at END;
+                      ELSE attempt_count.expires_at END
+RETURNING subject, attempts, expires_at;
+
+-- name: take_back
+-- Count one attempt less of each subject.
+-- $2: subjects, as digests
+UPDATE attempt_count SET attempts = attempts - 1
+WHERE org_id = $1 AND subject = ANY ($2::bytea[]) AND attempts > 0;
 
 -- name: list
 -- The counts of subjects whose window has not ended.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from collections.abc import Callable
 
@@ -163,6 +164,32 @@ async def test_failed_sign_ins_from_one_address_are_limited(
         assert (await visitor.sign_in(f"person{n}@acme.example", "a guess")).status_code == 401
     assert (await visitor.sign_in("person9@acme.example", "a guess")).status_code == 429
     assert (await visitor.register("new@acme.example")).status_code == 429
+
+
+async def test_an_account_with_the_same_address_does_not_reset_failures(
+    new_visitor: Callable[..., Visitor], dataset_ref: DatasetRef
+) -> None:
+    """Whoever registers with somebody's address, before or after, may guess their password ten times."""
+    early, late = new_visitor(), new_visitor()
+    await early.register(EMAIL, password="the early stranger")
+    await new_visitor().register(EMAIL)
+    await late.register(EMAIL, password="the later stranger")
+    codes = []
+    for stranger, own in ((early, "the early stranger"), (late, "the later stranger")):
+        for n in range(6):
+            codes.append((await stranger.sign_in(EMAIL, f"guess number {n}")).status_code)
+            codes.append((await stranger.sign_in(EMAIL, own)).status_code)
+    assert codes.count(401) == 10
+    assert set(codes[-2:]) == {429}
+
+
+@pytest.mark.parametrize("tunables", [tuned(attempts=ThrottleLimits(account=AttemptLimit(3, 900)))])
+async def test_guesses_that_arrive_together_are_counted(
+    new_visitor: Callable[..., Visitor], dataset_ref: DatasetRef
+) -> None:
+    guesses = [new_visitor().sign_in(EMAIL, f"guess number {n}") for n in range(12)]
+    codes = [answer.status_code for answer in await asyncio.gather(*guesses)]
+    assert sorted(codes) == [401] * 3 + [429] * 9
 
 
 async def test_failures_are_reset_by_a_success(visitor: Visitor, dataset_ref: DatasetRef) -> None:
