@@ -20,7 +20,16 @@ from support import databases
 from support.stored_views import ReadProfiles, folded_profiles, stored_profiles
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph import histories as view_histories
-from unit.core.identity_graph.steps import Create, GiveUp, Page, Server, Settings, SignIn, Verify
+from unit.core.identity_graph.steps import (
+    Create,
+    GiveUp,
+    Page,
+    Report,
+    Server,
+    Settings,
+    SignIn,
+    Verify,
+)
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -140,7 +149,15 @@ async def assert_account_is_silent(services: Services, history: view_histories.H
         assert report.difference is None, report.difference
 
 
+#: A report brings a browser that an application has said to be another user's.
+REPORTED = view_histories.History(
+    Settings(detach_on_sign_out=True),
+    (Create(name="p1", tracker="v1", user="ben", values={"plan": None}), Report(user="ann", tracker="v1")),
+)
+
+
 @QUICK
+@example(history=REPORTED)
 @given(history=view_histories.histories(is_edited=False))
 async def test_an_account_that_is_handed_over_is_silent(
     services: Services, history: view_histories.History

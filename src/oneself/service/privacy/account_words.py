@@ -23,6 +23,9 @@ from oneself.core.resolution.kinds import policy_of
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables, Transaction
 
+#: What an account says by being used. A report says of a browser that it was.
+_BY_ACCOUNT = ("sign_in", "report", "sign_out")
+
 
 class AccountWords(msgspec.Struct, frozen=True):
     """What an account said of itself."""
@@ -75,7 +78,7 @@ def _comes_with_browser(fragment: Fragment) -> bool:
 def _is_word(entry: LogEntry) -> bool:
     """Whether an account said something itself: it signed in or out, or wrote with its own token."""
     observation = observation_of(entry)
-    return policy_of(observation).graph_effect in ("sign_in", "sign_out") or observation.trust == "browser"
+    return policy_of(observation).graph_effect in _BY_ACCOUNT or observation.trust == "browser"
 
 
 def _age(row: FragmentRow) -> tuple[int, object]:
