@@ -119,8 +119,8 @@ def _element(number: int, name: str, kind: str) -> str:
     return f"{name} = {element}::jsonb" if kind == "jsonb" else f"{name} = {element}"
 
 
-def _locked(name: str, kind: str) -> str:
-    return name if name in _ACTING else f"NULL::{'text' if kind == 'jsonb' else kind} AS {name}"
+def _missing(name: str, kind: str) -> str:
+    return f"NULL::{'text' if kind == 'jsonb' else kind} AS {name}"
 
 
 def _of_claim(name: str) -> str:
@@ -149,9 +149,17 @@ FRAGMENTS = {
     # The same for fragments; `xmin` is the version of the row.
     "fragment_columns": "fragment.xmin::text AS read_version, "
     + ", ".join(_selected(f"fragment.{name}", kind) for name, kind in FRAGMENT_COLUMNS),
-    # The same columns for a UNION: of a fragment that only acts, and of none.
+    # What is read of fragments that are only locked, as `locked`: their users and the last observation.
     "acting_columns": ", ".join(_ACTING),
-    "locked_columns": ", ".join(("NULL AS read_version", *(_locked(*column) for column in FRAGMENT_COLUMNS))),
+    "locked_fragments": """(
+    SELECT array_agg(fragment_id) AS locked_ids, array_agg(coalesce(owner_id, reported_id)) AS locked_users,
+           max(greatest(seq, updated_at)) AS locked_seq
+    FROM locked
+)""",
+    # The same columns for a UNION, of no fragment: for its first part, and for the others.
+    "missing_fragment_columns": ", ".join(
+        ("NULL AS read_version", *(_missing(*column) for column in FRAGMENT_COLUMNS))
+    ),
     "no_fragment_columns": ", ".join(["NULL"] * (1 + len(FRAGMENT_COLUMNS))),
     "fragment_names": ", ".join(name for name, _ in FRAGMENT_COLUMNS),
     "fragment_values": ", ".join(_inserted(*column) for column in FRAGMENT_COLUMNS),

@@ -117,8 +117,17 @@ class LoadedGraph:
             if new in self.believed:
                 break
             self.believed[new] = believed_id
-        if fragment_id is None:
-            return None
+        return None if fragment_id is None else self._entry(fragment_id, observed)
+
+    def observe_acting(self, fragment_id: UUID, observed: Observed) -> FragmentEntry:
+        """Fold an event that only acts, of a browser in `graph.acting`; `observe` comes to the same.
+
+        `fragment_id`: the one that the browser speaks in.
+        """
+        self.first_seq = self.first_seq or observed.seq
+        return self._entry(fragment_id, observed)
+
+    def _entry(self, fragment_id: UUID, observed: Observed) -> FragmentEntry:
         observation_id = observed.observation.observation_id
         entry = FragmentEntry(fragment_id, observed.seq, observation_id, observed.active_at)
         self.entries.append(entry)

@@ -6,12 +6,12 @@ Source: docs/concepts/log-and-fold.md.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
 from uuid import UUID
 
 import msgspec
 
+from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.reachability import (
@@ -120,16 +120,15 @@ def _without_plain_parts(footprint: Footprint, live: LiveClaims) -> Footprint:
     """
     if footprint.profile_ids:
         return footprint
-    choosing = [part for part in footprint.parts if part.namespaces or len(part.names) != 1]
-    held = Counter(claim.identifier for claim in live.claims)
-    named = {name for part in choosing for name in part.names}
-    named.update(identifier for identifier, number in held.items() if number > 1)
-    parts = tuple(
-        part
-        for part in footprint.parts
-        if part.namespaces or len(part.names) != 1 or not named.isdisjoint(part.names)
-    )
-    return msgspec.structs.replace(footprint, parts=parts)
+    parts = [part for part in footprint.parts if not part.is_plain]
+    named = {name for part in parts for name in part.names}
+    known: set[Identifier] = set()
+    for claim in live.claims:
+        (named if claim.identifier in known else known).add(claim.identifier)
+    if named:
+        plain = (part for part in footprint.parts if part.is_plain)
+        parts += [part for part in plain if not named.isdisjoint(part.names)]
+    return msgspec.structs.replace(footprint, parts=tuple(parts))
 
 
 async def _add_own_claims(

@@ -1,6 +1,6 @@
-"""The activity of an observation, and the short way of observations that say nothing else of their profile.
+"""The activity of an observation, and the short ways of observations that say nothing else of their profile.
 
-Invariants: pure but for the working set. The short way comes to the same as `apply`.
+Invariants: pure but for the working set. `act` comes to the same as `apply`, and the others as `fold`.
 
 Source: docs/wire/interactions.md §9.3, docs/concepts/log-and-fold.md.
 """
@@ -8,12 +8,17 @@ Source: docs/wire/interactions.md §9.3, docs/concepts/log-and-fold.md.
 import msgspec
 
 from oneself.core.config.configuration import Config
+from oneself.core.fold.creation import created_profile
+from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity.identity_type import LEGACY_ID
+from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
 from oneself.core.profiles.visits import NO_ACTIVITY, is_same_visit, record_activity
-from oneself.core.resolution.kinds import KindPolicy
+from oneself.core.resolution.candidates import is_followed
+from oneself.core.resolution.kinds import KindPolicy, policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
+from oneself.core.resolution.token_evidence import TokenEvidence
 from oneself.core.resolution.working_set import WorkingSet
 
 
@@ -37,14 +42,79 @@ def act(
     if not _says_nothing(observation, policy, config):
         return False
     profile = state.profiles[plan.survivor_id]
-    is_renamed = config.dataset.resolves_since and LEGACY_ID in profile.identities
-    if is_renamed or profile.is_absorbed:
+    if profile.is_absorbed or _is_renamed(profile, config):
         return False
+    _make_active(state, profile, observation, policy, config, seq)
+    return True
+
+
+def fold_activity(
+    state: WorkingSet,
+    observation: Observation,
+    device: Identifier,
+    token_evidence: TokenEvidence | None,
+    config: Config,
+    seq: int,
+) -> Profile | None:
+    """Fold an event that only acts, on a browser that leads to one profile; returns that as it is then.
+
+    None: something is to be decided, so that `fold` has to; nothing has changed.
+    `device`: from `device_that_only_acts`; nothing that the event names was dropped. `token_evidence`: from
+    `read_token`. This is a short cut for most events.
+    """
+    claims = state.claims.get(device, ())
+    if len(claims) != 1 or observation.objects:
+        return None
+    profile = state.profiles.get(claims[0].profile_id)
+    if profile is None or profile.is_absorbed or profile.erased or profile.consents:
+        return None
+    if not config.is_current(claims[0]) or _is_renamed(profile, config):
+        return None
+    if observation.token is not None:
+        leads = token_evidence is not None and token_evidence.holder is profile
+    else:
+        begins_browser = device.namespace == TRACKER and observation.new_anonymous_id is not None
+        leads = not begins_browser and is_followed(profile, observation, config)
+    return _make_active(state, profile, observation, policy_of(observation), config, seq) if leads else None
+
+
+def fold_new_visitor(
+    state: WorkingSet, observation: Observation, device: Identifier, seq: int
+) -> Plan | None:
+    """Fold the first event of a browser, if it only acts; returns its plan. None as of `fold_activity`."""
+    if device.namespace != ANONYMOUS_ID or state.claims.get(device):
+        return None
+    if observation.objects or observation.token is not None:
+        return None
+    profile_id = observation.new_profile_id
+    plan = Plan(profile_id=profile_id, survivor_id=profile_id, creates=True, devices=(device,))
+    state.put(created_profile(observation, plan, seq))
+    active_at = activity_of(observation, policy_of(observation), seq)
+    if active_at != NO_ACTIVITY:
+        state.note_activity(profile_id, active_at)
+    state.claim(Claim(device, profile_id, seq, observation.trust, observation.effective_at(seq), seq))
+    return plan
+
+
+def _is_renamed(profile: Profile, config: Config) -> bool:
+    """Whether an observation gives the profile another primary id (docs/wire/interactions.md §11)."""
+    return bool(config.dataset.resolves_since) and LEGACY_ID in profile.identities
+
+
+def _make_active(
+    state: WorkingSet,
+    profile: Profile,
+    observation: Observation,
+    policy: KindPolicy,
+    config: Config,
+    seq: int,
+) -> Profile:
     active_at = activity_of(observation, policy, seq)
     if active_at != NO_ACTIVITY:
         state.note_activity(profile.profile_id, active_at)
-    state.put(_active(profile, active_at, config.dataset.visit_timeout_us, seq))
-    return True
+    profile = _active(profile, active_at, config.dataset.visit_timeout_us, seq)
+    state.put_active(profile)
+    return profile
 
 
 def _says_nothing(observation: Observation, policy: KindPolicy, config: Config) -> bool:

@@ -15,8 +15,9 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.activity import act, activity_of
 from oneself.core.fold.consents import with_consents
+from oneself.core.fold.creation import created_profile, known_primary_id
 from oneself.core.fold.event_values import event_changes
-from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity.identifier_source import touches
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.claim import Claim
@@ -134,7 +135,8 @@ def _carry_out(application: _Application, plan: Plan) -> Plan:
 
 def _create_and_join(application: _Application, plan: Plan) -> tuple[Plan, Profile, list[Profile]]:
     """Create the profile of the observation with its values, then merge it with the others of the plan."""
-    created = _written(application, _created(application, plan))
+    begun = created_profile(application.observation, plan, application.seq)
+    created = _written(application, begun)
     held = msgspec.structs.replace(created, identities=_with_claims({}, plan.claims))
     survivor, *parts = members = [
         held if profile_id == created.profile_id else application.state.profiles[profile_id]
@@ -269,42 +271,6 @@ def _written_namespaces(observation: Observation, config: Config) -> frozenset[s
     return frozenset(match.name for match in config.identifier_sources if touches(observation.values, match))
 
 
-def _created(application: _Application, plan: Plan) -> Profile:
-    seq = application.seq
-    at = application.observation.effective_at(seq) if application.observation.is_interactive else NO_ACTIVITY
-    return Profile(
-        profile_id=plan.profile_id,
-        created_at=seq,
-        updated_at=seq,
-        active_at=at,
-        visit_at=at,
-        first_active_at=at,
-        seq=seq,
-        primary_id=_first_primary_id(application.observation, plan),
-        record=EMPTY,
-        user_id=plan.user_id,
-    )
-
-
-def _first_primary_id(observation: Observation, plan: Plan) -> str:
-    """The primary id of a new profile.
-
-    In the event API, an anonymous profile has its device id (docs/wire/interactions.md §3).
-    """
-    if plan.claims or plan.user_id is not None:
-        return _known_primary_id(plan.profile_id, plan)
-    device = next((i.value for i in plan.devices if i.namespace == ANONYMOUS_ID), None)
-    if device is not None and policy_of(observation).primary_id_policy == "device":
-        return device
-    return primary_id(plan.profile_id, anonymous=True)
-
-
-def _known_primary_id(profile_id: UUID, plan: Plan) -> str:
-    """Where identity resolution is off, the id sent is the primary id (docs/wire/interactions.md §11)."""
-    named = next((i.value for i in plan.claims if i.namespace == LEGACY_ID), None)
-    return named or primary_id(profile_id, anonymous=False)
-
-
 def _written(application: _Application, profile: Profile, *, again: bool = False) -> Profile:
     """The profile with the values of the observation.
 
@@ -429,7 +395,7 @@ def _touched(application: _Application, profile: Profile, plan: Plan) -> Profile
     changed = plan.merges or plan.promotes or stamped != profile.user_id
     known_as, aliases = profile.primary_id, profile.aliases
     if plan.promotes:
-        known_as, aliases = _known_primary_id(profile.profile_id, plan), (*aliases, (known_as, seq))
+        known_as, aliases = known_primary_id(profile.profile_id, plan), (*aliases, (known_as, seq))
     elif application.config.dataset.resolves_since and known_as in profile.identities.get(LEGACY_ID, ()):
         known_as, aliases = primary_id(profile.profile_id, anonymous=False), (*aliases, (known_as, seq))
     if active_at != NO_ACTIVITY and not plan.creates:

@@ -38,6 +38,11 @@ class ObservationFootprint(msgspec.Struct, frozen=True):
     is_asserted: bool = False
 
     @property
+    def is_plain(self) -> bool:
+        """Whether it changes no identities and leads to profiles by one name alone, as most observations do."""
+        return not self.namespaces and len(self.identifiers) + (self.primary_id is not None) == 1
+
+    @property
     def names(self) -> tuple[Hashable, ...]:
         """Everything by which it leads to profiles."""
         return self.identifiers if self.primary_id is None else (*self.identifiers, self.primary_id)

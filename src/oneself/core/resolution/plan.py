@@ -98,7 +98,11 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def is_attachment(self) -> bool:
         """Whether it only attaches the observation to a profile. Then the log stores no plan."""
-        return self == Plan(profile_id=self.profile_id, survivor_id=self.profile_id)
+        if self.creates or self.promotes or self.merges or self.claims or self.devices or self.releases:
+            return False
+        if self.refusals or self.dropped or self.replays_as_recorded or self.user_id is not None:
+            return False
+        return self.profile_id == self.survivor_id
 
 
 class Rejection(msgspec.Struct, frozen=True):

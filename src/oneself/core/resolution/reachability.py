@@ -55,18 +55,21 @@ def find_own_identifiers(
     namespaces with a single value are needed too, and all of them if the merge is only asserted.
     """
     by_id = {profile.profile_id: profile for profile in survivors}
-    written: dict[UUID, set[str]] = {profile_id: set(footprint.namespaces) for profile_id in by_id}
+    written: dict[UUID, set[str]] = {}
+    if footprint.namespaces:
+        written = {profile_id: set(footprint.namespaces) for profile_id in by_id}
     for observed, profile_ids in reached:
         for profile_id in profile_ids:
-            written[profile_id] |= observed.namespaces
+            names = written.setdefault(profile_id, set())
+            names |= observed.namespaces
             if len(profile_ids) > 1:
-                written[profile_id] |= footprint.single_namespaces
+                names |= footprint.single_namespaces
     # An addressed profile, or one that the batch creates, may be merged as well.
     choosing = reached if footprint.profile_ids else _choosing(reached)
     for observed, profile_ids in choosing:
         for profile_id in profile_ids if observed.is_asserted else ():
             written[profile_id] |= by_id[profile_id].identities.keys()
-    return {held for profile_id in by_id for held in identifiers_in(by_id[profile_id], written[profile_id])}
+    return {held for item, names in written.items() for held in identifiers_in(by_id[item], names)}
 
 
 def active_later(profiles: Mapping[UUID, Profile], reached: Collection[Reach]) -> set[tuple[UUID, int]]:

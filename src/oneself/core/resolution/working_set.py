@@ -46,6 +46,8 @@ class WriteSet:
     def __init__(self) -> None:
         #: The profiles that were created or changed.
         self.profiles: set[UUID] = set()
+        #: Those among them of which only the activity is known to have changed.
+        self.active: set[UUID] = set()
         self.claimed: list[Claim] = []
         #: Claims that ended, each with the seq of its end.
         self.released: list[tuple[Claim, int]] = []
@@ -67,7 +69,8 @@ class WorkingSet:
     ) -> None:
         self.profiles = {profile.profile_id: profile for profile in profiles}
         self._found = dict(self.profiles)
-        self._by_primary = {_stem(profile_id): profile_id for profile_id in self.profiles}
+        #: By generated primary id, once one is looked up.
+        self._by_primary: dict[str, UUID] | None = None
         self._activity: dict[UUID, list[int]] = {}
         self.claims: dict[Identifier, tuple[Claim, ...]] = {}
         for claim in claims:
@@ -100,6 +103,8 @@ class WorkingSet:
 
     def find_by_primary(self, primary_id: str) -> Profile | None:
         """The survivor of the profile with this generated primary id (24 hex digits); None if unknown."""
+        if self._by_primary is None:
+            self._by_primary = {_stem(known): known for known in self.profiles}
         profile_id = self._by_primary.get(primary_id)
         return None if profile_id is None else self.survivor(profile_id)
 
@@ -118,6 +123,8 @@ class WorkingSet:
 
     def only_touched(self, profile_id: UUID) -> bool:
         """Whether a profile was loaded, not created here, and only its activity has changed."""
+        if profile_id in self.changes.active:
+            return True
         before, after = self._found.get(profile_id), self.profiles[profile_id]
         if before is None or before.record is not after.record:
             return False
@@ -139,10 +146,19 @@ class WorkingSet:
 
     def put(self, profile: Profile) -> None:
         """Create or change a profile."""
-        if profile.profile_id not in self.profiles:
+        if self._by_primary is not None and profile.profile_id not in self.profiles:
             self._by_primary[_stem(profile.profile_id)] = profile.profile_id
         self.profiles[profile.profile_id] = profile
         self.changes.profiles.add(profile.profile_id)
+        self.changes.active.discard(profile.profile_id)
+
+    def put_active(self, profile: Profile) -> None:
+        """Change nothing but the activity of a profile."""
+        profile_id, changes = profile.profile_id, self.changes
+        self.profiles[profile_id] = profile
+        if profile_id not in changes.profiles:
+            changes.profiles.add(profile_id)
+            changes.active.add(profile_id)
 
     def claim(self, claim: Claim) -> None:
         """Add a claim."""

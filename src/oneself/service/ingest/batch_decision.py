@@ -12,9 +12,10 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
+from oneself.core.fold.activity import fold_activity, fold_new_visitor
 from oneself.core.fold.apply import fold
 from oneself.core.identity.identifier import TRACKER, Identifier
-from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.observe import Observed, device_that_only_acts
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
@@ -38,6 +39,7 @@ from oneself.service.ingest.submission import (
 )
 from oneself.store import identity_graph, working_set
 from oneself.store.loaded_graph import LoadedGraph
+from oneself.store.tables.fragment import FragmentEntry
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import NewEntry
 from oneself.store.tombstones import exactly
@@ -151,23 +153,68 @@ class BatchDecision:
         return self._resolution(stored.seq, stored.profile_id, survivor, response=response, repeated=True)
 
     def _decide_new(self, submission: Submission, evidence: Evidence) -> Outcome:
-        observation = self._as_believed(submission.observation)
         if submission.decoded_by not in (None, self._config.version):
             return ConfigurationChanged("The configuration has changed.")
-        if not self._is_seen(submission):
-            return ObservationRejected(
-                Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
-            )
-        if self._is_anothers(submission, observation, evidence):
-            return ObservationRejected(
-                Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
-            )
-        if self._is_stale(submission, observation.addressed_id):
-            return ObservationRejected(Rejection("stale", "The profile was changed in the meantime."))
+        observation = submission.observation
+        if observation.profile_id is not None:
+            observation = self._as_believed(observation)
+            if (rejection := self._reject_addressed(submission, observation, evidence)) is not None:
+                return ObservationRejected(rejection)
         if self._erased and self._was_erased(observation, evidence):
             return ObservationRejected(
                 Rejection("erased", "The person was erased after this event occurred; it was not stored.")
             )
+        device = device_that_only_acts(observation, evidence)
+        if device is not None and (acted := self._decide_activity(submission, evidence, device)) is not None:
+            return acted
+        return self._decide_fully(submission, observation, evidence)
+
+    def _decide_activity(
+        self, submission: Submission, evidence: Evidence, device: Identifier
+    ) -> Resolution | None:
+        """Decide an event that only acts; None: more is to be decided.
+
+        This is a short cut for most events; `_decide_fully` comes to the same.
+        """
+        if evidence.dropped:
+            return None
+        observation, seq, config = submission.observation, self._seq, self._config
+        token_evidence = read_token(self._state, observation, (), config)
+        observed = Observed(observation, evidence, seq, config, self._graph.rules)
+        acting = self._graph.graph.acting.get(device)
+        fragment: FragmentEntry | None
+        if acting is not None:
+            profile = fold_activity(self._state, observation, device, token_evidence, config, seq)
+            if profile is None:
+                return None
+            plan = Plan(profile_id=profile.profile_id, survivor_id=profile.profile_id)
+            fragment = self._graph.observe_acting(acting.fragment_id, observed)
+        else:
+            begun = fold_new_visitor(self._state, observation, device, seq)
+            if begun is None:
+                return None
+            plan, profile = begun, self._state.profiles[begun.profile_id]
+            fragment = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
+        self._seq += 1
+        self._entries.append(NewEntry(seq, observation, plan, config.version, fragment))
+        if fragment is not None:
+            self._note_change(observation, fragment.fragment_id, plan, seq)
+        resolution = Resolution(
+            seq=seq,
+            profile=profile,
+            survivor=profile,
+            absorbed=self._state.members.get(profile.profile_id, ()),
+            config=config,
+            plan=plan,
+            identities=visit_identities(self._state, observation, (), token_evidence, profile),
+            token_was_valid=token_evidence is not None,
+            tracker=self._tracker(observation) if device.namespace == TRACKER else None,
+        )
+        return self._with_stored_response(submission, resolution)
+
+    def _decide_fully(
+        self, submission: Submission, observation: Observation, evidence: Evidence
+    ) -> Outcome:
         seq, evidence = self._seq, self._graph.with_known(observation, evidence)
         token_evidence = read_token(self._state, observation, evidence.persons, self._config)
         if observation.token is not None:
@@ -247,10 +294,21 @@ class BatchDecision:
         named = (*evidence.identifiers, exactly(evidence.persons))
         return any(self._erased.get(identifier, happened) > happened for identifier in named)
 
+    def _reject_addressed(
+        self, submission: Submission, observation: Observation, evidence: Evidence
+    ) -> Rejection | None:
+        """Why an observation cannot address its profile; None: it can."""
+        if not self._is_seen(submission):
+            return Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
+        if self._is_anothers(submission, observation, evidence):
+            return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
+        if self._is_stale(submission, observation.addressed_id):
+            return Rejection("stale", "The profile was changed in the meantime.")
+        return None
+
     def _as_believed(self, observation: Observation) -> Observation:
         """The observation, with the believed profile of what it addresses if that has another id."""
-        if observation.profile_id is None:
-            return observation
+        assert observation.profile_id is not None
         believed_id = self._state.believed.get(observation.profile_id)
         return msgspec.structs.replace(observation, believed_id=believed_id) if believed_id else observation
 

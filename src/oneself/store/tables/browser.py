@@ -74,13 +74,7 @@ class BrowserTable(Table):
     async def _find_acting(self, devices: Collection[Identifier]) -> SpokenBrowsers:
         names, values = [item.namespace for item in devices], [item.value for item in devices]
         found = await self._executor.fetch(_sql.find_acting, self._dataset_id, names, values)
-        acting = _Acting()
-        for row in found[:-1]:
-            if (namespace := row["namespace"]) is not None:
-                acting.speaking[Identifier(namespace, row["value"])] = row["fragment_id"]
-            else:
-                acting.add_fragment(row)
-        return acting.spoken({}, [], read_clock(found[-1]))
+        return _spoken(found, {}, [])
 
     async def find_replaced(self, tracker: str) -> str | None:
         """The tracker that a fresh one replaces, as long as it leads to the same fragments."""
@@ -116,46 +110,31 @@ class BrowserTable(Table):
 def _read_spoken(found: Sequence[Any]) -> SpokenBrowsers:
     browsers: dict[Identifier, BrowserFragments] = {}
     fragments: list[FragmentRow] = []
-    acting = _Acting()
-    for row in found[:-1]:
+    for row in found[1:-1]:
         if (namespace := row["namespace"]) is not None:
-            device = Identifier(namespace, row["value"])
-            if row["present"] is None:
-                acting.speaking[device] = row["current"]
-            else:
-                browsers[device] = _read(row)
-        elif row["state"] is not None:
-            fragments.append(read_fragment(row))
+            browsers[Identifier(namespace, row["value"])] = _read(row)
         else:
-            acting.add_fragment(row)
-    return acting.spoken(browsers, fragments, read_clock(found[-1]))
+            fragments.append(read_fragment(row))
+    return _spoken(found, browsers, fragments)
 
 
-class _Acting:
-    """The browsers that only act, and the fragments that they speak in."""
-
-    def __init__(self) -> None:
-        #: None: not that simple.
-        self.speaking: dict[Identifier, UUID | None] = {}
-        self.users: dict[UUID, str | None] = {}
-        self.seq = 0
-
-    def add_fragment(self, row: Any) -> None:
-        self.users[row["fragment_id"]] = row["owner_id"] or row["reported_id"]
-        self.seq = max(self.seq, row["seq"], row["updated_at"])
-
-    def spoken(
-        self,
-        browsers: dict[Identifier, BrowserFragments],
-        fragments: list[FragmentRow],
-        clock: TransactionClock,
-    ) -> SpokenBrowsers:
-        acting: dict[Identifier, ActingBrowser] = {}
-        for device, item in self.speaking.items():
-            if item is not None and item in self.users:
-                acting[device] = ActingBrowser(item, self.users[item])
-        unclear = frozenset(self.speaking.keys() - acting.keys())
-        return SpokenBrowsers(browsers, fragments, acting, unclear, self.seq, clock)
+def _spoken(
+    found: Sequence[Any], browsers: dict[Identifier, BrowserFragments], fragments: list[FragmentRow]
+) -> SpokenBrowsers:
+    """The browsers, and those that only act, which the first row has; the last one has the clock."""
+    first, last = found[0], found[-1]
+    users = dict(zip(first["locked_ids"] or (), first["locked_users"] or (), strict=True))
+    names, values = first["acting_names"] or (), first["acting_values"] or ()
+    acting: dict[Identifier, ActingBrowser] = {}
+    unclear: set[Identifier] = set()
+    for name, value, fragment_id in zip(names, values, first["acting_ids"] or (), strict=True):
+        device = Identifier(name, value)
+        if fragment_id in users:
+            acting[device] = ActingBrowser(fragment_id, users[fragment_id])
+        else:
+            unclear.add(device)
+    seq = first["locked_seq"] or 0
+    return SpokenBrowsers(browsers, fragments, acting, frozenset(unclear), seq, read_clock(last))
 
 
 def _row(device: Identifier, browser: BrowserFragments) -> dict[str, Any]:

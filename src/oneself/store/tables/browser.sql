@@ -14,8 +14,9 @@ CROSS JOIN LATERAL (
 ) AS browser;
 
 -- name: find_with_fragments
--- The fragments of browsers, which nobody changes until the transaction ends, then those of users themselves,
--- the browsers, by tracker or anonymous id, and the clock, read when the fragments were locked.
+-- The browsers that only act with their fragments, in one row; the fragments of other browsers, those of users
+-- themselves, these browsers, by tracker or anonymous id, and the clock, read when the fragments were locked.
+-- Nobody changes these fragments until the transaction ends.
 -- $2: namespaces
 -- $3: values
 -- $4: how many of them are read as a whole; the others only act
@@ -54,23 +55,31 @@ WITH found AS MATERIALIZED (
     WHERE dataset_id = $1 AND fragment_id = ANY (ARRAY(TABLE led))
     FOR SHARE
 )
-SELECT {locked_columns}, NULL AS namespace, NULL AS value, NULL::uuid AS current, NULL::uuid[] AS present,
-       NULL::uuid[] AS every, NULL AS reported_user, NULL AS replaces, NULL::bigint AS now,
-       NULL AS transaction_id, NULL::bigint AS config_version
-FROM locked
+SELECT {missing_fragment_columns}, NULL AS namespace, NULL AS value, NULL::uuid AS current,
+       NULL::uuid[] AS present, NULL::uuid[] AS every, NULL AS reported_user, NULL AS replaces,
+       NULL::bigint AS now, NULL AS transaction_id, NULL::bigint AS config_version, acting.*, locked.*
+FROM {locked_fragments} AS locked
+CROSS JOIN (
+    SELECT array_agg(namespace) AS acting_names, array_agg(value) AS acting_values,
+           array_agg(current) AS acting_ids
+    FROM found WHERE present IS NULL
+) AS acting
 UNION ALL
-SELECT spoken.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT spoken.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL
 FROM spoken
 UNION ALL
-SELECT {fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+SELECT {fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+       NULL, NULL, NULL, NULL, NULL, NULL
 FROM fragment
 WHERE dataset_id = $1 AND origin = 'user' AND owner_id IS NOT NULL AND owner_id = ANY ($6::text[])
 UNION ALL
-SELECT {no_fragment_columns}, namespace, value, current, present,
-       CASE WHEN present IS NOT NULL THEN every END, reported_user, replaces, NULL, NULL, NULL
-FROM found
+SELECT {no_fragment_columns}, namespace, value, current, present, every, reported_user, replaces,
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+FROM found WHERE present IS NOT NULL
 UNION ALL
-SELECT {no_fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock.*
+SELECT {no_fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock.*,
+       NULL, NULL, NULL, NULL, NULL, NULL
 FROM ({clock}) AS clock;
 
 -- name: find_acting
@@ -95,14 +104,15 @@ WITH found AS MATERIALIZED (
     ORDER BY fragment_id
     FOR SHARE
 )
-SELECT locked.*, NULL AS namespace, NULL AS value, NULL::bigint AS now, NULL AS transaction_id,
-       NULL::bigint AS config_version
-FROM locked
+SELECT acting.*, locked.*, NULL::bigint AS now, NULL AS transaction_id, NULL::bigint AS config_version
+FROM {locked_fragments} AS locked
+CROSS JOIN (
+    SELECT array_agg(namespace) AS acting_names, array_agg(value) AS acting_values,
+           array_agg(current) AS acting_ids
+    FROM found
+) AS acting
 UNION ALL
-SELECT current, NULL, NULL, NULL, NULL, namespace, value, NULL, NULL, NULL
-FROM found
-UNION ALL
-SELECT NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock.*
+SELECT NULL, NULL, NULL, NULL, NULL, NULL, clock.*
 FROM ({clock}) AS clock;
 
 -- name: find_replaced
