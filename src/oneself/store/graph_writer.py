@@ -72,7 +72,7 @@ class GraphWriter:
         self._merges = ComponentMerges(transaction, loaded, first_seq, self._changed, self._new_items)
 
     async def save(self) -> None:
-        """Write the fragments and their views."""
+        """Write the fragments and their views, new fragments and claims later."""
         seeds = {
             item.fragment_id
             for item in self._changed.values()
@@ -97,10 +97,17 @@ class GraphWriter:
         plain = [item for item in self._changed.values() if item.fragment_id not in around]
         await self._advance_views(plain, united)
         await self._put_claims()
-        if not await self._transaction.fragments.put(list(self._rows.values())):
-            raise Contended("Another request changed the same profile.")
+        await self._put_fragments()
         if merge is not None:
+            await self._transaction.flush()
             await self._point_members(merge)
+
+    async def _put_fragments(self) -> None:
+        rows = sorted(self._rows.values(), key=lambda row: row.fragment.fragment_id)
+        await self._transaction.later.fragments.insert([row for row in rows if row.read_version is None])
+        known = [row for row in rows if row.read_version is not None]
+        if not await self._transaction.fragments.update(known):
+            raise Contended("Another request changed the same profile.")
 
     async def _find_merge(self, seeds: Collection[UUID]) -> ComponentMerge | None:
         """The merge of large profiles, if the evidence that is new comes to no more than that."""
@@ -157,7 +164,7 @@ class GraphWriter:
             new += [(item, fragment_id, *best[item]) for item in best if known.get(item) != best[item]]
             dropped += [(item, fragment_id) for item in known.keys() - best.keys()]
         await self._transaction.fragments.delete_claims(dropped)
-        await self._transaction.fragments.put_claims(new)
+        await self._transaction.later.fragments.put_claims(new)
 
     async def _lock_neighbourhood(self, seeds: set[UUID]) -> set[UUID]:
         """Lock every fragment that a proven identifier, a user or a person ties to some, directly or not."""

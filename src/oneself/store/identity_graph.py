@@ -139,8 +139,8 @@ async def save(transaction: Transaction, loaded: LoadedGraph) -> dict[UUID, int]
         return {}
     await loaded.save_names(transaction)
     changed = loaded.changed()
-    if not (changed or loaded.new_joins):
-        return {}
     writer = GraphWriter(transaction, loaded, loaded.first_seq, changed)
-    await writer.save()
+    if changed or loaded.new_joins:
+        await writer.save()
+    await transaction.flush()
     return {item: loaded.graph.fragments[item].seq for item in writer.unreconciled}

@@ -208,10 +208,10 @@ class LoadedGraph:
                 raise Contended("Another request changed the same profile.")
 
     async def save_names(self, transaction: Transaction) -> None:
-        """Write browsers, verified claims, who held identifiers when, and joins that hang on none."""
+        """Write verified claims, who held identifiers when, joins that hang on none, and later browsers."""
         graph = self.graph
         await transaction.person_joins.put(self.new_joins)
-        await transaction.browsers.put(_changed(graph.browsers, self._browsers), self._browsers)
+        await transaction.later.browsers.put(_changed(graph.browsers, self._browsers), self._browsers)
         await transaction.verified_claims.put(_changed(graph.verified, self._verified))
         await transaction.verified_claims.delete(self._verified.keys() - graph.verified.keys())
         await transaction.verified_claims.put_transfers(_changed(graph.transfers, self._transfers))

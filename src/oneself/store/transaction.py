@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from oneself.core.identity.identifier import Identifier
@@ -36,6 +36,7 @@ from oneself.store.tables.verification_queue import VerificationQueueTable
 from oneself.store.tables.verified_claim import VerifiedClaimTable
 from oneself.store.tables.view_profile import ViewProfileTable
 from oneself.store.tables.write_key import WriteKeyTable
+from oneself.store.write_queue import WriteQueue
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database
@@ -145,13 +146,22 @@ class Tables:
 
 
 class Transaction(Tables):
-    """A transaction on one dataset, over an open connection."""
+    """A transaction on one dataset, over an open connection.
 
-    __slots__ = ("connection",)
+    `later`: its tables for writes that `flush` sends together.
+    """
+
+    __slots__ = ("_queue", "connection", "later")
 
     def __init__(self, connection: Connection, dataset_id: int) -> None:
         super().__init__(connection, dataset_id)
         self.connection = connection
+        self._queue = WriteQueue()
+        self.later = Tables(cast("Executor", self._queue), dataset_id)
+
+    async def flush(self) -> None:
+        """Send what was written to `later`."""
+        await self._queue.flush(self.connection)
 
     async def lock_identifiers(self, identifiers: Iterable[Identifier], keys: Iterable[str] = ()) -> None:
         """Lock identifiers and request keys in one sorted order, and keep the configuration as it is."""

@@ -195,19 +195,21 @@ def _working_set(
 
 async def save(transaction: Transaction, working_set: WorkingSet, entries: Sequence[NewEntry] = ()) -> None:
     """Append the new entries of the log, and write what has changed."""
-    changes, profiles = working_set.changes, transaction.profiles
+    changes = working_set.changes
     touched = {profile_id for profile_id in changes.profiles if working_set.only_touched(profile_id)}
     active = [working_set.profiles[profile_id] for profile_id in touched]
     await transaction.log.append(entries, active)
     absorbed = (record.merge.absorbed_id for record in changes.merged)
-    await profiles.put_survivors(
+    await transaction.profiles.put_survivors(
         [(i, survivor.profile_id) for i in absorbed if (survivor := working_set.survivor(i))]
     )
-    await profiles.put([_flat(working_set, profile_id) for profile_id in changes.profiles - touched])
-    await transaction.claims.put(changes.claimed)
+    later = transaction.later
+    await later.profiles.put([_flat(working_set, profile_id) for profile_id in changes.profiles - touched])
+    await later.claims.put(changes.claimed)
+    await later.merges.put(changes.merged)
+    await later.refusals.put(changes.refused)
+    await transaction.flush()
     await transaction.claims.release(changes.released)
-    await transaction.merges.put(changes.merged)
-    await transaction.refusals.put(changes.refused)
 
 
 def _flat(working_set: WorkingSet, profile_id: UUID) -> Profile:

@@ -39,6 +39,8 @@ _REPEATED = rf"(?P<repeated>.)(?P=repeated){{{PATTERN_CHARS_MIN - 1},}}"
 _TEMPLATE = re.compile(
     r"\{\{[^{}]*\}\}|\$\{[^{}]*\}|%%[^%]*%%|\[\[[^\[\]]*\]\]|\*\|[^*|]*\|\*|<%[^%]*%>", re.DOTALL
 )
+#: Every template has one of these; few values do, and finding none takes a fifth of the time.
+_TEMPLATE_MARK = re.compile(r"[{%\[*]")
 _GUID = r"[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}"
 #: A name in braces or angle brackets, as the whole value. A GUID in braces is an id.
 _NAME = r"[^\W\d][\w.\- ]*"
@@ -70,7 +72,7 @@ def is_placeholder(folded: str) -> bool:
         folded in PLACEHOLDERS
         or _FULL_VALUE.fullmatch(folded) is not None
         or _is_counting(folded)
-        or _TEMPLATE.search(folded) is not None
+        or (_TEMPLATE_MARK.search(folded) is not None and _TEMPLATE.search(folded) is not None)
     )
 
 

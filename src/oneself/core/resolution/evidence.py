@@ -73,13 +73,16 @@ def extract_evidence(observation: Observation, config: Config) -> Evidence:
     persons: dict[Identifier, None] = {}
     devices: dict[Identifier, None] = {}
     dropped: dict[Dropped, None] = {}
-    for raw in (*observation.identifiers, *_of_attributes(observation, config)):
+    named = observation.identifiers
+    if observation.values or (config.bindings and config.rule_namespaces):
+        named = (*named, *_of_attributes(observation, config))
+    for raw in named:
         outcome = admit(raw, observation.trust, config)
         if isinstance(outcome, Dropped):
             dropped[outcome] = None
         else:
             (devices if outcome.is_device else persons)[outcome] = None
-    unverified = unverified_identifiers(observation, config)
+    unverified = unverified_identifiers(observation, config) if observation.values else frozenset()
     return Evidence(tuple(persons), tuple(devices), tuple(dropped), unverified)
 
 

@@ -93,7 +93,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     @property
     def keeps_apart(self) -> bool:
         """Whether a merge was refused."""
-        return any(refusal.other_id is not None for refusal in self.refusals)
+        return bool(self.refusals) and any(refusal.other_id is not None for refusal in self.refusals)
 
     @property
     def is_attachment(self) -> bool:

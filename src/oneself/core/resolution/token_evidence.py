@@ -113,8 +113,10 @@ def visit_identities(
             for i in token_evidence.identities
             if token_evidence.is_unchanged or i.value in survivor.identities.get(i.namespace, ())
         }
+    if not persons:
+        return kept
     pointed = (profile for item in observation.identifiers for _, profile in state.claims_of(item))
-    if not persons or has_opted_out((survivor,), pointed, observation, PERSONALIZATION):
+    if has_opted_out((survivor,), pointed, observation, PERSONALIZATION):
         return kept
     for identifier in persons:
         if not state.claims_of(identifier) or state.has_holder(identifier, (survivor.profile_id,)):

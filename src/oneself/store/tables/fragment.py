@@ -223,16 +223,17 @@ class FragmentTable(Table):
         found = await self._executor.fetch(_sql.find_heads, self._dataset_id, view, *columns)
         return {(row["seq"], row["observation_id"]): row["head_id"] for row in found}
 
-    async def put(self, changed: Sequence[FragmentRow]) -> bool:
-        """Insert or replace fragments; False if another transaction changed one since it was read.
+    async def insert(self, new: Sequence[FragmentRow]) -> None:
+        """Insert fragments, in the order of their ids.
 
         Raises Contended if another transaction began one meanwhile.
         """
-        ordered = sorted(changed, key=lambda row: row.fragment.fragment_id)
-        new = [row for row in ordered if row.read_version is None]
-        known = [row for row in ordered if row.read_version is not None]
         if new:
             await self._executor.execute(_sql.insert, self._dataset_id, *_columns(new))
+
+    async def update(self, known: Sequence[FragmentRow]) -> bool:
+        """Replace fragments, in the order of their ids; False if another transaction changed one since it was
+        read."""
         if not known:
             return True
         columns = [*_columns(known), [row.read_version for row in known]]
