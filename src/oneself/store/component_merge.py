@@ -153,12 +153,14 @@ class ComponentMerges(BatchComponents):
 
     def _evidence(self, seeds: Collection[UUID]) -> _Evidence | None:
         """The change of evidence, if it is of one fragment and of what is one user's from now on."""
-        changed = [self._changed[item] for item in sorted(seeds)]
-        gained = tuple(item for item in changed if self._only_gets_user(item))
-        bringers = [item for item in changed if item not in gained]
+        gained: list[Fragment] = []
+        bringers: list[Fragment] = []
+        for item in sorted(seeds):
+            fragment = self._changed[item]
+            (gained if self._only_gets_user(fragment) else bringers).append(fragment)
+            if len(bringers) > 1 or len(gained) > GAINED_MAX:
+                return None
         users = {user for item in gained for user in users_of(item)}
-        if len(bringers) > 1 or len(gained) > GAINED_MAX:
-            return None
         bringer = next(iter(bringers), None)
         before = None if bringer is None else self._loaded.before(bringer.fragment_id)
         if bringer is not None and (before is None or bringer.own_user is not None):
@@ -170,7 +172,7 @@ class ComponentMerges(BatchComponents):
         hub = None if user is None else self._loaded.graph.own_fragment(user)
         hides_others = bool(before and bringer and own_identity((before,)) != own_identity((bringer,)))
         has_hub = user is None or hub is not None
-        return _Evidence(bringer, claims, user, hub, gained, hides_others) if has_hub else None
+        return _Evidence(bringer, claims, user, hub, tuple(gained), hides_others) if has_hub else None
 
     def _only_gets_user(self, fragment: Fragment) -> bool:
         """Whether nothing is new of a fragment but its user. Choices in it would become the user's."""

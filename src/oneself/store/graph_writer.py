@@ -103,7 +103,7 @@ class GraphWriter:
             await self._point_members(merge)
 
     async def _put_fragments(self) -> None:
-        rows = sorted(self._rows.values(), key=lambda row: row.fragment.fragment_id)
+        rows = sorted(self._rows.values(), key=lambda row: row.fragment.fragment_id.int)
         await self._transaction.later.fragments.insert([row for row in rows if row.read_version is None])
         known = [row for row in rows if row.read_version is not None]
         if not await self._transaction.fragments.update(known):

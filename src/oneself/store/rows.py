@@ -103,7 +103,7 @@ def read_members(rows: Iterable[Row]) -> dict[UUID, tuple[Absorbed, ...]]:
 
 def profile_columns(profiles: Sequence[Profile]) -> Columns:
     """Columns for `put_profiles`: absorbed profiles first, so that no user ever stands twice."""
-    ordered = sorted(profiles, key=lambda p: (p.survivor_id is None, p.profile_id))
+    ordered = sorted(profiles, key=lambda p: (p.survivor_id is None, p.profile_id.int))
     return columns(19, (_profile_row(profile) for profile in ordered))
 
 
@@ -118,7 +118,7 @@ def _profile_row(p: Profile) -> tuple[object, ...]:
 
 def activity_columns(profiles: Iterable[Profile]) -> Columns:
     """Columns for `put_activity`, in the order of the ids, as `lock` took them."""
-    ordered = sorted(profiles, key=lambda p: p.profile_id)
+    ordered = sorted(profiles, key=lambda p: p.profile_id.int)
     return columns(4, map(activity_row, ordered))
 
 

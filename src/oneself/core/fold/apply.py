@@ -8,8 +8,6 @@ Invariants: pure; a rejected observation changes nothing.
 Source: docs/concepts/log-and-fold.md, docs/concepts/merging.md.
 """
 
-from uuid import UUID
-
 import msgspec
 
 from oneself.core.config.configuration import Config
@@ -39,7 +37,7 @@ from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import MergeRecord, RefusalRecord, WorkingSet
 from oneself.core.values.merge import merge_values, overwrite, strategy_at
 from oneself.core.values.patch import Authority, apply_patch
-from oneself.core.values.record import EMPTY, ValueChanges, write
+from oneself.core.values.record import ValueChanges, write
 from oneself.core.values.reported_claims import accept_valid
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import InvalidValue

@@ -15,6 +15,7 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
+from oneself.core.fold.activity import fold_activity, fold_new_visitor
 from oneself.core.fold.apply import apply, apply_recorded
 from oneself.core.fold.log_entry import (
     VERIFICATION,
@@ -27,6 +28,7 @@ from oneself.core.fold.log_entry import (
     verification_of,
 )
 from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.observe import device_that_only_acts
 from oneself.core.profiles.profile import Profile
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence, extract_evidence
@@ -108,10 +110,22 @@ def _replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched
     if entry.replay == "apply":
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
         return
+    if touched.evidence is not None and _acts(state, observation, touched.evidence, config, entry.seq):
+        return
     plan = resolve(state, observation, config, touched.evidence, user_accepted=True)
     if isinstance(plan, Rejection):
         raise Diverged(f"Entry {entry.seq} is refused when it is folded again: {plan.description}")
     apply(state, observation, plan, config, entry.seq, accepted=True)
+
+
+def _acts(state: WorkingSet, observation: Observation, evidence: Evidence, config: Config, seq: int) -> bool:
+    """Fold an event that only acts; False: more is to be decided, so that nothing has changed."""
+    device = device_that_only_acts(observation, evidence)
+    if device is None or evidence.dropped or observation.token is not None:
+        return False
+    if state.claims.get(device):
+        return fold_activity(state, observation, device, None, config, seq) is not None
+    return fold_new_visitor(state, observation, device, seq) is not None
 
 
 def erase(

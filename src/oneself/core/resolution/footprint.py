@@ -39,7 +39,7 @@ class ObservationFootprint(msgspec.Struct, frozen=True):
 
     @property
     def is_plain(self) -> bool:
-        """Whether it changes no identities and leads to profiles by one name alone, as most observations do."""
+        """Whether it changes no identities and leads to profiles by one name alone, as most do."""
         return not self.namespaces and len(self.identifiers) + (self.primary_id is not None) == 1
 
     @property

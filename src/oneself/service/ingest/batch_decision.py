@@ -212,9 +212,7 @@ class BatchDecision:
         )
         return self._with_stored_response(submission, resolution)
 
-    def _decide_fully(
-        self, submission: Submission, observation: Observation, evidence: Evidence
-    ) -> Outcome:
+    def _decide_fully(self, submission: Submission, observation: Observation, evidence: Evidence) -> Outcome:
         seq, evidence = self._seq, self._graph.with_known(observation, evidence)
         token_evidence = read_token(self._state, observation, evidence.persons, self._config)
         if observation.token is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Container, Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
