@@ -130,12 +130,13 @@ def _exact_keys(graph: IdentityGraph, footprint: GraphFootprint) -> Iterable[tup
 
 
 async def save(transaction: Transaction, loaded: LoadedGraph) -> dict[UUID, int]:
-    """Write what has changed, after the entries of the log and of the fragments.
+    """Write what has changed, after the entries of the log and of the fragments, and what was left for later.
 
     Returns the fragments whose people may have to part, or be joined, in the view `all`, each with its last
     observation, by its place in the log. Raises Contended if another transaction changed the same meanwhile.
     """
     if loaded.first_seq is None:
+        await transaction.flush()
         return {}
     await loaded.save_names(transaction)
     changed = loaded.changed()

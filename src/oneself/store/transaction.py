@@ -148,7 +148,7 @@ class Tables:
 class Transaction(Tables):
     """A transaction on one dataset, over an open connection.
 
-    `later`: its tables for writes that `flush` sends together.
+    `later`: its tables for writes that `flush` sends together, at the latest before the commit.
     """
 
     __slots__ = ("_queue", "connection", "later")
@@ -190,7 +190,9 @@ async def begin(database: Database, dataset_id: int) -> AsyncIterator[Transactio
     Raises Contended when the transaction lost a race, Unavailable when the connection is lost.
     """
     async with database.transaction() as connection:
-        yield Transaction(connection, dataset_id)
+        transaction = Transaction(connection, dataset_id)
+        yield transaction
+        await transaction.flush()
 
 
 @asynccontextmanager
@@ -206,7 +208,9 @@ async def begin_locked(
         singly = (_sql.lock_one.replace("$1", str(found)) for found in hashes)
         lock = "; ".join((_sql.lock_shared.replace("$1", str(config_hash(dataset_id))), *singly))
     async with database.transaction(lock) as connection:
-        yield Transaction(connection, dataset_id)
+        transaction = Transaction(connection, dataset_id)
+        yield transaction
+        await transaction.flush()
 
 
 def _hashes(dataset_id: int, identifiers: Iterable[Identifier], keys: Iterable[str]) -> list[int]:

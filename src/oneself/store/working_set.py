@@ -194,7 +194,7 @@ def _working_set(
 
 
 async def save(transaction: Transaction, working_set: WorkingSet, entries: Sequence[NewEntry] = ()) -> None:
-    """Append the new entries of the log, and write what has changed."""
+    """Append the new entries of the log, and write what has changed, most of it later."""
     changes = working_set.changes
     touched = {profile_id for profile_id in changes.profiles if working_set.only_touched(profile_id)}
     active = [working_set.profiles[profile_id] for profile_id in touched]
@@ -208,8 +208,9 @@ async def save(transaction: Transaction, working_set: WorkingSet, entries: Seque
     await later.claims.put(changes.claimed)
     await later.merges.put(changes.merged)
     await later.refusals.put(changes.refused)
-    await transaction.flush()
-    await transaction.claims.release(changes.released)
+    if changes.released:
+        await transaction.flush()
+        await transaction.claims.release(changes.released)
 
 
 def _flat(working_set: WorkingSet, profile_id: UUID) -> Profile:

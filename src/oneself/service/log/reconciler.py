@@ -312,6 +312,7 @@ async def _fold_again(
     await delete_state(transaction, believed, seq)
     await transaction.log.append(entries)
     await working_set.save(transaction, apart.state)
+    await transaction.flush()
     await return_devices(transaction, believed, apart.state, frozenset(), seq)
     await transaction.fragments.put_believed(_believed(believed, apart.entries))
     _logger.info("profiles_reconciled", dataset_id=transaction.dataset_id, profiles=len(believed.profile_ids))

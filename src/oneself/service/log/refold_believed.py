@@ -77,6 +77,7 @@ async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[U
     await transaction.idempotency_records.blank_of_profiles(sorted(erasing.profile_ids))
     await transaction.log.append(bridges)
     await working_set.save(transaction, state)
+    await transaction.flush()
     await return_devices(transaction, believed, state, erasing.detached, erasing.seq)
     return gone
 
