@@ -65,8 +65,8 @@ def fold_activity(
     claims = state.claims.get(device, ())
     if len(claims) != 1 or observation.objects:
         return None
-    profile = state.profiles.get(claims[0].profile_id)
-    if profile is None or profile.is_absorbed or profile.erased or profile.consents:
+    profile = state.survivor(claims[0].profile_id)
+    if profile is None or profile.consents:
         return None
     if not config.is_current(claims[0]) or _is_renamed(profile, config):
         return None
