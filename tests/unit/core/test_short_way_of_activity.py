@@ -34,6 +34,8 @@ DEVICES = (
     *(Identifier(ANONYMOUS_ID, f"visitor-{n}") for n in "ab"),
     *(Identifier(TRACKER, f"t-{n}") for n in "d"),
 )
+MINUTE = 60_000_000
+BEGUN = 10**15
 USERS = (Identifier(USER_ID, "ann"), Identifier(USER_ID, "ben"))
 CONFIGS = (
     Config(),
@@ -135,3 +137,31 @@ def test_most_events_take_it(device: Identifier) -> None:
     assert profile is not None
     assert (profile.active_at, profile.seq) == (2, 2)
     assert not state.only_touched(profile.profile_id), "It was created in this batch."
+
+
+@pytest.mark.parametrize(
+    ("at", "is_only_touched"),
+    [
+        pytest.param(BEGUN + MINUTE, True, id="the same visit"),
+        pytest.param(BEGUN + 60 * MINUTE, False, id="a new visit"),
+        pytest.param(BEGUN - MINUTE, False, id="before the first activity"),
+        pytest.param(None, True, id="no activity"),
+    ],
+)
+def test_a_new_visit_is_more_than_activity(at: int | None, is_only_touched: bool) -> None:
+    device, config, begun = DEVICES[0], Config(), WorkingSet()
+    event = PageEvent(
+        observation_id=UUID(int=1),
+        new_profile_id=UUID(int=10),
+        interface="interactions",
+        identifiers=(device,),
+        occurred_at=BEGUN,
+    )
+    fold(begun, event, config, BEGUN)
+    state = WorkingSet(begun.profiles.values(), begun.changes.claimed)
+    again = msgspec.structs.replace(event, occurred_at=at, is_interactive=at is not None)
+    profile = fold_activity(state, again, device, None, config, BEGUN + 90 * MINUTE)
+    assert profile is not None
+    assert state.only_touched(profile.profile_id) is is_only_touched
+    if not is_only_touched:
+        assert profile.first_active_at == min(BEGUN, at or BEGUN)

@@ -109,12 +109,19 @@ def _make_active(
     config: Config,
     seq: int,
 ) -> Profile:
-    active_at = activity_of(observation, policy, seq)
-    if active_at != NO_ACTIVITY:
-        state.note_activity(profile.profile_id, active_at)
-    profile = _active(profile, active_at, config.dataset.visit_timeout_us, seq)
-    state.put_active(profile)
-    return profile
+    active_at, pause_max = activity_of(observation, policy, seq), config.dataset.visit_timeout_us
+    if active_at == NO_ACTIVITY:
+        active = msgspec.structs.replace(profile, seq=seq)
+        state.put_active(active)
+        return active
+    state.note_activity(profile.profile_id, active_at)
+    if is_same_visit(profile, active_at, pause_max):
+        active = msgspec.structs.replace(profile, active_at=max(profile.active_at, active_at), seq=seq)
+        state.put_active(active)
+    else:
+        active = msgspec.structs.replace(record_activity(profile, active_at, pause_max), seq=seq)
+        state.put(active)
+    return active
 
 
 def _says_nothing(observation: Observation, policy: KindPolicy, config: Config) -> bool:
@@ -123,12 +130,3 @@ def _says_nothing(observation: Observation, policy: KindPolicy, config: Config) 
     if observation.objects or observation.profile_id is not None or policy.reads_stored_values:
         return False
     return not config.bindings or all(item.is_device for item in observation.identifiers)
-
-
-def _active(profile: Profile, active_at: int, pause_max: int, seq: int) -> Profile:
-    """The profile after activity, or none. `pause_max`: as of `record_activity`."""
-    if active_at == NO_ACTIVITY:
-        return msgspec.structs.replace(profile, seq=seq)
-    if is_same_visit(profile, active_at, pause_max):
-        return msgspec.structs.replace(profile, active_at=max(profile.active_at, active_at), seq=seq)
-    return msgspec.structs.replace(record_activity(profile, active_at, pause_max), seq=seq)

@@ -153,7 +153,7 @@ class WorkingSet:
         self.changes.active.discard(profile.profile_id)
 
     def put_active(self, profile: Profile) -> None:
-        """Change nothing but the activity of a profile."""
+        """Change nothing of a profile but when it was last active, in the visit that it has."""
         profile_id, changes = profile.profile_id, self.changes
         self.profiles[profile_id] = profile
         if profile_id not in changes.profiles:
