@@ -56,6 +56,7 @@ from oneself.service.identity_provider.verification_relay import VerificationRel
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.trackers import Trackers
 from oneself.service.log.audit import Audit
+from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
 from oneself.service.mail.outbox import Outbox, Postman
 from oneself.service.privacy.erasure import Erasure
@@ -170,7 +171,11 @@ def build_services(
         profiles=profiles,
         events=_events(base),
         history=_history(database),
-        log=LogServices(audit=Audit(database), reconciler=base.reconciler),
+        log=LogServices(
+            audit=Audit(database),
+            reconciler=base.reconciler,
+            join_reviewer=JoinReviewer(database, base.reconciler.wake),
+        ),
         privacy=_privacy(base, profiles.lookup),
         identity_provider=identity_provider,
         setup=SetupServices(provisioning=_provisioning(base, directory), activation=activation),

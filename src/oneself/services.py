@@ -46,6 +46,7 @@ from oneself.service.identity_provider.settings import IdentityServers
 from oneself.service.identity_provider.verification_relay import VerificationRelay
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
+from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
 from oneself.service.mail.outbox import Outbox, Postman
 from oneself.service.privacy.erasure import Erasure
@@ -156,6 +157,7 @@ class LogServices(msgspec.Struct, frozen=True):
 
     audit: Audit
     reconciler: Reconciler
+    join_reviewer: JoinReviewer
 
 
 class PrivacyServices(msgspec.Struct, frozen=True):

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from bisect import bisect_left
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import singledispatchmethod
 from typing import Any
 from uuid import UUID
@@ -16,6 +16,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.changes import (
+    ConfigChange,
     PutAttributes,
     PutDatasetSettings,
     PutIdentityAttributes,
@@ -23,6 +24,7 @@ from oneself.core.config.changes import (
     PutSettings,
     Several,
 )
+from oneself.core.config.configuration import Config
 from oneself.core.identity.dataset_settings import NEW_DEFAULT_DATASET
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity.identifier_source import UnificationRule
@@ -96,6 +98,26 @@ class PlayedHistory:
                 self.rejected[number] = error.rejection.code
             await self._note(number)
         return self
+
+    async def change(self, decide: Callable[[Config], ConfigChange]) -> None:
+        """Change the configuration, and let it hold for what is stored."""
+        await self._services.configurations.change(self.dataset_id, decide)
+        await self._finish_jobs()
+
+    async def change_rule(self, **changes: Any) -> None:
+        """Change the rule, and let it hold for what is stored."""
+        await self._services.rules.rules.change(self._ref, self._rule_id, **changes)
+        await self._finish_jobs()
+
+    async def review(self) -> None:
+        """Judge all joins again."""
+        config = await self._services.configurations.current(self.dataset_id)
+        await self._tables.join_reviews.start(config.seq)
+        await self._finish_jobs()
+
+    async def _finish_jobs(self) -> None:
+        while await self._services.rules.reindexer.step() or await self._services.log.join_reviewer.step():
+            pass
 
     async def erase(self, user: str) -> None:
         """Erase what a user owns."""
@@ -213,9 +235,7 @@ class PlayedHistory:
     @_take.register
     async def _(self, step: Match) -> None:
         if step.namespace == BY_RULE:
-            await self._services.rules.rules.change(self._ref, self._rule_id, is_active=step.is_active)
-            while await self._services.rules.reindexer.step():
-                pass
+            await self.change_rule(is_active=step.is_active)
 
     @property
     def _profiles(self) -> Any:

@@ -23,9 +23,13 @@ A story is a text. A line is an act, or a question with its answer:
     delete P1 own                  DELETE /profiles/{id} by an application, in a view
     config detach_on_sign_out      switches a setting of the organisation on
     dataset report_joins=confirmed changes a setting of the dataset
+    protect profiles_per_merge_max=1 changes a limit
+    type phone proves_identity=true changes an identity type; `blocked_values=1`: a list
+    bind mail phone                binds these identities, and no others
     name C P1                      C is the id that the answer to the question P1 has
     keep V                         remembers the whole answer to a question, with its ETag
     same V                         the answer is the same now, byte for byte
+    changed V                      the answer has another ETag now
 
     P1 = P1 < P2 ann interests=chess         by id; `P1 own =`, `P1 all =`: in that view
     P2 = P2 > P1 ann interests=chess         P2 was merged into P1
@@ -69,10 +73,10 @@ from support.story_words import (
 from support.visitor import CALLBACK, Application, Visitor, arrived, claims_of
 
 SCOPE = "openid internal_cds_profile_view internal_cds_profile_update internal_cds_profile_delete"
-_BINDINGS = [
-    {"name": type_id, "identity_type": type_id, "attribute": attribute}
-    for type_id, attribute in IDENTITIES.values()
-]
+_BINDINGS = {
+    name: {"name": type_id, "identity_type": type_id, "attribute": attribute}
+    for name, (type_id, attribute) in IDENTITIES.items()
+}
 _CLAIMS = {"mail": "http://wso2.org/claims/emailaddress", "phone": "http://wso2.org/claims/mobile"}
 _VERIFIED = {"mail": "emailVerified", "phone": "phoneVerified"}
 
@@ -122,7 +126,7 @@ class Stage:
         for type_id in ("mobileNumber", "card"):
             body = {"id": type_id, "label": type_id, "uniqueness": "Identity Namespace"}
             await self.admin("POST", "/identity-types", json=body)
-        await self.admin("PUT", "/datasets/default/identity-attributes", json=_BINDINGS)
+        await self.admin("PUT", "/datasets/default/identity-attributes", json=[*_BINDINGS.values()])
 
     async def admin(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         """Call the administration wire."""
@@ -219,10 +223,16 @@ class Stage:
         names = [word for word in words if "=" not in word]
         said = dict(pair(word) for word in words if "=" in word)
         act: Callable[..., Any] = getattr(self, f"_do_{verb.replace('-', '_')}")
-        if verb in ("keep", "same", "name"):
+        if verb in ("keep", "same", "changed", "name"):
             await act(*names)
             return
         await act(*names, **said)
+        await self._finish_jobs()
+
+    async def _finish_jobs(self) -> None:
+        """Do what the service does in the background."""
+        while await self.services.rules.reindexer.step() or await self.services.log.join_reviewer.step():
+            pass
         await self.services.log.reconciler.reconcile_all()
 
     # -- reading -------------------------------------------------------------------------------------
@@ -344,6 +354,23 @@ class Stage:
     async def _do_dataset(self, **settings: str) -> None:
         await self.admin("PATCH", "/datasets/default", json=settings)
 
+    async def _do_protect(self, **limits: str) -> None:
+        await self.admin("PATCH", "/protection", json={name: int(value) for name, value in limits.items()})
+
+    async def _do_type(self, name: str, **changes: str) -> None:
+        body: dict[str, Any] = {key: value == "true" for key, value in changes.items()}
+        if "blocked_values" in changes:
+            body["blocked_values"] = [full_value(item) for item in changes["blocked_values"].split("+") if item]
+        await self.admin("PATCH", f"/identity-types/{IDENTITIES[name][0]}", json=body)
+
+    async def _do_bind(self, *names: str) -> None:
+        """Bind identities, after the confirmation of what that merges."""
+        path, body = "/datasets/default/identity-attributes", [_BINDINGS[name] for name in names]
+        headers = {"Authorization": f"Bearer {await self.cds.token()}"}
+        asked = await self.cds.http.put(f"/t/{ORG}/api/v1{path}", headers=headers, json=body)
+        if asked.status_code == 409:
+            await self.admin("PUT", path, json=body, params={"confirmation": asked.json()["confirmation"]})
+
     async def _do_config(self, setting: str) -> None:
         await self._configured(**{setting: True})
 
@@ -461,6 +488,10 @@ class Stage:
     async def _do_same(self, *question: str) -> None:
         told, kept = await self._whole(*question), self._kept[" ".join(question)]
         assert told == kept, f"same {' '.join(question)}: {told} is not {kept}"
+
+    async def _do_changed(self, *question: str) -> None:
+        told, kept = await self._whole(*question), self._kept[" ".join(question)]
+        assert told[1] != kept[1], f"changed {' '.join(question)}: both are {told[1]}"
 
     async def _whole(self, *question: str) -> tuple[int, str | None, Any]:
         answer = await self.read(" ".join(question))

@@ -76,6 +76,7 @@ async def answer_requests(
         background = [
             asyncio.create_task(services.rules.reindexer.run()),
             asyncio.create_task(services.log.reconciler.run()),
+            asyncio.create_task(services.log.join_reviewer.run()),
             asyncio.create_task(services.identity_provider.claim_sync.run()),
             asyncio.create_task(services.identity_provider.verification_relay.run()),
             asyncio.create_task(services.directory.expired_rows.run()),

@@ -15,7 +15,7 @@ import msgspec
 from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure, required_reindexing
-from oneself.core.identity_graph.unreconciled import changes_guards
+from oneself.core.identity_graph.unreconciled import admits_more, changes_guards
 from oneself.service.coalesce import Coalesced
 from oneself.store.database import Database
 from oneself.store.tables.unreconciled_fragment import EVERY_FRAGMENT
@@ -102,6 +102,8 @@ class Configurations:
             await transaction.reindex_jobs.start(job_id)
         if changes_guards(config, changed):
             await transaction.unreconciled_fragments.put({EVERY_FRAGMENT: changed.seq})
+        if admits_more(config, changed):
+            await transaction.join_reviews.start(changed.seq)
         if also is not None:
             await also(transaction, changed)
         return changed

@@ -138,7 +138,8 @@ class ComponentMerges(BatchComponents):
 
         `around`: what has been read of what claims lead to.
         """
-        evidence = None if self._loaded.new_joins else self._evidence(seeds)
+        is_computed = self._loaded.new_joins or self._loaded.reviewed
+        evidence = None if is_computed else self._evidence(seeds)
         joined = None if evidence is None else await self._joined(evidence, around)
         if evidence is None or joined is None or not any(joined.joins.values()):
             return None

@@ -81,10 +81,13 @@ class GraphWriter:
         unions = await self._unions.find(seeds) if seeds else []
         joining = {item.fragment.fragment_id for union in unions for item in union.joining}
         computed = (seeds - joining).union(*((join.one, join.other) for join in self._loaded.new_joins))
+        computed |= self._loaded.reviewed
         merge = None if unions or not computed else await self._find_merge(computed)
         computed = computed if merge is None else set()
         around = await self._lock_neighbourhood(computed) if computed else set[UUID]()
         unions = [union for union in unions if union.head.fragment.fragment_id not in around]
+        if self._loaded.reviewed:
+            self._loaded.reviewed |= around
         for fragment in self._changed.values():
             self._rows[fragment.fragment_id] = self._row(fragment)
         if around:

@@ -141,7 +141,7 @@ async def save(transaction: Transaction, loaded: LoadedGraph) -> dict[UUID, int]
     await loaded.save_names(transaction)
     changed = loaded.changed()
     writer = GraphWriter(transaction, loaded, loaded.first_seq, changed)
-    if changed or loaded.new_joins:
+    if changed or loaded.new_joins or loaded.reviewed:
         await writer.save()
     await transaction.flush()
     return {item: loaded.graph.fragments[item].seq for item in writer.unreconciled}

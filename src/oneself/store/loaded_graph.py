@@ -53,6 +53,8 @@ class LoadedGraph:
         self.clock: TransactionClock | None = None
         #: The joins that are new.
         self.new_joins: list[PersonJoin] = []
+        #: The fragments whose joins are judged again, with all that is tied to them once it is written.
+        self.reviewed: set[UUID] = set()
         #: Of the batch. Everything that the batch builds on has to be older.
         self.first_seq: int | None = None
         self._browsers: dict[Identifier, Any] = {}
@@ -156,6 +158,13 @@ class LoadedGraph:
                 join = PersonJoin(item.one, item.other, EvidenceLevel.PROVEN, item.since, "bridge")
                 self.new_joins.append(join)
                 self.add_joins([join])
+
+    def review(self, fragment_ids: Iterable[UUID], seq: int) -> None:
+        """Judge the joins of fragments again, as far as they are there."""
+        found = [item for item in fragment_ids if item in self.graph.fragments]
+        if found:
+            self.first_seq = self.first_seq or seq
+            self.reviewed.update(found)
 
     def add_joins(self, joins: Iterable[PersonJoin]) -> None:
         """Add joins that hang on no identifier."""

@@ -226,6 +226,13 @@ CREATE TABLE identity_server (
     CONSTRAINT identity_server_grant_known CHECK ((grant_type = ANY (ARRAY['client_credentials'::text, 'system_app_grant'::text])))
 );
 
+CREATE TABLE join_review (
+    dataset_id integer NOT NULL,
+    seq bigint NOT NULL,
+    after_id uuid NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'::uuid,
+    CONSTRAINT join_review_key PRIMARY KEY (dataset_id)
+);
+
 CREATE TABLE log (
     dataset_id integer NOT NULL,
     seq bigint NOT NULL,
@@ -247,6 +254,7 @@ CREATE INDEX log_by_fragment ON log USING btree (dataset_id, fragment_id, seq) W
 CREATE INDEX log_by_profile ON log USING btree (dataset_id, profile_id, seq) WHERE (profile_id IS NOT NULL);
 CREATE INDEX log_by_rare_kind ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['configure'::text, 'erase'::text]));
 CREATE INDEX log_of_configuration ON log USING btree (dataset_id, seq) WHERE (kind = 'configure'::text);
+CREATE INDEX log_of_reviews ON log USING btree (dataset_id, seq) WHERE (kind = 'review'::text);
 CREATE INDEX log_of_verifications ON log USING btree (dataset_id, seq DESC) WHERE ((kind = 'claims'::text) AND (name = 'verification'::text));
 CREATE INDEX log_of_verified_users ON log USING btree (dataset_id, ((content ->> 'user_id'::text))) WHERE (kind = 'verification'::text);
 CREATE INDEX log_of_verified_values ON log USING btree (dataset_id, lower((content ->> 'value'::text))) WHERE (kind = 'verification'::text);

@@ -82,6 +82,12 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     indexed_since: dict[str, int] = {}
     #: By namespace whose rule or binding is no longer active: the seq of the change that ended it.
     matched_until: dict[str, int] = {}
+    #: By namespace: since when two different values in it are two people, if they were not before; as a seq.
+    separates_since: dict[str, int] = {}
+    #: By namespace: when they were before, from one seq up to another.
+    separated: dict[str, tuple[tuple[int, int], ...]] = {}
+    #: The limits of profiles per merge that there were, each with the seq since which; empty: one alone.
+    merge_limits: tuple[tuple[int, int], ...] = ()
     #: How often the write keys of the dataset changed: whoever caches them reads them again when it rises.
     write_keys_version: int = 0
 

@@ -32,6 +32,7 @@ from oneself.core.config.changes import (
     Several,
 )
 from oneself.core.config.configuration import Config
+from oneself.core.config.guard_history import merge_limits, separated, separates_since
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.core.identity.identifier import Namespace
 from oneself.core.identity.identity_type import LEGACY_ID_JOB
@@ -51,6 +52,9 @@ def configure(config: Config, change: ConfigChange, seq: int) -> Config:
         dataset=_resolving(config.dataset, changed.dataset, seq),
         indexed_since=_indexed_since(config, changed, seq),
         matched_until=_matched_until(config, changed, seq),
+        separates_since=separates_since(config, changed, seq),
+        separated=separated(config, changed, seq),
+        merge_limits=merge_limits(config, changed, seq),
     )
 
 

@@ -41,6 +41,9 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     channels: dict[str, str] = {}
     indexed_since: dict[str, int] = msgspec.field(default_factory=dict, name="read_since")
     matched_until: dict[str, int] = {}
+    separates_since: dict[str, int] = {}
+    separated: dict[str, tuple[tuple[int, int], ...]] = {}
+    merge_limits: tuple[tuple[int, int], ...] = ()
     write_keys_version: int = 0
 
 

@@ -23,6 +23,8 @@ ReplayPolicy = Literal["judge", "apply"]
 EntryKey = tuple[int, UUID]
 #: The kind of the entry for what a user verified in another dataset.
 VERIFICATION = "verification"
+#: The kind of the entry for joins that were judged again.
+REVIEW = "review"
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -31,13 +33,13 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     #: When it was recorded, in µs since 1970; unique in the log.
     seq: int
     observation_id: UUID
-    #: The profile that it is attached to; None: a change of configuration, an erasure or a verification.
+    #: The profile that it is attached to; None: it has no observation.
     profile_id: UUID | None
-    #: The kind of the observation, or `configure`, `erase` or `verification`.
+    #: The kind of the observation, or `configure`, `erase`, `verification` or `review`.
     kind: str
     #: The version of the configuration that it was resolved with.
     config_version: int
-    #: An Observation, a Reconfigured, an Erased or a ClaimVerification, as builtins.
+    #: An Observation, a Reconfigured, an Erased, a ClaimVerification or a Reviewed, as builtins.
     content: dict[str, Any]
     #: The plan as it was applied; None: the observation was only attached to a profile.
     plan: Plan | None = None
@@ -83,6 +85,13 @@ class Erased(msgspec.Struct, frozen=True):
     bridges: tuple[Bridge, ...] = ()
 
 
+class Reviewed(msgspec.Struct, frozen=True):
+    """The content of the entry for joins that were judged again, because a setting admits more."""
+
+    #: The fragments that it looked at. An erasure may have taken some since.
+    fragment_ids: tuple[UUID, ...]
+
+
 class _Observed(msgspec.Struct, frozen=True):
     """An observation as a field: msgspec keeps what it knows of the fields of a struct, not of a union."""
 
@@ -103,3 +112,8 @@ def observation_of(entry: LogEntry) -> Observation:
 def verification_of(entry: LogEntry) -> ClaimVerification:
     """What a user verified, or gave up, by an entry of the kind VERIFICATION."""
     return msgspec.convert(entry.content, ClaimVerification)
+
+
+def reviewed_of(entry: LogEntry) -> frozenset[UUID]:
+    """The fragments that an entry of the kind REVIEW looked at."""
+    return frozenset(msgspec.convert(entry.content, Reviewed).fragment_ids)

@@ -18,6 +18,7 @@ from oneself.core.config.configure import configure
 from oneself.core.fold.activity import fold_activity, fold_new_visitor
 from oneself.core.fold.apply import apply, apply_recorded
 from oneself.core.fold.log_entry import (
+    REVIEW,
     VERIFICATION,
     Bridge,
     Erased,
@@ -25,6 +26,7 @@ from oneself.core.fold.log_entry import (
     Reconfigured,
     observation_of,
     recorded_plan,
+    reviewed_of,
     verification_of,
 )
 from oneself.core.identity.identifier import Identifier
@@ -58,6 +60,8 @@ class Touched(msgspec.Struct, frozen=True):
     bridges: tuple[Bridge, ...] = ()
     #: What a user verified in another dataset; it is only for the identity graph.
     verification: ClaimVerification | None = None
+    #: The fragments whose joins are judged again; it is only for the identity graph.
+    reviewed: frozenset[UUID] = frozenset()
 
 
 def touches(entry: LogEntry, config: Config) -> Touched:
@@ -71,6 +75,8 @@ def touches(entry: LogEntry, config: Config) -> Touched:
         )
     if entry.kind == VERIFICATION:
         return Touched(verification=verification_of(entry))
+    if entry.kind == REVIEW:
+        return Touched(reviewed=reviewed_of(entry))
     observation = observation_of(entry)
     if entry.replay == "judge":
         return Touched(observation, extract_evidence(observation, config))
@@ -93,7 +99,7 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched 
         erased = msgspec.convert(entry.content, Erased)
         erase(state, erased.profile_ids, entry.seq, erased.detached)
         return config
-    if entry.kind == VERIFICATION:
+    if entry.kind in (VERIFICATION, REVIEW):
         return config
     try:
         _replay(state, entry, config, touched or touches(entry, config))

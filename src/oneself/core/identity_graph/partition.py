@@ -16,10 +16,11 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
-from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.fragment import Fragment, FragmentClaim
 from oneself.core.identity_graph.graph import IdentityGraph, Separation
 from oneself.core.identity_graph.joins import Join, JoinStrength, Matching, View, joins_among, user_in
 from oneself.core.resolution.components import root
+from oneself.core.units import SEQ_MAX
 
 RefusalReason = Literal[
     "different_user", "split_kept_apart", "untrusted_evidence", "conflicting_identity", "limit_exceeded"
@@ -35,12 +36,40 @@ class Guards(msgspec.Struct, frozen=True):
     priorities: Mapping[str, int] = {}
     #: Namespaces in which two different values are two people.
     separating: frozenset[str] = frozenset()
+    #: Of these: the seq since which, if two different values were one person before.
+    separates_since: Mapping[str, int] = {}
+    #: Namespace → when two different values were two people before, from one seq up to another.
+    separated: Mapping[str, tuple[tuple[int, int], ...]] = {}
     #: Whether asserted evidence joins two protected profiles.
     joins_protected: bool = False
     #: How many fragments without proof a component takes.
     asserted_fragments_max: int = 1000
     #: How many joins by identifiers count that stand since one observation.
     profiles_per_merge_max: int = 1000
+    #: The limits that there were, each with the seq since which; empty: one alone.
+    merge_limits: tuple[tuple[int, int], ...] = ()
+
+    def admits_values(self, namespace: str, since: int) -> int | None:
+        """The seq since which two different values of people keep nobody apart; None: they do.
+
+        `since`: since when both values are known, and what joins these people.
+        """
+        if namespace in self.separating and since >= self.separates_since.get(namespace, 0):
+            return None
+        periods = self.separated.get(namespace, ())
+        return next((end for begin, end in periods if begin <= since < end), since)
+
+    def admits_number(self, number: int, since: int) -> int | None:
+        """The seq since which one more join counts beside a number of others; None: it does not.
+
+        `since`: since when these joins stand.
+        """
+        limits = self.merge_limits or ((0, self.profiles_per_merge_max),)
+        ends = (*(begin for begin, _ in limits[1:]), SEQ_MAX)
+        for (begin, limit), end in zip(limits, ends, strict=True):
+            if end > since and number < limit:
+                return max(begin, since)
+        return None
 
 
 class RefusedJoin(msgspec.Struct, frozen=True):
@@ -59,6 +88,8 @@ class Component(msgspec.Struct, frozen=True):
     #: The joins that hold them together, the oldest first. A join of fragments that others join is spare.
     joins: tuple[Join, ...]
     user_id: str | None
+    #: The seq since which a changed guard admits one of its joins; 0: all were admitted at once.
+    admitted_since: int = 0
 
 
 class Partition(msgspec.Struct, frozen=True):
@@ -82,10 +113,12 @@ class _Part(msgspec.Struct):
     members: set[UUID]
     users: set[str]
     has_proof: bool
-    #: Namespace → values, of proven claims and of all.
-    proven: dict[str, set[str]]
-    every: dict[str, set[str]]
+    #: Namespace → values, each with the seq since which; of proven claims and of all.
+    proven: dict[str, dict[str, int]]
+    every: dict[str, dict[str, int]]
     asserted_count: int
+    #: The seq since which a changed guard admits one of its joins.
+    admitted_since: int = 0
 
     @property
     def is_protected(self) -> bool:
@@ -96,9 +129,11 @@ class _Part(msgspec.Struct):
         self.users |= other.users
         self.has_proof |= other.has_proof
         self.asserted_count += other.asserted_count
+        self.admitted_since = max(self.admitted_since, other.admitted_since)
         for mine, theirs in ((self.proven, other.proven), (self.every, other.every)):
             for namespace, values in theirs.items():
-                mine.setdefault(namespace, set()).update(values)
+                known = mine.setdefault(namespace, {})
+                known |= {value: min(since, known.get(value, since)) for value, since in values.items()}
 
 
 class _Forest:
@@ -121,13 +156,14 @@ class _Forest:
         one, other = self._parts[join.one], self._parts[join.other]
         if one is other:
             return None
-        refused = self._refusal(join, one, other)
-        if refused is not None:
-            return refused
+        judged = self._judged(join, one, other)
+        if isinstance(judged, RefusedJoin):
+            return judged
         if join.strength != JoinStrength.SAME_USER:
             self._counts[join.since] += 1
         larger, smaller = (one, other) if len(one.members) >= len(other.members) else (other, one)
         larger.absorb(smaller)
+        larger.admitted_since = max(larger.admitted_since, judged)
         for member in smaller.members:
             self._parts[member] = larger
         return None
@@ -142,7 +178,10 @@ class _Forest:
                 kept.setdefault(id(part), []).append(join)
         built = {
             id(part): Component(
-                frozenset(part.members), tuple(kept.get(id(part), ())), next(iter(part.users), None)
+                frozenset(part.members),
+                tuple(kept.get(id(part), ())),
+                next(iter(part.users), None),
+                part.admitted_since,
             )
             for part in self._parts.values()
         }
@@ -152,40 +191,69 @@ class _Forest:
         user = user_in(fragment, self._view)
         present = fragment.present_claims
         proven = [claim for claim in present if claim.level > EvidenceLevel.ASSERTED]
-        values: list[dict[str, set[str]]] = []
-        for claims in (proven, present):
-            found: dict[str, set[str]] = {}
-            for claim in claims:
-                identifier = claim.tenure.identifier
-                if identifier.namespace in self._guards.separating:
-                    found.setdefault(identifier.namespace, set()).add(identifier.value)
-            values.append(found)
+        values = self._separating_values(proven), self._separating_values(present)
         users = set() if user is None else {user}
         is_asserted = not users and not proven
         return _Part({fragment.fragment_id}, users, bool(proven), values[0], values[1], int(is_asserted))
 
-    def _refusal(self, join: Join, one: _Part, other: _Part) -> RefusedJoin | None:
+    def _separating_values(self, claims: Iterable[FragmentClaim]) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = {}
+        for claim in claims:
+            namespace, value = claim.tenure.identifier.namespace, claim.tenure.identifier.value
+            if namespace in self._guards.separating or namespace in self._guards.separated:
+                known = found.setdefault(namespace, {})
+                known[value] = min(claim.since, known.get(value, claim.since))
+        return found
+
+    def _judged(self, join: Join, one: _Part, other: _Part) -> int | RefusedJoin:
+        """Since when a changed guard admits a join, 0 if it was admitted at once; or why not."""
         is_asserted = join.strength == JoinStrength.ASSERTED
         if len(one.users | other.users) > 1:
             return RefusedJoin(join, "different_user")
         if join.strength == JoinStrength.SAME_USER:
-            return None
+            return 0
         if any(item.parts(frozenset(one.members), frozenset(other.members)) for item in self._separations):
             return RefusedJoin(join, "split_kept_apart")
         is_between_protected = one.is_protected and other.is_protected
         has_user = bool(one.users or other.users)
         if is_asserted and is_between_protected and (has_user or not self._guards.joins_protected):
             return RefusedJoin(join, "untrusted_evidence")
-        # An asserted value keeps nobody apart from what is proven.
-        mine, theirs = (one.every, other.every) if is_asserted else (one.proven, other.proven)
-        for namespace in sorted(mine.keys() & theirs.keys()):
-            if mine[namespace].isdisjoint(theirs[namespace]):
-                return RefusedJoin(join, "conflicting_identity", namespace)
-        if self._counts[join.since] >= self._guards.profiles_per_merge_max:
-            return RefusedJoin(join, "limit_exceeded")
+        conflicting = self._judged_by_values(join, one, other)
+        if isinstance(conflicting, RefusedJoin):
+            return conflicting
+        counted = self._judged_by_number(join)
+        if isinstance(counted, RefusedJoin):
+            return counted
         if is_asserted and one.asserted_count + other.asserted_count > self._guards.asserted_fragments_max:
             return RefusedJoin(join, "limit_exceeded")
-        return None
+        return max(conflicting, counted)
+
+    def _judged_by_values(self, join: Join, one: _Part, other: _Part) -> int | RefusedJoin:
+        """An asserted value keeps nobody apart from what is proven.
+
+        A proven join stands if its values kept nobody apart at one time. Asserted ones follow the guard.
+        """
+        is_asserted, admitted = join.strength == JoinStrength.ASSERTED, 0
+        mine, theirs = (one.every, other.every) if is_asserted else (one.proven, other.proven)
+        for namespace in sorted(mine.keys() & theirs.keys()):
+            if mine[namespace].keys().isdisjoint(theirs[namespace]):
+                since = max(join.since, min(mine[namespace].values()), min(theirs[namespace].values()))
+                is_apart = namespace in self._guards.separating
+                at = None if is_asserted and is_apart else self._guards.admits_values(namespace, since)
+                if at is None:
+                    return RefusedJoin(join, "conflicting_identity", namespace)
+                admitted = max(admitted, at if at > since else 0)
+        return admitted
+
+    def _judged_by_number(self, join: Join) -> int | RefusedJoin:
+        number = self._counts[join.since]
+        if join.strength == JoinStrength.ASSERTED:
+            at = join.since if number < self._guards.profiles_per_merge_max else None
+        else:
+            at = self._guards.admits_number(number, join.since)
+        if at is None:
+            return RefusedJoin(join, "limit_exceeded")
+        return at if at > join.since else 0
 
 
 def _unite(parents: dict[UUID, UUID], one: UUID, other: UUID) -> bool:

@@ -64,8 +64,11 @@ def _rules_of(config: Config) -> GraphRules:
         guards=Guards(
             matching=config.matching,
             separating=config.separating,
+            separates_since=config.separates_since,
+            separated=config.separated,
             joins_protected=config.dataset.asserted_merges == "all",
             profiles_per_merge_max=config.limits.profiles_per_merge_max,
+            merge_limits=config.merge_limits,
             priorities={match.name: match.namespace.priority for match in sources},
         ),
         reasons={rule.property_name: rule.rule_name for rule in config.rules.values()}

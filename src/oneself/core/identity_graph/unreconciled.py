@@ -32,6 +32,12 @@ def changes_guards(before: Config, after: Config) -> bool:
     )
 
 
+def admits_more(before: Config, after: Config) -> bool:
+    """Whether a change of the settings may admit joins in the view `proven` that were refused before."""
+    is_raised = after.limits.profiles_per_merge_max > before.limits.profiles_per_merge_max
+    return is_raised or not before.separating <= after.separating
+
+
 def _proven(fragment: Fragment) -> set[tuple[object, EvidenceLevel]]:
     """What a server or a provider says of a fragment now."""
     present = fragment.present_claims

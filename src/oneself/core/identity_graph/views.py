@@ -123,7 +123,7 @@ class Views:
             record=part.record,
             choices=part.choices,
             user_id=component.user_id,
-            version=part.version,
+            version=max(part.version, component.admitted_since),
             created_at=min(member.began_at for member in members),
             members=component.members,
         )

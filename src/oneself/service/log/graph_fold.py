@@ -33,7 +33,7 @@ async def gather_graph(
         config,
         rules,
         [device for t in touched for device in t.detached],
-        {end for t in touched for bridge in t.bridges for end in (bridge.one, bridge.other)},
+        _joined(touched),
         [t.verification for t in touched if t.verification is not None],
     )
     return await identity_graph.gather(transaction, footprint, rules, reindexed)
@@ -49,6 +49,7 @@ def fold_entry(
     """Fold an entry. `config`: by which it was recorded. `unified_ids`: profile → those one with it then."""
     graph.detach(touched.detached, entry.seq)
     graph.bridge(touched.bridges, entry.seq)
+    graph.review(touched.reviewed, entry.seq)
     if touched.verification is not None:
         graph.record(touched.verification, config, entry.seq)
     observation, evidence = touched.observation, touched.evidence
@@ -57,3 +58,9 @@ def fold_entry(
             observation, evidence, entry.seq, config, graph.rules, is_redacted=entry.content_redacted
         )
         graph.observe(observed, entry.profile_id, unified_ids)
+
+
+def _joined(touched: Sequence[Touched]) -> set[UUID]:
+    """The fragments that erasures join, and those whose joins are judged again."""
+    bridged = {end for t in touched for bridge in t.bridges for end in (bridge.one, bridge.other)}
+    return bridged.union(*(t.reviewed for t in touched))

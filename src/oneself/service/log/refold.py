@@ -99,13 +99,14 @@ class GraphPart(msgspec.Struct, frozen=True):
         return tuple(Bridge(item.one, item.other, item.since) for item in found)
 
     def concerned(self, touched: Touched) -> Touched:
-        """What an erasure did to fragments and browsers of this part; of other entries everything."""
-        if not touched.detached and not touched.bridges:
+        """What an erasure or a review did to this part; of other entries everything."""
+        if not touched.detached and not touched.bridges and not touched.reviewed:
             return touched
         return msgspec.structs.replace(
             touched,
             detached=tuple(device for device in touched.detached if device in self.devices),
             bridges=tuple(item for item in touched.bridges if {item.one, item.other} <= self.rows.keys()),
+            reviewed=touched.reviewed & self.rows.keys(),
         )
 
 
@@ -146,6 +147,7 @@ async def refold(transaction: Transaction, part: GraphPart) -> None:
     configs = await transaction.log.find_configurations()
     entries = await transaction.log.find_of_fragments(part.entries.union(part.verifications), believed)
     entries += await transaction.log.find_erasures_of(part.rows, part.devices)
+    entries += await transaction.log.find_reviews_of(part.rows)
     entries.sort(key=lambda entry: (entry.seq, entry.observation_id))
     for version, run in groupby(entries, key=lambda entry: entry.config_version):
         await _fold(transaction, part, list(run), configs[version])

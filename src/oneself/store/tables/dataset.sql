@@ -24,7 +24,7 @@ RETURNING dataset_id;
 -- $1: the dataset
 -- What users verified in another dataset did not happen in this one.
 SELECT EXISTS (SELECT FROM profile WHERE dataset_id = $1)
-    OR EXISTS (SELECT FROM log WHERE dataset_id = $1 AND kind NOT IN ('configure', 'verification'));
+    OR EXISTS (SELECT FROM log WHERE dataset_id = $1 AND kind NOT IN ('configure', 'verification', 'review'));
 
 -- name: delete
 -- Delete an unused dataset with its configuration, history and write keys; returns no row if there is none.
@@ -33,6 +33,7 @@ WITH configuration AS (DELETE FROM config WHERE dataset_id = $1),
      history AS (DELETE FROM log WHERE dataset_id = $1),
      jobs AS (DELETE FROM reindex_job WHERE dataset_id = $1),
      write_keys AS (DELETE FROM write_key WHERE dataset_id = $1),
+     reviews AS (DELETE FROM join_review WHERE dataset_id = $1),
      verified AS (DELETE FROM verified_claim WHERE dataset_id = $1),
      transfers AS (DELETE FROM identifier_transfer WHERE dataset_id = $1),
      queued AS (DELETE FROM verification_queue WHERE dataset_id = $1)

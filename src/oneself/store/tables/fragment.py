@@ -75,6 +75,14 @@ class ProvenHead(msgspec.Struct, frozen=True):
     shares: bool
 
 
+class HeadApart(msgspec.Struct, frozen=True):
+    """A profile of the view `proven`, by the fragment that heads it."""
+
+    fragment_id: UUID
+    #: Whether something proven ties it to another one.
+    is_apart: bool
+
+
 class FragmentEntry(msgspec.Struct, frozen=True):
     """Which fragment a log entry belongs to."""
 
@@ -117,6 +125,12 @@ class FragmentTable(Table):
         """The profiles of the view `proven` from this one on, the newest first."""
         found = await self._executor.fetch(_sql.list_proven_heads, self._dataset_id, created_at, head, limit)
         return structs_of(ProvenHead, found)
+
+    async def list_heads_apart(self, after: UUID, limit: int) -> list[HeadApart]:
+        """The next profiles of the view `proven` after an id, in order."""
+        return structs_of(
+            HeadApart, await self._executor.fetch(_sql.list_heads_apart, self._dataset_id, after, limit)
+        )
 
     async def find_sharing_heads(self, head: ProvenHead, limit: int) -> list[UUID]:
         """The older profiles of the view `proven` that share an identifier with one, the oldest first."""

@@ -110,6 +110,63 @@ FROM (
 ) AS head
 ORDER BY head.created_at DESC, head.fragment_id DESC;
 
+-- name: list_heads_apart
+-- The next profiles of the view `proven` by id, each with whether a server or a provider said an identifier
+-- of it that was said of another one as well, or a person or an erasure joined it with another one.
+-- $2: the id before them
+-- $3: rows at most
+-- Each identifier of a profile is looked up once, however many of its fragments have it.
+SELECT head.fragment_id, EXISTS (
+    SELECT
+    FROM (
+        SELECT DISTINCT claim.namespace, claim.value, claim.tenure
+        FROM (
+            SELECT head.fragment_id
+            UNION ALL
+            SELECT part.fragment_id
+            FROM fragment AS part
+            WHERE part.dataset_id = $1 AND part.proven_id = head.fragment_id
+              AND part.proven_id <> part.fragment_id
+        ) AS member
+        JOIN fragment_claim AS claim
+          ON claim.dataset_id = $1 AND claim.fragment_id = member.fragment_id AND claim.level > 0
+        OFFSET 0
+    ) AS mine
+    JOIN fragment_claim AS theirs
+      ON theirs.dataset_id = $1 AND theirs.namespace = mine.namespace AND theirs.value = mine.value
+      AND theirs.tenure = mine.tenure AND theirs.level > 0
+    JOIN fragment AS other
+      ON other.dataset_id = $1 AND other.fragment_id = theirs.fragment_id
+      AND other.proven_id <> head.fragment_id
+) OR EXISTS (
+    SELECT
+    FROM (
+        SELECT head.fragment_id
+        UNION ALL
+        SELECT part.fragment_id
+        FROM fragment AS part
+        WHERE part.dataset_id = $1 AND part.proven_id = head.fragment_id
+          AND part.proven_id <> part.fragment_id
+    ) AS member
+    CROSS JOIN LATERAL (
+        SELECT other_id AS fragment_id FROM person_join
+        WHERE dataset_id = $1 AND one_id = member.fragment_id
+        UNION ALL
+        SELECT one_id FROM person_join WHERE dataset_id = $1 AND other_id = member.fragment_id
+    ) AS tied
+    JOIN fragment AS other
+      ON other.dataset_id = $1 AND other.fragment_id = tied.fragment_id
+      AND other.proven_id <> head.fragment_id
+) AS is_apart
+FROM (
+    SELECT fragment_id
+    FROM fragment
+    WHERE dataset_id = $1 AND proven_id = fragment_id AND fragment_id > $2
+    ORDER BY fragment_id
+    LIMIT $3
+) AS head
+ORDER BY head.fragment_id;
+
 -- name: find_sharing_heads
 -- The older profiles of the view `proven` of which a server or a provider said an identifier that was said of
 -- this one as well, the oldest first.

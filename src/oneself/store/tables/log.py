@@ -10,7 +10,15 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
-from oneself.core.fold.log_entry import EntryKey, Erased, LogEntry, Reconfigured, recorded_plan
+from oneself.core.fold.log_entry import (
+    REVIEW,
+    EntryKey,
+    Erased,
+    LogEntry,
+    Reconfigured,
+    Reviewed,
+    recorded_plan,
+)
 from oneself.core.identity.identifier import ANONYMOUS_ID, Identifier
 from oneself.core.profiles.profile import Profile
 from oneself.core.profiles.verification import ClaimVerification
@@ -124,6 +132,10 @@ class LogTable(Table):
         """Append an erasure."""
         await self._put_unattached(entry.seq, entry.receipt_id, "erase", config_version, entry.erased)
 
+    async def put_review(self, seq: int, review_id: UUID, reviewed: Reviewed, config_version: int) -> None:
+        """Append a review of joins."""
+        await self._put_unattached(seq, review_id, REVIEW, config_version, reviewed)
+
     async def put_verifications(self, entries: Sequence[VerificationEntry], config_version: int) -> None:
         """Append what users verified in another dataset."""
         if entries:
@@ -197,6 +209,12 @@ class LogTable(Table):
         """The erasures that joined fragments or let browsers begin anew, in order."""
         columns = sorted(fragment_ids), [rows.encode_json(device) for device in sorted(devices)]
         found = await self._executor.fetch(_sql.find_erasures_of, self._dataset_id, *columns)
+        return [_read_entry(row) for row in found]
+
+    async def find_reviews_of(self, fragment_ids: Iterable[UUID]) -> list[LogEntry]:
+        """The reviews of joins that looked at fragments, in order."""
+        named = [str(item) for item in sorted(fragment_ids)]
+        found = await self._executor.fetch(_sql.find_reviews_of, self._dataset_id, named)
         return [_read_entry(row) for row in found]
 
     async def find_claim_reports(self, profile_ids: Sequence[UUID]) -> list[ClaimReport]:

@@ -98,6 +98,14 @@ WHERE dataset_id = $1 AND kind = 'erase' AND (
 )
 ORDER BY seq, observation_id;
 
+-- name: find_reviews_of
+-- The reviews of joins that looked at fragments, in order.
+-- $2: fragment ids
+SELECT {entry_columns}
+FROM log
+WHERE dataset_id = $1 AND kind = 'review' AND content -> 'fragment_ids' ?| $2::text[]
+ORDER BY seq, observation_id;
+
 -- name: find_profiles
 -- The profiles that entries are attached to.
 -- $2: seqs of the entries
