@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 from oneself.core.config.changes import (
     BlockList,
     ConfigChange,
-    Limits,
     PutBlocked,
     PutDatasetSettings,
     PutIdentityAttributes,

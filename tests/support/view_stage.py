@@ -360,7 +360,9 @@ class Stage:
     async def _do_type(self, name: str, **changes: str) -> None:
         body: dict[str, Any] = {key: value == "true" for key, value in changes.items()}
         if "blocked_values" in changes:
-            body["blocked_values"] = [full_value(item) for item in changes["blocked_values"].split("+") if item]
+            body["blocked_values"] = [
+                full_value(item) for item in changes["blocked_values"].split("+") if item
+            ]
         await self.admin("PATCH", f"/identity-types/{IDENTITIES[name][0]}", json=body)
 
     async def _do_bind(self, *names: str) -> None:

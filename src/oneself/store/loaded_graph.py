@@ -27,8 +27,7 @@ from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.identity_graph.verified import record_verification
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence
-from oneself.core.resolution.kinds import policy_of
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import Observation, Reindex
 from oneself.errors import Contended
 from oneself.store.clock import TransactionClock
 from oneself.store.tables.fragment import FragmentEntry, FragmentRow
@@ -53,6 +52,8 @@ class LoadedGraph:
         self.clock: TransactionClock | None = None
         #: The joins that are new.
         self.new_joins: list[PersonJoin] = []
+        #: The fragments whose claims the last observation indexed.
+        self.indexed: tuple[UUID, ...] = ()
         #: The fragments whose joins are judged again, with all that is tied to them once it is written.
         self.reviewed: set[UUID] = set()
         #: Of the batch. Everything that the batch builds on has to be older.
@@ -107,10 +108,18 @@ class LoadedGraph:
 
         `believed_id`: the profile that it is attached to. `unified_ids`: profile → those one with it.
         """
-        addressed = observed.observation.profile_id
-        if policy_of(observed.observation).reads_stored_values and addressed is not None:
-            observed = msgspec.structs.replace(observed, reindexed=self._believed_in(unified_ids(addressed)))
+        observation = observed.observation
+        if isinstance(observation, Reindex) and observation.profile_id is not None:
+            reindexed = observation.fragment_ids
+            if reindexed is None:
+                reindexed = tuple(self._believed_in(unified_ids(observation.profile_id)))
+            known = [item for item in reindexed if item in self.graph.fragments]
+            observed = msgspec.structs.replace(observed, reindexed=known)
+        before = {item: self.graph.fragments[item].claims for item in observed.reindexed}
         fragment_id = observe(self.graph, observed)
+        self.indexed = tuple(
+            sorted(item for item in before if self.graph.fragments[item].claims != before[item])
+        )
         # Ties of anonymous ids matter only to the view `all`, which is not read from here. None is stored, so
         # that no observation depends on what else its batch contains.
         self.graph.device_ties.clear()

@@ -242,6 +242,11 @@ class Reindex(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="matc
 
     kind: ClassVar[str] = "match"
 
+    #: The fragments that claim them since then; None: it was recorded before they were noted.
+    fragment_ids: tuple[UUID, ...] | None = None
+    #: The namespaces in which they do. The identifiers may be redacted.
+    namespaces: tuple[str, ...] = ()
+
 
 Observation = (
     PageEvent | ProfileWrite | SignIn | SignOut | TrackerEnd | ClaimsReport | ConsentChange | Reindex

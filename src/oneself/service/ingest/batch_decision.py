@@ -19,7 +19,7 @@ from oneself.core.identity_graph.observe import Observed, device_that_only_acts
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
-from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.observation import Observation, Reindex
 from oneself.core.resolution.plan import Plan, Rejection
 from oneself.core.resolution.token_evidence import read_token, visit_identities
 from oneself.core.resolution.working_set import WorkingSet
@@ -238,6 +238,12 @@ class BatchDecision:
             observation = msgspec.structs.replace(observation, token=None)
         observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
         fragment = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
+        if isinstance(observation, Reindex):
+            # Who is one with the profile may change, if it is reconciled.
+            names = tuple(dict.fromkeys(item.namespace for item in evidence.persons))
+            observation = msgspec.structs.replace(
+                observation, fragment_ids=self._graph.indexed, namespaces=names
+            )
         self._entries.append(NewEntry(seq, observation, plan, self._config.version, fragment))
         if fragment is not None:
             self._note_change(observation, fragment.fragment_id, plan, seq)

@@ -29,6 +29,7 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.observation import Reindex
 from oneself.errors import Contended
 from oneself.service.log.graph_fold import fold_entry, gather_graph
 from oneself.store import identity_graph
@@ -99,7 +100,12 @@ class GraphPart(msgspec.Struct, frozen=True):
         return tuple(Bridge(item.one, item.other, item.since) for item in found)
 
     def concerned(self, touched: Touched) -> Touched:
-        """What an erasure or a review did to this part; of other entries everything."""
+        """What an erasure, a review or a reindexing did to this part; of other entries everything."""
+        observation = touched.observation
+        if isinstance(observation, Reindex) and observation.fragment_ids is not None:
+            indexed = tuple(item for item in observation.fragment_ids if item in self.rows)
+            observation = msgspec.structs.replace(observation, fragment_ids=indexed)
+            return msgspec.structs.replace(touched, observation=observation)
         if not touched.detached and not touched.bridges and not touched.reviewed:
             return touched
         return msgspec.structs.replace(
@@ -145,7 +151,9 @@ async def refold(transaction: Transaction, part: GraphPart) -> None:
     believed |= await transaction.log.find_profiles(part.entries)
     await _delete(transaction, part)
     configs = await transaction.log.find_configurations()
-    entries = await transaction.log.find_of_fragments(part.entries.union(part.verifications), believed)
+    entries = await transaction.log.find_of_fragments(
+        part.entries.union(part.verifications), believed, part.rows
+    )
     entries += await transaction.log.find_erasures_of(part.rows, part.devices)
     entries += await transaction.log.find_reviews_of(part.rows)
     entries.sort(key=lambda entry: (entry.seq, entry.observation_id))

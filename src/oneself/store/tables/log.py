@@ -196,10 +196,10 @@ class LogTable(Table):
         return [Identifier(ANONYMOUS_ID, row["value"]) for row in found]
 
     async def find_of_fragments(
-        self, entries: Iterable[EntryKey], profile_ids: Iterable[UUID]
+        self, entries: Iterable[EntryKey], profile_ids: Iterable[UUID], fragment_ids: Iterable[UUID]
     ) -> list[LogEntry]:
-        """Entries, and the reindexing of profiles, in order."""
-        columns = *rows.columns(2, sorted(entries)), sorted(profile_ids)
+        """Entries, and the reindexing of profiles and of fragments, in order."""
+        columns = *rows.columns(2, sorted(entries)), sorted(profile_ids), _texts(fragment_ids)
         found = await self._executor.fetch(_sql.find_of_fragments, self._dataset_id, *columns)
         return [_read_entry(row) for row in found]
 
@@ -213,8 +213,7 @@ class LogTable(Table):
 
     async def find_reviews_of(self, fragment_ids: Iterable[UUID]) -> list[LogEntry]:
         """The reviews of joins that looked at fragments, in order."""
-        named = [str(item) for item in sorted(fragment_ids)]
-        found = await self._executor.fetch(_sql.find_reviews_of, self._dataset_id, named)
+        found = await self._executor.fetch(_sql.find_reviews_of, self._dataset_id, _texts(fragment_ids))
         return [_read_entry(row) for row in found]
 
     async def find_claim_reports(self, profile_ids: Sequence[UUID]) -> list[ClaimReport]:
@@ -350,3 +349,8 @@ def _read_entry(row: Any) -> LogEntry:
 def _read_erasure(row: Any) -> ErasureEntry:
     erased = msgspec.json.decode(row["content"], type=Erased)
     return ErasureEntry(row["seq"], row["observation_id"], erased)
+
+
+def _texts(fragment_ids: Iterable[UUID]) -> list[str]:
+    """Ids as JSON has them."""
+    return [str(item) for item in sorted(fragment_ids)]

@@ -69,10 +69,11 @@ ORDER BY min(log.seq)
 LIMIT $4;
 
 -- name: find_of_fragments
--- Entries, and the reindexing of profiles, in order.
+-- Entries, and the reindexing of profiles and of fragments, in order.
 -- $2: seqs of the entries
 -- $3: their observations
 -- $4: profile ids
+-- $5: fragment ids
 SELECT {entry_columns}
 FROM (
     SELECT log.*
@@ -81,6 +82,9 @@ FROM (
     WHERE log.dataset_id = $1
     UNION ALL
     SELECT log.* FROM log WHERE dataset_id = $1 AND profile_id = ANY ($4::uuid[]) AND kind = 'match'
+    UNION
+    SELECT log.* FROM log
+    WHERE dataset_id = $1 AND kind = 'match' AND content -> 'fragment_ids' ?| $5::text[]
 ) AS log
 ORDER BY seq, observation_id;
 

@@ -8,8 +8,8 @@ CREATE TABLE join_review (
     after_id            uuid      NOT NULL DEFAULT '00000000-0000-0000-0000-000000000000'
 );
 
--- An erasure finds the reviews of what it folds again.
-CREATE INDEX log_of_reviews ON log (dataset_id, seq) WHERE kind = 'review';
+-- An erasure finds the reviews and the reindexing of what it folds again.
+CREATE INDEX log_of_named_fragments ON log USING gin ((content -> 'fragment_ids')) WHERE kind IN ('match', 'review');
 
 -- The settings of before hold for what was stored then as well. Configurations know when guards were other ones.
 INSERT INTO join_review (dataset_id, seq) SELECT dataset_id, 0 FROM dataset;
