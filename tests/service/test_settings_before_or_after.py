@@ -128,7 +128,9 @@ SETTINGS = {
     "a blocked value": Setting(_blocked("c1", "1"), _blocked(), ("phone", "card")),
 }
 
-_values = st.one_of(st.just({}), st.sampled_from(["plan", "interests"]).map(lambda name: {name: "new"}))
+_values = st.one_of(
+    st.just({}), st.sampled_from(["plan", "interests", "source"]).map(lambda name: {name: "new"})
+)
 _users = st.sampled_from(["ann", "ben"])
 _steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(Server, ids=some_ids(least=1), values=_values),

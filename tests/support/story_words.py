@@ -14,7 +14,7 @@ IDENTITIES = {
 }
 #: The name in stories → the attribute.
 ATTRIBUTES = {name: attribute for name, (_, attribute) in IDENTITIES.items()} | {
-    name: f"traits.{name}" for name in ("interests", "mood", "plan")
+    name: f"traits.{name}" for name in ("interests", "mood", "plan", "source")
 }
 
 Words = dict[str, str]

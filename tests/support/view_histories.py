@@ -31,7 +31,7 @@ from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import IdentityBinding, IdentityType
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.observation import PageEvent
-from oneself.core.values.attribute import Attribute
+from oneself.core.values.attribute import READ_WRITE, WRITE_ONCE, Attribute
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.submission import ObservationRejected, Submission
 from oneself.service.privacy.selection import ErasureTarget
@@ -291,6 +291,7 @@ def _configuration(settings: Settings) -> Several:
             value_type="string",
             merge_strategy="combine" if name == "traits.interests" else "overwrite",
             multi_valued=name == "traits.interests",
+            mutability=WRITE_ONCE if name == "traits.source" else READ_WRITE,
         )
         for name in ATTRIBUTES.values()
     ]

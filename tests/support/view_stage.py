@@ -39,7 +39,7 @@ A story is a text. A line is an act, or a question with its answer:
     list mail=v@ = P1 P2                     the profiles that a filter finds
 
 An answer is the id, what was merged into it or where it was merged, the user, and the values in alphabetic
-order. `?` is an id that no act named. `v@` stands for `v@acme.example`.
+order. `source` is written once. `?` is an id that no act named. `v@` stands for `v@acme.example`.
 """
 
 from __future__ import annotations
@@ -122,6 +122,7 @@ class Stage:
             "traits",
             *({"attribute_name": f"traits.{name}"} for name in ("plan", "mood", "card", "number")),
             {"attribute_name": "traits.interests", **combined},
+            {"attribute_name": "traits.source", "mutability": "writeOnce"},
         )
         for type_id in ("mobileNumber", "card"):
             body = {"id": type_id, "label": type_id, "uniqueness": "Identity Namespace"}

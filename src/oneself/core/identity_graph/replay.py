@@ -17,6 +17,7 @@ from oneself.core.identity_graph.joins import Join, View, user_in, user_since
 from oneself.core.units import SEQ_MAX
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.merge import Strategy, merge_values
+from oneself.core.values.patch import is_written_once
 from oneself.core.values.record import (
     EMPTY,
     Change,
@@ -45,6 +46,8 @@ class ReplayRules(msgspec.Struct, frozen=True):
     schema: Schema
     #: Dotted path → a strategy that overrides that of the attribute.
     strategies: Mapping[str, Strategy] = {}
+    #: Whether the schema has attributes that are written once.
+    writes_once: bool = False
     #: Dotted paths of identities whose proven value never gives way to an asserted one.
     tiered: frozenset[str] = frozenset()
 
@@ -351,6 +354,8 @@ def record_of(writes: Iterable[Write], rules: ReplayRules) -> Record:
 
 
 def _stays(record: Record, item: Write, rules: ReplayRules) -> bool:
+    if rules.writes_once and is_written_once(rules.schema, record, item.path, item.seq):
+        return True
     present = read(record.values, item.path)
     if present is None:
         return False

@@ -15,7 +15,7 @@ from oneself.core.identity_graph.fold import FoldRules
 from oneself.core.identity_graph.owners import OwnerRules
 from oneself.core.identity_graph.partition import Guards
 from oneself.core.identity_graph.replay import ReplayRules
-from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, WRITE_ONCE
 
 
 class GraphRules(msgspec.Struct, frozen=True):
@@ -45,6 +45,7 @@ def _rules_of(config: Config) -> GraphRules:
     values = ReplayRules(
         schema=config.schema,
         strategies=config.merge_strategies,
+        writes_once=any(item.mutability == WRITE_ONCE for item in config.schema.attributes),
         tiered=frozenset(
             ".".join(match.path) for match in config.bindings.values() if config.is_tiered(match)
         ),

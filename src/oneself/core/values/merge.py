@@ -1,7 +1,8 @@
 """Merges the values of two profiles and their provenance, each attribute by its strategy.
 
 The absorbed profile is the incoming side. Objects merge member by member, application data application by
-application. An attribute that is not in the schema merges as `overwrite`.
+application. An attribute that is not in the schema merges as `overwrite`. Of one that is written
+once, the value that was recorded first stays, whatever its strategy.
 
 Invariants: an empty value never replaces another. A value that only one side has stays.
 
@@ -16,9 +17,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from oneself.core.values.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, Field
+from oneself.core.units import SEQ_MAX
+from oneself.core.values.attribute import APPLICATION_DATA, IDENTITY_ATTRIBUTES, SCOPES, WRITE_ONCE, Field
 from oneself.core.values.record import Path, Provenance, Record, Values, ValueSource, as_old_as, leaves
 from oneself.core.values.schema import Schema
+from oneself.core.values.validation import is_valid
 from oneself.core.values.value_types import INTEGER_MAX, INTEGER_MIN, canonical_key, instant, is_empty
 
 DECIMAL_MAX = math.nextafter(math.inf, 0)
@@ -86,6 +89,11 @@ def max_(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _
 def min_(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
     """The smaller; the incoming one if they do not compare."""
     return _by_rank(existing, incoming, value_type, lambda mine, theirs: theirs < mine)
+
+
+def first(existing: _SourcedValue, incoming: _SourcedValue, value_type: str) -> _SourcedValue:
+    """The one that was recorded first: of attributes that are written once. Definitions cannot choose it."""
+    return incoming if _first_recorded(incoming) < _first_recorded(existing) else existing
 
 
 STRATEGIES: Mapping[str, Strategy] = {
@@ -174,13 +182,15 @@ def _members(
 def _value(
     sides: _Sides, field: Field | None, path: str, mine: Any, theirs: Any, only: Strategy | None
 ) -> tuple[Any, _Updates]:
-    if type(mine) is dict and type(theirs) is dict:
+    is_once = field is not None and field.attribute.mutability == WRITE_ONCE
+    if type(mine) is dict and type(theirs) is dict and not is_once:
         return _members(sides, field.children if field is not None else {}, path, mine, theirs, only)
     if mine is None or (is_empty(mine) and not is_empty(theirs)):
         return theirs, _replacing(sides, path, mine, theirs, None)
     if is_empty(theirs):
         return mine, {}
-    strategy = only or sides.strategies.get(path) or _strategy(field)
+    chosen = _of_valid(field, mine, theirs) if field is not None and is_once else _strategy(field)
+    strategy = only or sides.strategies.get(path) or chosen
     existing = _SourcedValue(mine, _sources(sides.mine, mine, path))
     incoming = _SourcedValue(theirs, _sources(sides.theirs, theirs, path))
     won = strategy(existing, incoming, field.attribute.value_type if field is not None else "string")
@@ -218,9 +228,18 @@ def strategy_at(schema: Schema, path: Path) -> Strategy:
 
 
 def _strategy(field: Field | None) -> Strategy:
+    if field is not None and field.attribute.mutability == WRITE_ONCE:
+        return first
     if field is None or (field.attribute.merge_strategy == "combine" and not field.attribute.multi_valued):
         return overwrite
     return STRATEGIES[field.attribute.merge_strategy]
+
+
+def _of_valid(field: Field, mine: Any, theirs: Any) -> Strategy:
+    """The strategy of what is written once. What is not valid any more counts as not set (cds.md §8)."""
+    if not is_valid(field, mine):
+        return overwrite
+    return first if is_valid(field, theirs) else keep
 
 
 def _sources(provenance: Provenance, value: Any, path: str) -> tuple[ValueSource, ...]:
@@ -239,6 +258,11 @@ def _as_list(value: Any) -> list[Any]:
 def _reported_at(value: _SourcedValue) -> tuple[tuple[int, int, str], ...]:
     """The last report of a value as a sort key; empty for a value without a source."""
     return tuple(sorted((source.at, source.seq, source.observation_id) for source in value.sources))[-1:]
+
+
+def _first_recorded(value: _SourcedValue) -> int:
+    """The seq of the observation that first set a value."""
+    return min((source.first_seq for source in value.sources), default=SEQ_MAX)
 
 
 def _is_trusted(value: _SourcedValue) -> bool:

@@ -26,7 +26,7 @@ from oneself.core.values.attribute import (
     WRITE_ONCE,
     Field,
 )
-from oneself.core.values.record import Change, Path, Record, ValueChanges, read
+from oneself.core.values.record import Change, Path, Record, ValueChanges, leaves, read
 from oneself.core.values.schema import Schema
 from oneself.core.values.validation import (
     IMMUTABLE_PROBLEM,
@@ -78,6 +78,22 @@ def writes_once(schema: Schema, patch: dict[str, Any]) -> bool:
         for key in bucket
         if (field := schema.fields(*path).get(key)) is not None
     )
+
+
+def is_written_once(schema: Schema, record: Record, path: Path, seq: int) -> bool:
+    """Whether an earlier observation set what is written once at a path, or around it.
+
+    `seq`: of the observation that writes there.
+    """
+    for depth in range(2, len(path) + 1):
+        field = schema.field_at(path[:depth])
+        if field is None or field.attribute.mutability != WRITE_ONCE:
+            continue
+        present = read(record.values, path[:depth])
+        if not is_empty(present) and is_valid(field, present):
+            sources = (record.provenance.get(leaf, ()) for leaf in leaves(present, ".".join(path[:depth])))
+            return not any(source.seq == seq for found in sources for source in found)
+    return False
 
 
 def _changes(schema: Schema, stored: Record, patch: dict[str, Any], policy: _WritePolicy) -> Iterator[Change]:

@@ -238,12 +238,7 @@ class BatchDecision:
             observation = msgspec.structs.replace(observation, token=None)
         observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
         fragment = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
-        if isinstance(observation, Reindex):
-            # Who is one with the profile may change, if it is reconciled.
-            names = tuple(dict.fromkeys(item.namespace for item in evidence.persons))
-            observation = msgspec.structs.replace(
-                observation, fragment_ids=self._graph.indexed, namespaces=names
-            )
+        observation = self._with_indexed(observation, evidence)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version, fragment))
         if fragment is not None:
             self._note_change(observation, fragment.fragment_id, plan, seq)
@@ -259,6 +254,13 @@ class BatchDecision:
             visit["tracker"] = self._tracker(observation)
         resolution = self._resolution(seq, answered_id or plan.profile_id, survivor, plan=plan, **visit)
         return self._with_stored_response(submission, resolution)
+
+    def _with_indexed(self, observation: Observation, evidence: Evidence) -> Observation:
+        """A job's observation with what it indexed: who is one with the profile may change later."""
+        if not isinstance(observation, Reindex):
+            return observation
+        names = tuple(dict.fromkeys(item.namespace for item in evidence.persons))
+        return msgspec.structs.replace(observation, fragment_ids=self._graph.indexed, namespaces=names)
 
     def _accepts_values(self, submission: Submission) -> bool:
         """Whether a write was checked against what its caller sees, so that nothing else can forbid it.
