@@ -20,8 +20,9 @@ import pytest_asyncio
 from oneself.core.identity.identifier import TRACKER, tracker_digest
 from oneself.store.migrate import known, migrate, pending
 from support.databases import Databases
-from support.earlier_version import FOLDER, SECRET_KEY, restore_database
+from support.earlier_version import DATASETS, FOLDER, SECRET_KEY, restore_database
 from support.service import RunningService
+from support.waiting import until_async
 from wire.browser import Browser, WebApplication, sign_in
 
 pytestmark = pytest.mark.xdist_group("upgrade")
@@ -106,6 +107,27 @@ async def test_pending_migrations_are_applied_once(made_databases: Databases) ->
     expected = [migration.name for migration in known() if migration.name > "0008_events"]
     assert await migrate(url) == expected
     assert await pending(url) == []
+
+
+async def test_joins_are_judged_again(made_databases: Databases) -> None:
+    """Guards that were changed before hold for what was stored then."""
+    url = await restore_database(made_databases)
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    listed = await connection.fetch("SELECT dataset_id, seq FROM oneself.join_review")
+    outdated = await connection.fetch("SELECT dataset_id FROM oneself.pending_rebuild")
+    await connection.close()
+    assert len(listed) == len(outdated) == DATASETS
+
+
+async def test_a_start_judges_joins_again(upgraded: Upgraded, earlier: str) -> None:
+    connection = await asyncpg.connect(earlier)
+
+    async def is_done() -> bool:
+        return await connection.fetchval("SELECT count(*) FROM oneself.join_review") == 0
+
+    await until_async(is_done, "the joins of the upgraded database are not judged again")
+    await connection.close()
 
 
 async def test_who_could_export_still_can(made_databases: Databases) -> None:
