@@ -27,7 +27,8 @@ from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.identity_graph.verified import record_verification
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence
-from oneself.core.resolution.observation import Observation, Reindex
+from oneself.core.resolution.kinds import policy_of
+from oneself.core.resolution.observation import Observation
 from oneself.errors import Contended
 from oneself.store.clock import TransactionClock
 from oneself.store.tables.fragment import FragmentEntry, FragmentRow
@@ -109,7 +110,7 @@ class LoadedGraph:
         `believed_id`: the profile that it is attached to. `unified_ids`: profile → those one with it.
         """
         observation = observed.observation
-        if isinstance(observation, Reindex) and observation.profile_id is not None:
+        if policy_of(observation).reads_stored_values and observation.profile_id is not None:
             reindexed = observation.fragment_ids
             if reindexed is None:
                 reindexed = tuple(self._believed_in(unified_ids(observation.profile_id)))

@@ -25,7 +25,7 @@ from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
-from oneself.core.resolution.observation import Observation, Reindex
+from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.record import Path
 
@@ -152,8 +152,8 @@ class _Gathered:
             self.has_values = True
         if observation.profile_id is not None:
             self.fragment_ids.add(observation.profile_id)
-        if isinstance(observation, Reindex):
-            self.fragment_ids.update(observation.fragment_ids or ())
+        if observation.fragment_ids is not None:
+            self.fragment_ids.update(observation.fragment_ids)
         if evidence.persons:
             self._add_persons(observation, evidence)
         if policy.values_policy == "identity_provider":

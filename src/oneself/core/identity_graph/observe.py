@@ -35,7 +35,7 @@ from oneself.core.identity_graph.word import Speaker, Word
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence, admit, first_recorded
 from oneself.core.resolution.kinds import KindPolicy, policy_of
-from oneself.core.resolution.observation import Observation, Reindex
+from oneself.core.resolution.observation import Observation
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.explicit_changes import explicit_changes, explicit_claims, fitting_changes
 from oneself.core.values.record import Change, Path, Record, ValueChanges, leaves, read
@@ -76,7 +76,7 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
 
     None: nothing is known of what it names, or an erasure left no names.
     """
-    if observed.is_redacted and not (observed.evidence.identifiers or _indexed_names(observed)):
+    if observed.is_redacted and not (observed.evidence.identifiers or observed.observation.namespaces):
         return None
     policy = policy_of(observed.observation)
     device = device_that_only_acts(observed.observation, observed.evidence)
@@ -260,17 +260,12 @@ def _end_tracker(graph: IdentityGraph, observed: Observed) -> Fragment | None:
 def _reindex(graph: IdentityGraph, observed: Observed) -> Fragment | None:
     """A rule or binding reads values that were stored before: their fragments claim them as of then."""
     names = {identifier.namespace for identifier in observed.evidence.persons}
-    names.update(_indexed_names(observed))
+    names.update(observed.observation.namespaces)
     for match in observed.config.identifier_sources:
         if match.name in names:
             for fragment_id in sorted(observed.reindexed):
                 _index(graph, graph.fragments[fragment_id], match, observed)
     return None
-
-
-def _indexed_names(observed: Observed) -> tuple[str, ...]:
-    """The namespaces in which a job indexes; it has them also if its identifiers were redacted."""
-    return observed.observation.namespaces if isinstance(observed.observation, Reindex) else ()
 
 
 def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, observed: Observed) -> None:

@@ -46,10 +46,10 @@ class ReplayRules(msgspec.Struct, frozen=True):
     schema: Schema
     #: Dotted path → a strategy that overrides that of the attribute.
     strategies: Mapping[str, Strategy] = {}
-    #: Whether the schema has attributes that are written once.
-    writes_once: bool = False
     #: Dotted paths of identities whose proven value never gives way to an asserted one.
     tiered: frozenset[str] = frozenset()
+    #: Whether the schema has attributes that are written once.
+    writes_once: bool = False
 
 
 class AbsorbedPart(msgspec.Struct, frozen=True):

@@ -105,6 +105,16 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
         return ()
 
     @property
+    def fragment_ids(self) -> tuple[UUID, ...] | None:
+        """The fragments that a job indexed (see `Reindex`)."""
+        return None
+
+    @property
+    def namespaces(self) -> tuple[str, ...]:
+        """The namespaces in which a job indexes (see `Reindex`)."""
+        return ()
+
+    @property
     def objects(self) -> dict[str, list[dict[str, Any]]]:
         """The objects of the person: type → objects."""
         return {}

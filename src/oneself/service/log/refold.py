@@ -29,7 +29,6 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.kinds import policy_of
-from oneself.core.resolution.observation import Reindex
 from oneself.errors import Contended
 from oneself.service.log.graph_fold import fold_entry, gather_graph
 from oneself.store import identity_graph
@@ -102,7 +101,7 @@ class GraphPart(msgspec.Struct, frozen=True):
     def concerned(self, touched: Touched) -> Touched:
         """What an erasure, a review or a reindexing did to this part; of other entries everything."""
         observation = touched.observation
-        if isinstance(observation, Reindex) and observation.fragment_ids is not None:
+        if observation is not None and observation.fragment_ids is not None:
             indexed = tuple(item for item in observation.fragment_ids if item in self.rows)
             observation = msgspec.structs.replace(observation, fragment_ids=indexed)
             return msgspec.structs.replace(touched, observation=observation)
