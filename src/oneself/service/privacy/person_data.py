@@ -84,7 +84,7 @@ async def read_parts(tables: Tables, view: StoredView, profile_id: UUID, config:
     names = {item.profile_id: item for item in await find_names(tables, ids, view)}
     activity = await tables.fragments.find_last_activity(item.fragment_id for item in fragments)
     owners = await tables.fragments.find_entries(item.fragment_id for item in fragments)
-    entries = await tables.log.find_of_fragments(owners, (), ())
+    entries = await tables.log.find_of_fragments(owners, ())
     return PersonData(
         survivor=_named(found.survivor, names, activity),
         absorbed=list(_absorbed(found, names, fragments, activity)),

@@ -196,7 +196,7 @@ class LogTable(Table):
         return [Identifier(ANONYMOUS_ID, row["value"]) for row in found]
 
     async def find_of_fragments(
-        self, entries: Iterable[EntryKey], profile_ids: Iterable[UUID], fragment_ids: Iterable[UUID]
+        self, entries: Iterable[EntryKey], profile_ids: Iterable[UUID], fragment_ids: Iterable[UUID] = ()
     ) -> list[LogEntry]:
         """Entries, and the reindexing of profiles and of fragments, in order."""
         columns = *rows.columns(2, sorted(entries)), sorted(profile_ids), _texts(fragment_ids)
