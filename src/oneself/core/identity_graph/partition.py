@@ -156,14 +156,14 @@ class _Forest:
         one, other = self._parts[join.one], self._parts[join.other]
         if one is other:
             return None
-        judged = self._judged(join, one, other)
-        if isinstance(judged, RefusedJoin):
-            return judged
+        decided = self._decide(join, one, other)
+        if isinstance(decided, RefusedJoin):
+            return decided
         if join.strength != JoinStrength.SAME_USER:
             self._counts[join.since] += 1
         larger, smaller = (one, other) if len(one.members) >= len(other.members) else (other, one)
         larger.absorb(smaller)
-        larger.admitted_since = max(larger.admitted_since, judged)
+        larger.admitted_since = max(larger.admitted_since, decided)
         for member in smaller.members:
             self._parts[member] = larger
         return None
@@ -205,7 +205,7 @@ class _Forest:
                 known[value] = min(claim.since, known.get(value, claim.since))
         return found
 
-    def _judged(self, join: Join, one: _Part, other: _Part) -> int | RefusedJoin:
+    def _decide(self, join: Join, one: _Part, other: _Part) -> int | RefusedJoin:
         """Since when a changed guard admits a join, 0 if it was admitted at once; or why not."""
         is_asserted = join.strength == JoinStrength.ASSERTED
         if len(one.users | other.users) > 1:
@@ -218,17 +218,17 @@ class _Forest:
         has_user = bool(one.users or other.users)
         if is_asserted and is_between_protected and (has_user or not self._guards.joins_protected):
             return RefusedJoin(join, "untrusted_evidence")
-        conflicting = self._judged_by_values(join, one, other)
+        conflicting = self._decide_by_values(join, one, other)
         if isinstance(conflicting, RefusedJoin):
             return conflicting
-        counted = self._judged_by_number(join)
+        counted = self._decide_by_number(join)
         if isinstance(counted, RefusedJoin):
             return counted
         if is_asserted and one.asserted_count + other.asserted_count > self._guards.asserted_fragments_max:
             return RefusedJoin(join, "limit_exceeded")
         return max(conflicting, counted)
 
-    def _judged_by_values(self, join: Join, one: _Part, other: _Part) -> int | RefusedJoin:
+    def _decide_by_values(self, join: Join, one: _Part, other: _Part) -> int | RefusedJoin:
         """An asserted value keeps nobody apart from what is proven.
 
         A proven join stands if its values kept nobody apart at one time. Asserted ones follow the guard.
@@ -245,7 +245,7 @@ class _Forest:
                 admitted = max(admitted, at if at > since else 0)
         return admitted
 
-    def _judged_by_number(self, join: Join) -> int | RefusedJoin:
+    def _decide_by_number(self, join: Join) -> int | RefusedJoin:
         number = self._counts[join.since]
         if join.strength == JoinStrength.ASSERTED:
             at = join.since if number < self._guards.profiles_per_merge_max else None

@@ -38,8 +38,8 @@ POLL_S = 2.0
 #: How many profiles are looked at in one transaction, and how many of them are computed again at most.
 PROFILES_PER_PAGE = 500
 COMPUTED_PER_PAGE_MAX = 50
-#: So many fragments are remembered as done: of profiles that are tied together, each leads to all.
-REMEMBERED_MAX = 200_000
+#: So many fragments are noted as done: of profiles that are tied together, each leads to all.
+DONE_MAX = 200_000
 
 
 class _Page(msgspec.Struct, frozen=True):
@@ -84,7 +84,7 @@ class JoinReviewer:
             page = await repeat(self._database, dataset_id, self._review_page)
             if page is not None:
                 busy = True
-                self._remember(dataset_id, page)
+                self._note_done(dataset_id, page)
         return busy
 
     async def _review_page(self, transaction: Transaction) -> _Page | None:
@@ -107,12 +107,12 @@ class JoinReviewer:
         await reviews.advance(JoinReviewProgress(progress.seq, heads[-1].fragment_id))
         return _Page(progress.seq, frozenset(computed))
 
-    def _remember(self, dataset_id: int, page: _Page) -> None:
+    def _note_done(self, dataset_id: int, page: _Page) -> None:
         """Note what is done, once that is committed."""
         key = dataset_id, page.seq
         known = self._done.pop(key, frozenset[UUID]())
         if not page.is_last:
-            self._done[key] = known | page.computed if len(known) < REMEMBERED_MAX else page.computed
+            self._done[key] = known | page.computed if len(known) < DONE_MAX else page.computed
 
     async def _compute(self, transaction: Transaction, heads: Collection[UUID]) -> set[UUID]:
         """Compute profiles again, with all that is tied to them; returns the fragments."""
