@@ -116,6 +116,13 @@ SIGN_IN = {
     "/t/{org}/accounts/verify/withdraw": "POST: take the address of a link from its account",
     "/t/{org}/accounts/recover": "the page for forgotten passwords",
     "/t/{org}/accounts/recover/link": "the page of a link in a mail, for a new password or a new account",
+    "/t/{org}/accounts/password": "the page for another password",
+    "/t/{org}/accounts/email": "the page for another e-mail address, which gets a link",
+    "/t/{org}/accounts/email/confirm": "the page of that link, with the password",
+    "/t/{org}/accounts/email/cancel": "POST: end that link",
+    "/t/{org}/accounts/email/return": "the page of a link to the former address: take the change back",
+    "/t/{org}/accounts/mobile": "the page for another mobile number",
+    "/t/{org}/accounts/delete": "the page that deletes the account and erases what its user owns",
     "/t/{org}/accounts/outbox": "the development outbox, while no mail server is set up; for this machine",
 }
 #: Endpoints of the event interface that are not in the OpenAPI description. They also exist below `/t/{org}`.

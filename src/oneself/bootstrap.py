@@ -20,10 +20,13 @@ from oneself.auth.callers.external_tokens import ExternalTokens
 from oneself.auth.callers.guard import Guard, OwnKeys
 from oneself.auth.callers.introspection import TokenIntrospection
 from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.auth.provider.change_texts import ChangeTexts
 from oneself.auth.provider.mail_texts import PageMailTexts
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import Hasher, SecretBox
+from oneself.service.directory.account_changes import ACCOUNT_DELETED, AccountChanges
 from oneself.service.directory.accounts import Accounts
+from oneself.service.directory.address_changes import ADDRESS_CHANGE, ADDRESS_RETURN, AddressChanges
 from oneself.service.directory.address_proofs import VERIFICATION, AddressProofs, MailCounts
 from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Applications
@@ -241,10 +244,16 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
     counts = MailCounts(throttle)
     proofs = AddressProofs(directory, accounts, users, outbox, counts, texts)
     recoveries = Recoveries(directory, accounts, users, outbox, counts, texts)
+    notices, shared = ChangeTexts(tokens.public_url), (directory, accounts, users, tokens, outbox)
+    account_changes = AccountChanges(*shared, throttle, notices)
+    address_changes = AddressChanges(*shared, counts, notices)
     compose = {
         VERIFICATION: proofs.compose,
         RECOVERY: recoveries.compose,
         PASSWORD_REPLACED: recoveries.compose_notice,
+        ADDRESS_CHANGE: address_changes.compose,
+        ADDRESS_RETURN: address_changes.compose,
+        ACCOUNT_DELETED: account_changes.compose,
     }
     return DirectoryServices(
         organisations=Organisations(directory),
@@ -261,6 +270,8 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         throttle=throttle,
         address_proofs=proofs,
         recoveries=recoveries,
+        account_changes=account_changes,
+        address_changes=address_changes,
         outbox=outbox,
         postman=Postman(directory, outbox, mailer_of(base.settings), compose),
     )

@@ -15,7 +15,9 @@ from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.guard import Guard
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import SecretBox
+from oneself.service.directory.account_changes import AccountChanges
 from oneself.service.directory.accounts import Accounts
+from oneself.service.directory.address_changes import AddressChanges
 from oneself.service.directory.address_proofs import AddressProofs
 from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Applications
@@ -96,6 +98,8 @@ class DirectoryServices(msgspec.Struct, frozen=True):
     throttle: Throttle
     address_proofs: AddressProofs
     recoveries: Recoveries
+    account_changes: AccountChanges
+    address_changes: AddressChanges
     outbox: Outbox
     postman: Postman
 

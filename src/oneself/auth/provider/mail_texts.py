@@ -24,13 +24,13 @@ RECOVER_PATH, RECOVERY_LINK_PATH = "accounts/recover", "accounts/recover/link"
 
 
 class Note(msgspec.Struct, frozen=True):
-    """A mail with one link. `before` and `after`: paragraphs around it."""
+    """A mail with one link, or none. `before` and `after`: paragraphs around it."""
 
     subject: str
     before: tuple[str, ...]
-    label: str
-    url: str
-    after: tuple[str, ...]
+    label: str = ""
+    url: str = ""
+    after: tuple[str, ...] = ()
 
 
 class PageMailTexts:
@@ -41,7 +41,7 @@ class PageMailTexts:
 
     def verification(self, handle: str, name: str, link: VerificationLink, secret: str) -> MailText:
         """Asks whether an address is the recipient's."""
-        return _mail(
+        return mail_of(
             name,
             Note(
                 subject=f"Confirm your e-mail address for {name}",
@@ -64,7 +64,7 @@ class PageMailTexts:
         """Lets the recipient choose a new password, or begin with a new account."""
         is_new = link.purpose == NEW_ACCOUNT
         unproven = "Nobody has confirmed this address yet, so you begin with a new account."
-        return _mail(
+        return mail_of(
             name,
             Note(
                 subject=f"Your account at {name}",
@@ -84,7 +84,7 @@ class PageMailTexts:
 
     def password_replaced(self, handle: str, name: str, browser: str, at: int) -> MailText:
         """Tells the recipient that the password was replaced."""
-        return _mail(
+        return mail_of(
             name,
             Note(
                 subject=f"Your password at {name} was changed",
@@ -109,7 +109,9 @@ def day_and_time(instant: int) -> str:
     return f"{at.day} {at:%B %Y} at {at:%H:%M} UTC"
 
 
-def _mail(name: str, note: Note) -> MailText:
-    lines = "\n\n".join((*note.before, note.url, *note.after, f"{SIGNATURE}{name}"))
+def mail_of(name: str, note: Note) -> MailText:
+    """A mail of an organisation with this name, as text and as HTML."""
+    paragraphs = *note.before, note.url, *note.after, f"{SIGNATURE}{name}"
+    lines = "\n\n".join(filter(None, paragraphs))
     html = render("mail.html", organisation=name, note=note)
     return MailText(note.subject, lines + "\n", html)

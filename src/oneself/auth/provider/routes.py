@@ -15,7 +15,14 @@ from litestar import Response, Router, get, post, route
 from litestar.response import Redirect
 from litestar.types import ControllerRouterHandler
 
-from oneself.auth.provider import address_pages, endpoints, outbox_page, recovery_pages
+from oneself.auth.provider import (
+    address_change_pages,
+    address_pages,
+    change_pages,
+    endpoints,
+    outbox_page,
+    recovery_pages,
+)
 from oneself.auth.provider.address_pages import ask_for_proof
 from oneself.auth.provider.authorize import (
     AuthorizationDenied,
@@ -182,6 +189,7 @@ async def account_page(request: AnyRequest) -> AnyResponse:
         unproven=None if ADDRESS_CLAIM in account.verified else address,
         send_action=f"{context.cookie_path}/{address_pages.SEND_PATH}",
         outbox=outbox_link(request, context.dataset_ref),
+        changes=change_pages.links_of(context, account),
     )
 
 
@@ -297,6 +305,8 @@ PAGES = Router(
         style,
         *address_pages.ROUTES,
         *recovery_pages.ROUTES,
+        *change_pages.ROUTES,
+        *address_change_pages.ROUTES,
         *outbox_page.ROUTES,
     ],
     exception_handlers={ServiceError: unavailable},

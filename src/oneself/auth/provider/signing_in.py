@@ -6,6 +6,7 @@ Invariants: a session begins only here. A browser in which somebody signed in is
 
 from __future__ import annotations
 
+from litestar.datastructures import Cookie
 from litestar.response import Redirect
 
 from oneself.auth.provider.authorize import (
@@ -19,6 +20,7 @@ from oneself.auth.provider.page_context import AnyResponse, PageContext
 from oneself.auth.provider.pages import message
 from oneself.auth.provider.token_endpoint import OAuth
 from oneself.service.directory.accounts import Account, username_key
+from oneself.service.directory.sign_in import BrowserSession
 from oneself.service.directory.throttle import Subject
 from oneself.web.forms import AnyRequest
 from oneself.web.known_browser import KnownBrowsers
@@ -28,8 +30,7 @@ from oneself.web.sessions import session_cookie, with_cookies
 async def start_session(context: PageContext, account: Account) -> AnyResponse:
     """Create a session after a sign-in, and redirect to the application or the account page."""
     directory, dataset_ref = directory_of(context.request), context.dataset_ref
-    previous = context.page_request.session
-    session, token = await directory.sign_ins.create_session(dataset_ref, account, previous)
+    session, cookies = await begin_session(context, account, context.page_request.session)
     if context.has_request:
         response = render_outcome(
             context, await authorizations_of(context.request).complete(context.page_request, session)
@@ -38,9 +39,21 @@ async def start_session(context: PageContext, account: Account) -> AnyResponse:
         # Without an application nobody has checked which browser asked, so no tracker counts.
         await directory.sign_ins.record_sign_in(dataset_ref, None, account)
         response = Redirect(f"/t/{dataset_ref.handle}/accounts", status_code=303)
-    user_id = str(account.user_id)
-    known = _known_browsers(context).issue(context.request, dataset_ref.handle, user_id, context.cookie_path)
-    return with_cookies(response, session_cookie(context.request, context.cookie_path, token), known)
+    return with_cookies(response, *cookies)
+
+
+async def begin_session(
+    context: PageContext, account: Account, previous: BrowserSession | None = None
+) -> tuple[BrowserSession, list[Cookie]]:
+    """Create a session of this browser, and return the cookies that it needs.
+
+    `previous`: the session that the browser has; None: it ended.
+    """
+    sign_ins = directory_of(context.request).sign_ins
+    session, token = await sign_ins.create_session(context.dataset_ref, account, previous)
+    scope, path, user_id = context.dataset_ref.handle, context.cookie_path, str(account.user_id)
+    known = _known_browsers(context).issue(context.request, scope, user_id, path)
+    return session, [session_cookie(context.request, path, token), known]
 
 
 def account_subject(context: PageContext, username: str, sole: Account | None) -> Subject:

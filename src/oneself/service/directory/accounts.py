@@ -16,7 +16,7 @@ import re
 import string
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -28,7 +28,7 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, SecretBox
 from oneself.service.directory.common_passwords import COMMON_PASSWORDS
 from oneself.service.directory.tokens import AccessTokens
-from oneself.store.directory import Directory
+from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.account import AccountRow, ClaimsChange
 
 #: The claims that `identity_attributes` mirror.
@@ -52,6 +52,8 @@ PASSWORD_BYTES_MAX = 1_024
 _CLAIM_OF = {"given_name": "givenname", "last_name": "lastname", "mobile": "mobile"}
 _NOTHING: Mapping[str, bool] = {}
 _LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
+#: What is written in the transaction of a change.
+Also = Callable[[DirectoryTables], Awaitable[None]]
 _MOBILE = re.compile(r"\+?[0-9][0-9 ()./-]{3,30}")
 
 
@@ -104,10 +106,9 @@ class Accounts:
             raise InvalidRegistration(problems)
         user_id, username = uuid.uuid4(), _address(registration.username)
         claims = _claims(user_id, username, registration)
-        key = _stored_key(username)
-        hashed = await self._hash(dataset_ref, key, registration.password)
+        hashed = await self.hash_password(dataset_ref, username, registration.password)
         row = AccountRow(user_id, username, hashed, claims, time.time_ns() // 1000)
-        await self._directory.of(dataset_ref.org_id).accounts.put(row, key)
+        await self._directory.of(dataset_ref.org_id).accounts.put(row, _stored_key(username))
         return account_of(row)
 
     async def create(self, dataset_ref: DatasetRef, registration: Registration) -> Account:
@@ -218,7 +219,7 @@ class Accounts:
         account = await self.find(dataset_ref, user_id)
         if account is None:
             raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
-        hashed = await self._hash(dataset_ref, _stored_key(account.username), password)
+        hashed = await self.hash_password(dataset_ref, account.username, password)
         async with self._directory.transaction() as tables:
             accounts = tables.of(dataset_ref.org_id).accounts
             if not await accounts.put_password(user_id, hashed, time.time_ns() // 1000):
@@ -227,12 +228,26 @@ class Accounts:
 
     async def is_password(self, dataset_ref: DatasetRef, user_id: UUID, password: str) -> bool:
         """Whether this is the password of a user. Takes equally long either way."""
+        return await self.find_by_password(dataset_ref, user_id, password) is not None
+
+    async def find_by_password(
+        self, dataset_ref: DatasetRef, user_id: UUID, password: str
+    ) -> AccountRow | None:
+        """The stored account of a user, if this is its password. Takes equally long either way."""
         row = None
         if len(_utf8(password)) <= PASSWORD_BYTES_MAX:
             row = await self._directory.of(dataset_ref.org_id).accounts.find(user_id)
         if row is None:
-            return await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
-        return await self._hasher.matches(row.password_hash, password)
+            await self._hasher.reject_slowly(password[:PASSWORD_BYTES_MAX])
+            return None
+        return row if await self._hasher.matches(row.password_hash, password) else None
+
+    async def hash_password(self, dataset_ref: DatasetRef, username: str, password: str) -> str:
+        """The hash of a password for an account that has this username. All accounts with one username have
+        one salt, so that one hash finds which of them somebody signs in to."""
+        key = _stored_key(username)
+        salt = self._secret_box.keyed_digest("password salt", str(dataset_ref.org_id), key)[:SALT_BYTES]
+        return await self._hasher.hash(password, salt)
 
     async def withdraw_address(self, dataset_ref: DatasetRef, account: Account) -> Account:
         """Take the address from an account: its user id is its username from now on. Raises NotFound."""
@@ -243,24 +258,23 @@ class Accounts:
             raise await self._not_changed(dataset_ref, account.user_id)
         return msgspec.structs.replace(account, username=username, claims=row.claims, verified=row.verified)
 
-    async def delete(self, dataset_ref: DatasetRef, user_id: UUID) -> None:
-        """Delete an account with its sessions and tokens; the profile stays. Raises NotFound."""
+    async def delete(self, dataset_ref: DatasetRef, user_id: UUID, also: Also | None = None) -> None:
+        """Delete an account with its sessions and tokens; the profile stays. Raises NotFound.
+
+        `also`: what is written in the same transaction.
+        """
         async with self._directory.transaction() as tables:
             if not await tables.of(dataset_ref.org_id).accounts.delete(user_id):
                 raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
             # Its grants went with it.
             await self._tokens.put_revoked(tables, dataset_ref, f"user:{user_id}")
+            if also is not None:
+                await also(tables)
 
     async def _not_changed(self, dataset_ref: DatasetRef, user_id: UUID) -> Conflict | NotFound:
         if await self.find(dataset_ref, user_id) is None:
             return NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
         return Conflict("The value to verify has changed. Read the user again.", code="value_changed")
-
-    async def _hash(self, dataset_ref: DatasetRef, key: str, password: str) -> str:
-        """The hash of a password. All accounts with one username have one salt, so that one hash finds which
-        of them somebody signs in to."""
-        salt = self._secret_box.keyed_digest("password salt", str(dataset_ref.org_id), key)[:SALT_BYTES]
-        return await self._hasher.hash(password, salt)
 
     async def _authenticate_older(self, dataset_ref: DatasetRef, key: str, password: str) -> Account | None:
         """The newest account of very many with one username whose password this is."""
@@ -350,6 +364,13 @@ def _address(username: str) -> str:
     # Addresses of an intranet are valid, so only the form of the domain is checked.
     checked = validate_email(username.strip(), check_deliverability=False, globally_deliverable=False)
     return checked.normalized
+
+
+def checked_address(text: str) -> str:
+    """An e-mail address as an account has it. Raises InvalidInput."""
+    if problem := address_problem(text):
+        raise InvalidInput("username", problem)
+    return _address(text)
 
 
 def _name_problem(name: str, what: str) -> str | None:

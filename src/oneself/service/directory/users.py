@@ -6,19 +6,23 @@ the profile; an interrupted deletion can be repeated.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from uuid import UUID
+
+import msgspec
 
 from oneself.errors import NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.directory.accounts import Account, Accounts
+from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, Accounts, Also
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.profiles import Profiles
 
 #: What an administrator's verification is called in the log; the audit log lists these observations.
 VERIFICATION = "verification"
+#: From the receipts of an erasure to what is written when the account is deleted.
+WriteReceipt = Callable[[tuple[Receipt, ...]], Also]
 _NOTHING: Mapping[str, bool] = {}
 
 
@@ -71,6 +75,25 @@ class Users:
             await self._record_values(dataset_ref, actor, account, after)
         return after
 
+    async def record_address(
+        self, dataset_ref: DatasetRef, actor: Actor, before: Account, after: Account
+    ) -> None:
+        """Record in the profile that an account has another address, and has verified it.
+
+        One report ends the verification of the former address, which begins anew, and verifies the other one.
+        """
+        if (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled:
+            user_id, address = str(after.user_id), {ADDRESS_CLAIM: after.claims[ADDRESS_CLAIM]}
+            await self._profiles.patch_claims(
+                dataset_ref, actor, user_id, address, verified=(ADDRESS_CLAIM,), name=VERIFICATION
+            )
+            await self._record_values(
+                dataset_ref,
+                actor,
+                msgspec.structs.replace(before, claims={**before.claims, **address}),
+                after,
+            )
+
     async def _record_values(
         self, dataset_ref: DatasetRef, actor: Actor, before: Account, after: Account
     ) -> None:
@@ -104,16 +127,19 @@ class Users:
         """Erase what an account said of itself and the browsers that it brought; the rest stays."""
         await self._erasure.erase(dataset_ref, actor, ErasureTarget(user_id=str(user_id), only_words=True))
 
-    async def delete(self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID) -> tuple[Receipt, ...]:
+    async def delete(
+        self, dataset_ref: DatasetRef, actor: Actor, user_id: UUID, write_receipt: WriteReceipt | None = None
+    ) -> tuple[Receipt, ...]:
         """Erase what the user owns and delete the account; an unknown user changes nothing.
 
+        `write_receipt`: from the receipts to what is written in the transaction that deletes the account.
         Returns the receipts of the erasures; none if the user never had a profile.
         """
         if await self._accounts.find(dataset_ref, user_id) is None:
             return ()
         erased = await self._erasure.erase_user(dataset_ref, actor, str(user_id))
         try:
-            await self._accounts.delete(dataset_ref, user_id)
+            await self._accounts.delete(dataset_ref, user_id, write_receipt and write_receipt(erased))
         except NotFound:
             return erased
         # The user may have signed in between the two.

@@ -57,6 +57,10 @@ class AccountTable(OrganisationTable):
         """The account of a user."""
         return struct_of(AccountRow, await self._executor.fetchrow(_sql.find, self._org_id, user_id))
 
+    async def lock(self, user_id: UUID) -> AccountRow | None:
+        """The account of a user, which nobody else changes until the transaction ends."""
+        return struct_of(AccountRow, await self._executor.fetchrow(_sql.lock, self._org_id, user_id))
+
     async def find_by_username(self, username_key: str, limit: int) -> list[AccountRow]:
         """The accounts with a normalised username: the one that has verified it, else the newest first."""
         found = await self._executor.fetch(_sql.find_by_username, self._org_id, username_key, limit)

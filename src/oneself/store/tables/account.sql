@@ -7,6 +7,14 @@ SELECT user_id, username, password_hash, claims, created_at, verified
 FROM account
 WHERE org_id = $1 AND user_id = $2;
 
+-- name: lock
+-- The account of a user, which nobody else changes until the transaction ends.
+-- $2: user id
+SELECT user_id, username, password_hash, claims, created_at, verified
+FROM account
+WHERE org_id = $1 AND user_id = $2
+FOR UPDATE;
+
 -- name: find_by_username
 -- The accounts with a username: the one that has verified it, else the newest first.
 -- $2: the normalised username

@@ -62,3 +62,11 @@ class AccountLinkTable(OrganisationTable):
     async def put_used_of_account(self, user_id: UUID, purposes: Sequence[str], now: int) -> None:
         """Use up every link of an account for these purposes."""
         await self._executor.execute(_sql.put_used_of_account, self._org_id, user_id, list(purposes), now)
+
+    async def put_all_used(self, user_id: UUID, purpose: str, before: int, now: int) -> None:
+        """Use up every link of an account, but those for this purpose from before an instant."""
+        await self._executor.execute(_sql.put_all_used, self._org_id, user_id, purpose, before, now)
+
+    async def is_overtaken(self, user_id: UUID, purpose: str, at: int) -> bool:
+        """Whether an earlier link of an account for this purpose was used since an instant."""
+        return bool(await self._executor.fetchval(_sql.is_overtaken, self._org_id, user_id, purpose, at))

@@ -37,7 +37,8 @@ SET used_at = $3
 FROM account AS proving
 JOIN account AS other ON other.org_id = proving.org_id AND other.username_key = proving.username_key
 WHERE proving.org_id = $1 AND proving.user_id = $2 AND other.user_id <> $2
-  AND account_link.org_id = $1 AND account_link.user_id = other.user_id AND account_link.used_at IS NULL;
+  AND account_link.org_id = $1 AND account_link.user_id = other.user_id AND account_link.used_at IS NULL
+  AND lower(account_link.address COLLATE "C") = lower(proving.username COLLATE "C");
 
 -- name: put_used_of_account
 -- Use up the links of an account for a purpose.
@@ -47,3 +48,23 @@ WHERE proving.org_id = $1 AND proving.user_id = $2 AND other.user_id <> $2
 UPDATE account_link
 SET used_at = $4
 WHERE org_id = $1 AND user_id = $2 AND purpose = ANY ($3::text[]) AND used_at IS NULL;
+
+-- name: put_all_used
+-- Use up every link of an account, but those for one purpose that were asked for before an instant.
+-- $2: user id
+-- $3: that purpose
+-- $4: that instant
+-- $5: now
+UPDATE account_link
+SET used_at = $5
+WHERE org_id = $1 AND user_id = $2 AND used_at IS NULL AND (purpose <> $3 OR created_at >= $4);
+
+-- name: is_overtaken
+-- Whether a link of an account for a purpose was asked for before an instant, and used after it.
+-- $2: user id
+-- $3: purpose
+-- $4: that instant
+SELECT EXISTS (
+    SELECT FROM account_link
+    WHERE org_id = $1 AND user_id = $2 AND purpose = $3 AND created_at < $4 AND used_at >= $4
+);
