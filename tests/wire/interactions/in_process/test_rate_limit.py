@@ -8,9 +8,10 @@ import httpx
 import pytest
 
 from oneself.api.http.metrics import Metrics
-from oneself.api.http.rate_limit import IPV6_PREFIX_BITS, WINDOW_S, RateLimiter
+from oneself.api.http.rate_limit import WINDOW_S, RateLimiter
 from oneself.api.interactions.endpoint import EventEndpoint
 from oneself.services import Services
+from oneself.web.networks import IPV6_PREFIX_BITS
 
 HOME, OFFICE = "192.0.2.1", "192.0.2.2"
 
