@@ -16,7 +16,7 @@ CROSS JOIN LATERAL (
 -- name: find_with_fragments
 -- The browsers that only act with their fragments, in one row; the fragments of other browsers, those of
 -- users themselves, these browsers, by tracker or anonymous id, and the clock, read when the fragments were
--- locked. Nobody changes these fragments until the transaction ends.
+-- locked against changes until the transaction ends.
 -- $2: namespaces
 -- $3: values
 -- $4: how many of them are read as a whole; the others only act
