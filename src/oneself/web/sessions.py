@@ -17,7 +17,7 @@ from litestar.datastructures import Cookie
 from oneself.web.forms import AnyRequest
 
 SESSION_COOKIE = "oneself_session"
-_LOOPBACK = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?", re.IGNORECASE)
+LOOPBACK_NAME = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 
 
 def session_cookie(request: AnyRequest, path: str, token: str | None) -> Cookie:
@@ -49,4 +49,4 @@ def with_cookies(response: Response[Any], *cookies: Cookie) -> Response[Any]:
 
 def _is_local(request: AnyRequest) -> bool:
     is_plain = request.scope["scheme"] == "http"
-    return is_plain and _LOOPBACK.fullmatch(request.headers.get("host", "")) is not None
+    return is_plain and LOOPBACK_NAME.fullmatch(request.headers.get("host", "")) is not None

@@ -14,21 +14,19 @@ docs/decisions/0036-a-changed-address-can-be-taken-back.md.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.datastructures import Cookie
 
 from oneself.auth.provider.change_texts import CONFIRM_PATH, RETURN_PATH
 from oneself.auth.provider.endpoints import directory_of
-from oneself.auth.provider.link_pages import problem_page, secret_of
-from oneself.auth.provider.mail_texts import LINK_PARAMETER, day_and_time
+from oneself.auth.provider.link_pages import PASSWORD_WRONG, link_page, link_url, problem_page, secret_of
+from oneself.auth.provider.mail_texts import day_and_time
 from oneself.auth.provider.page_context import (
     FORM_EXPIRED,
     AnyResponse,
     PageContext,
     field,
-    form_page,
     page_context,
     retry_sentence,
     submitted_form,
@@ -44,7 +42,6 @@ from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, sender_of
 from oneself.web.sessions import with_cookies
 
 CANCEL_PATH = "accounts/email/cancel"
-PASSWORD_WRONG = "This is not the password of this account."  # noqa: S105
 #: Why a change cannot be taken back: heading and sentence.
 _RETURN_PROBLEMS: Mapping[LinkProblem, tuple[str, str]] = {
     "used": (
@@ -186,11 +183,10 @@ def _confirm_page(
     status: int = 200,
     wait_s: int = 0,
 ) -> AnyResponse:
-    query = urlencode({LINK_PARAMETER: secret_of(context)})
-    cancellation = f"{context.cookie_path}/{CANCEL_PATH}?{query}"
-    return _link_page(
-        context, "confirm_email.html", link, problems, CONFIRM_PATH, status, wait_s, cancellation=cancellation
-    )
+    return link_page(
+        context, "confirm_email.html", CONFIRM_PATH, link, problems, status=status, wait_s=wait_s,
+        name=name_of(link.account), cancellation=link_url(context, CANCEL_PATH),
+    )  # fmt: skip
 
 
 def _return_page(
@@ -201,34 +197,10 @@ def _return_page(
     status: int = 200,
     wait_s: int = 0,
 ) -> AnyResponse:
-    return _link_page(context, "return_email.html", link, problems, RETURN_PATH, status, wait_s)
-
-
-def _link_page(
-    context: PageContext,
-    template: str,
-    link: ChangeLink,
-    problems: Mapping[str, str] | None,
-    path: str,
-    status: int,
-    wait_s: int,
-    **values: str,
-) -> AnyResponse:
-    query = urlencode({LINK_PARAMETER: secret_of(context)})
-    return form_page(
-        context,
-        template,
-        status=status,
-        headers={"Retry-After": str(wait_s)} if wait_s else None,
-        problems=dict(problems or {}),
-        address=link.address,
-        name=name_of(link.account),
-        browser=link.browser,
-        asked_at=day_and_time(link.asked_at),
-        expires_at=day_and_time(link.expires_at),
-        action=f"{context.cookie_path}/{path}?{query}",
-        **values,
-    )
+    return link_page(
+        context, "return_email.html", RETURN_PATH, link, problems, status=status, wait_s=wait_s,
+        name=name_of(link.account), expires_at=day_and_time(link.expires_at),
+    )  # fmt: skip
 
 
 def _return_problem_page(context: PageContext, problem: LinkProblem) -> AnyResponse:

@@ -12,21 +12,26 @@ docs/concepts/trust.md, "Verified addresses".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
 from litestar import Response, get, post
 from litestar.response import Redirect
 
 from oneself.auth.provider.endpoints import directory_of
-from oneself.auth.provider.link_pages import asker_of, problem_page, secret_of
-from oneself.auth.provider.mail_texts import LINK_PARAMETER, VERIFY_PATH, day_and_time
+from oneself.auth.provider.link_pages import (
+    PASSWORD_WRONG,
+    asker_of,
+    link_page,
+    link_url,
+    problem_page,
+    secret_of,
+)
+from oneself.auth.provider.mail_texts import VERIFY_PATH
 from oneself.auth.provider.outbox_page import outbox_link
 from oneself.auth.provider.page_context import (
     FORM_EXPIRED,
     AnyResponse,
     PageContext,
     field,
-    form_page,
     page_context,
     retry_sentence,
     submitted_form,
@@ -39,7 +44,6 @@ from oneself.service.directory.throttle import Subject
 from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, sender_of
 
 WITHDRAW_PATH, SEND_PATH = f"{VERIFY_PATH}/withdraw", f"{VERIFY_PATH}/send"
-PASSWORD_WRONG = "This is not the password of this account."  # noqa: S105
 
 
 @get(f"/t/{{org:str}}/{VERIFY_PATH}", include_in_schema=False)
@@ -66,15 +70,15 @@ async def verify(request: AnyRequest) -> AnyResponse:
     if form is None:
         return _proof_page(context, link, {"form": FORM_EXPIRED}, status=403)
     subjects = _subjects(request, link.account)
-    if wait_s := await throttle.retry_after_s(context.dataset_ref, *subjects):
+    if wait_s := await throttle.acquire(context.dataset_ref, *subjects):
         return _proof_page(context, link, {"form": retry_sentence(wait_s)}, status=429, wait_s=wait_s)
     is_first = await needs_proof(context, link.account)
     proved = await proofs.confirm(
         context.dataset_ref, secret, field(form, "password"), begins_profile=not is_first
     )
     if proved is None:
-        await throttle.record(context.dataset_ref, *subjects)
         return _proof_page(context, link, {"password": PASSWORD_WRONG}, status=401)
+    await throttle.give_back(context.dataset_ref, *subjects)
     if not isinstance(proved, Account):
         return problem_page(context, proved)
     return await go_on(context, proved) if is_first else _proved_page(context, proved)
@@ -139,20 +143,11 @@ def _proof_page(
     status: int = 200,
     wait_s: int = 0,
 ) -> AnyResponse:
-    query = urlencode({LINK_PARAMETER: secret_of(context)})
-    return form_page(
-        context,
-        "verify.html",
-        status=status,
-        headers={"Retry-After": str(wait_s)} if wait_s else None,
-        problems=dict(problems or {}),
-        address=link.address,
-        name=name_of(link.account),
-        browser=link.browser,
-        asked_at=day_and_time(link.asked_at),
-        action=f"{context.cookie_path}/{VERIFY_PATH}?{query}",
-        withdrawal=f"{context.cookie_path}/{WITHDRAW_PATH}?{query}",
-    )
+    withdrawal = link_url(context, WITHDRAW_PATH)
+    return link_page(
+        context, "verify.html", VERIFY_PATH, link, problems,
+        status=status, wait_s=wait_s, name=name_of(link.account), withdrawal=withdrawal,
+    )  # fmt: skip
 
 
 def _proved_page(context: PageContext, account: Account) -> AnyResponse:

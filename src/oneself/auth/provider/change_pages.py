@@ -268,9 +268,9 @@ def _page(
     return form_page(
         context,
         _TEMPLATES[here.path],
+        problems,
         status=status,
-        headers={"Retry-After": str(wait_s)} if wait_s else None,
-        problems=dict(problems or {}),
+        wait_s=wait_s,
         values=dict(values or {}),
         name=name_of(account),
         username=account.username,

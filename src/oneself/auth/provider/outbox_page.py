@@ -7,7 +7,6 @@ of another site would by a DNS name of its own that leads here.
 
 from __future__ import annotations
 
-import re
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
@@ -20,10 +19,10 @@ from oneself.auth.provider.pages import message, page
 from oneself.service.context import DatasetRef
 from oneself.service.mail.outbox import DeliveredMail
 from oneself.web.forms import AnyRequest
+from oneself.web.sessions import LOOPBACK_NAME
 
 OUTBOX_PATH = "accounts/outbox"
 _FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", "via")
-_LOOPBACK_NAME = re.compile(r"(localhost|127\.[0-9.]+|\[::1\])(:[0-9]+)?", re.IGNORECASE)
 
 
 @get(f"/t/{{org:str}}/{OUTBOX_PATH}", include_in_schema=False)
@@ -56,7 +55,7 @@ def _render(mail: DeliveredMail) -> dict[str, object]:
 def _is_from_this_machine(request: AnyRequest) -> bool:
     public_host = urlsplit(directory_of(request).tokens.public_url).netloc
     host = request.headers.get("host", "")
-    names_are_local = all(_LOOPBACK_NAME.fullmatch(name) for name in (public_host, host))
+    names_are_local = all(LOOPBACK_NAME.fullmatch(name) for name in (public_host, host))
     is_direct = not any(name in request.headers for name in _FORWARDING)
     return names_are_local and is_direct and _is_loopback(request.client.host if request.client else "")
 

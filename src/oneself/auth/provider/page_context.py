@@ -77,11 +77,23 @@ async def submitted_form(context: PageContext) -> dict[str, list[str]] | None:
     return form if is_valid else None
 
 
-def form_page(context: PageContext, template: str, **values: Any) -> AnyResponse:
-    """Render a page with forms, which only this browser can send."""
+def form_page(
+    context: PageContext,
+    template: str,
+    problems: Mapping[str, str] | None = None,
+    *,
+    wait_s: int = 0,
+    **values: Any,
+) -> AnyResponse:
+    """Render a page with forms, which only this browser can send.
+
+    `problems`: field → sentence. `wait_s`: seconds until the form is accepted again.
+    """
     handle = context.dataset_ref.handle
     csrf, cookie = csrf_tokens(context.request).issue(context.request, handle, context.cookie_path)
-    return with_cookies(page(template, handle, csrf=csrf, **values), cookie)
+    headers = {"Retry-After": str(wait_s)} if wait_s else None
+    rendered = page(template, handle, headers=headers, problems=dict(problems or {}), csrf=csrf, **values)
+    return with_cookies(rendered, cookie)
 
 
 def csrf_tokens(request: AnyRequest) -> CsrfTokens:

@@ -10,13 +10,12 @@ docs/guides/anonymous-to-registered.md, "Forgotten passwords".
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
 from litestar import Response, get, post
 
 from oneself.auth.provider.endpoints import directory_of
-from oneself.auth.provider.link_pages import asker_of, problem_page, secret_of
-from oneself.auth.provider.mail_texts import LINK_PARAMETER, RECOVER_PATH, RECOVERY_LINK_PATH, day_and_time
+from oneself.auth.provider.link_pages import asker_of, link_page, problem_page, secret_of
+from oneself.auth.provider.mail_texts import RECOVER_PATH, RECOVERY_LINK_PATH, day_and_time
 from oneself.auth.provider.outbox_page import outbox_link
 from oneself.auth.provider.page_context import (
     FORM_EXPIRED,
@@ -72,7 +71,7 @@ async def recover(request: AnyRequest) -> AnyResponse:
 
 
 @get(f"/t/{{org:str}}/{RECOVERY_LINK_PATH}", include_in_schema=False)
-async def link_page(request: AnyRequest) -> AnyResponse:
+async def recovery_link_page(request: AnyRequest) -> AnyResponse:
     """Show what a link is for."""
     context = await page_context(request)
     if isinstance(context, Response):
@@ -122,7 +121,7 @@ async def _choose(
     return await recoveries.reclaim(context.dataset_ref, secret, chosen, registration)
 
 
-ROUTES = (recover_page, recover, link_page, use_link)
+ROUTES = (recover_page, recover, recovery_link_page, use_link)
 
 
 def _address_page(
@@ -136,9 +135,9 @@ def _address_page(
     return form_page(
         context,
         "recover.html",
+        problems,
         status=status,
-        headers={"Retry-After": str(wait_s)} if wait_s else None,
-        problems=dict(problems or {}),
+        wait_s=wait_s,
         address=address or context.page_request.first("login_hint") or "",
         action=context.at(RECOVER_PATH),
         back=context.at("accounts/login"),
@@ -153,20 +152,17 @@ def _link_page(
     *,
     status: int = 200,
 ) -> AnyResponse:
-    query = urlencode({LINK_PARAMETER: secret_of(context)})
-    return form_page(
+    return link_page(
         context,
         "new_account.html" if link.purpose == NEW_ACCOUNT else "new_password.html",
+        RECOVERY_LINK_PATH,
+        link,
+        problems,
         status=status,
-        problems=dict(problems or {}),
         values=values or {},
-        address=link.address,
         name=name_of(link.accounts[0]),
         accounts=[(str(item.user_id), day_and_time(item.created_at)) for item in link.accounts],
         none_of_them=NONE_OF_THEM,
-        browser=link.browser,
-        asked_at=day_and_time(link.asked_at),
-        action=f"{context.cookie_path}/{RECOVERY_LINK_PATH}?{query}",
         sign_in=f"{context.cookie_path}/accounts/login",
     )
 

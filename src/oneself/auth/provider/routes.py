@@ -154,16 +154,18 @@ async def register(request: AnyRequest) -> AnyResponse:
     directory = directory_of(request)
     address_subject: Subject = ("address", sender_of(request))
     registrations: Subject = ("registration", sender_of(request))
-    if wait_s := await directory.throttle.retry_after_s(context.dataset_ref, address_subject, registrations):
+    throttle = directory.throttle
+    wait_s = await throttle.retry_after_s(context.dataset_ref, address_subject)
+    if wait_s := wait_s or await throttle.acquire(context.dataset_ref, registrations):
         return await _sign_in_form(
             context, "register", {"form": retry_sentence(wait_s)}, values, status=429, wait_s=wait_s
         )
     try:
         account = await directory.accounts.register(context.dataset_ref, _registration(form, values))
     except InvalidRegistration as rejected:
+        await throttle.give_back(context.dataset_ref, registrations)
         problems = {FORM_FIELD_OF.get(field, field): problem for field, problem in rejected.problems.items()}
         return await _sign_in_form(context, "register", problems, values, status=400)
-    await directory.throttle.record(context.dataset_ref, registrations)
     if await needs_proof(context, account):
         return await wait_for_proof(context, account)
     await ask_for_proof(context, account)
@@ -246,11 +248,11 @@ async def _sign_in_form(
     return form_page(
         context,
         f"{template}.html",
+        problems,
         status=status,
-        headers={"Retry-After": str(wait_s)} if wait_s else None,
+        wait_s=wait_s,
         redirect_uri=sign_in.redirect_uri if sign_in else None,
         application=sign_in.application.name if sign_in else None,
-        problems=dict(problems or {}),
         values=values or {"email": sign_in.login_hint if sign_in else ""},
         action=context.at(f"accounts/{template}"),
         alternative=context.at(f"accounts/{alternative}"),

@@ -65,10 +65,11 @@ class MailCounts:
             ("mail_sender", asker.network),
             ("organisation", dataset_ref.handle),
         )
-        if wait_s := await self._throttle.retry_after_s(dataset_ref, *subjects):
-            return wait_s
-        await self._throttle.record(dataset_ref, *subjects)
-        return 0
+        wait_s = await self._throttle.acquire(dataset_ref, *subjects)
+        if wait_s:
+            # It is not sent, so it uses up nothing of what others may send.
+            await self._throttle.give_back(dataset_ref, *subjects)
+        return wait_s
 
 
 class AddressProofs:
