@@ -83,8 +83,6 @@ async def change_password(request: AnyRequest) -> AnyResponse:
         return form
     here, changes = form.here, directory_of(request).account_changes
     dataset_ref = here.context.dataset_ref
-    if wait_s := await changes.password_wait_s(dataset_ref, here.account):
-        return await _refused(form, {"form": retry_sentence(wait_s, "changes")}, wait_s=wait_s)
     try:
         changed = await changes.change_password(
             dataset_ref, here.account, form.password, field(form.fields, "new_password"), asker_of(request)
@@ -93,6 +91,8 @@ async def change_password(request: AnyRequest) -> AnyResponse:
         return await _refused(form, {"new_password": rejected.description})
     if changed is None:
         return _wrong_password(form)
+    if isinstance(changed, int):
+        return await _refused(form, {"form": retry_sentence(changed, "changes")}, wait_s=changed)
     sentence = "Every other browser and application is signed out of your account."
     return await _changed(form, changed, "Your password is changed", sentence, is_renewed=True)
 

@@ -14,7 +14,6 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 from typing import Protocol
-from uuid import UUID
 
 from oneself.errors import InvalidInput
 from oneself.service.context import Actor, DatasetRef
@@ -67,41 +66,40 @@ class AccountChanges:
         self._throttle = throttle
         self._notices = notices
 
-    async def password_wait_s(self, dataset_ref: DatasetRef, account: Account) -> int:
-        """Seconds until the password of an account can change again; 0 for now.
-
-        Each change is a mail to a verified address, so it is limited by these and by nothing that others do.
-        """
-        if ADDRESS_CLAIM not in account.verified:
-            return 0
-        return await self._throttle.retry_after_s(dataset_ref, _noticed(account))
-
     async def change_password(
         self, dataset_ref: DatasetRef, account: Account, current: str, new: str, asker: Asker
-    ) -> Account | None:
+    ) -> Account | int | None:
         """Replace the password, and end every session and grant; None if `current` is not the password.
 
-        Raises InvalidInput.
+        Each change of a verified account is a mail to its address. Seconds to wait, at least one, if it got
+        too many. Raises InvalidInput.
         """
         check_new_password(new, account.username)
         known = await self._accounts.find_by_password(dataset_ref, account.user_id, current)
         if known is None:
             return None
         hashed = await self._accounts.hash_password(dataset_ref, known.username, new)
-        sends_notice = await self._sends_notice(dataset_ref, account, asker)
+        counted = _counted(dataset_ref, account, asker)
+        wait_s = await self._acquire(dataset_ref, counted)
+        if wait_s and ADDRESS_CLAIM in account.verified:
+            return wait_s
+        sends_notice = bool(counted) and not wait_s
         async with self._directory.transaction() as tables:
             accounts = tables.of(dataset_ref.org_id).accounts
             row = await accounts.lock(account.user_id)
-            if row is None or row.password_hash != known.password_hash:
-                return None
-            await accounts.put_password(row.user_id, hashed, time.time_ns() // 1000)
-            await self._tokens.revoke_user(tables, dataset_ref, row.user_id)
-            if sends_notice:
-                facts = {"browser": asker.browser}
-                letter = Letter(PASSWORD_REPLACED, account.claims[ADDRESS_CLAIM], row.user_id, facts)
-                await self._outbox.put(tables, dataset_ref, letter)
-        self._outbox.wake()
-        return account_of(row)
+            if row is not None and row.password_hash == known.password_hash:
+                await accounts.put_password(row.user_id, hashed, time.time_ns() // 1000)
+                await self._tokens.revoke_user(tables, dataset_ref, row.user_id)
+                if sends_notice:
+                    facts = {"browser": asker.browser}
+                    letter = Letter(PASSWORD_REPLACED, account.claims[ADDRESS_CLAIM], row.user_id, facts)
+                    await self._outbox.put(tables, dataset_ref, letter)
+                changed = account_of(row)
+            else:
+                changed = None
+        if sends_notice:
+            await self._settle(dataset_ref, account, asker, counted, is_sent=changed is not None)
+        return changed
 
     async def change_mobile(
         self, dataset_ref: DatasetRef, account: Account, mobile: str, password: str
@@ -146,19 +144,29 @@ class AccountChanges:
         receipts = mail.facts.get("receipts", "").split()
         return self._notices.account_deleted(mail.handle, mail.name, receipts, mail.created_at)
 
-    async def _sends_notice(self, dataset_ref: DatasetRef, account: Account, asker: Asker) -> bool:
-        """Whether a notice is sent, which counts as a mail.
+    async def _acquire(self, dataset_ref: DatasetRef, counted: Sequence[Subject]) -> int:
+        """Count a notice. Seconds to wait if there were too many, and it is not counted; 0: it is sent."""
+        wait_s = await self._throttle.acquire(dataset_ref, *counted)
+        if wait_s:
+            await self._throttle.give_back(dataset_ref, *counted)
+        return wait_s
 
-        An address that is not verified may be a stranger's, so it gets no more than others ask for.
-        """
-        if ADDRESS_CLAIM not in account.claims:
-            return False
-        senders = _senders(dataset_ref, asker)
-        held_back = () if ADDRESS_CLAIM in account.verified else senders
-        if await self._throttle.retry_after_s(dataset_ref, _noticed(account), *held_back):
-            return False
-        await self._throttle.record(dataset_ref, _noticed(account), *senders)
-        return True
+    async def _settle(
+        self,
+        dataset_ref: DatasetRef,
+        account: Account,
+        asker: Asker,
+        counted: Sequence[Subject],
+        *,
+        is_sent: bool,
+    ) -> None:
+        """Send what was counted, or count it no longer."""
+        if not is_sent:
+            await self._throttle.give_back(dataset_ref, *counted)
+            return
+        if ADDRESS_CLAIM in account.verified:
+            await self._throttle.record(dataset_ref, *_senders(dataset_ref, asker))
+        self._outbox.wake()
 
 
 def check_new_password(password: str, username: str) -> None:
@@ -167,11 +175,18 @@ def check_new_password(password: str, username: str) -> None:
         raise InvalidInput("password", problem)
 
 
-def _noticed(account: Account) -> Subject:
-    """Whose notices are counted: a verified address has one account, another one any number."""
-    is_verified = ADDRESS_CLAIM in account.verified
-    counted: UUID | str = account.user_id if is_verified else account.username.casefold()
-    return "recipient", f"{PASSWORD_REPLACED} {counted}"
+def _counted(dataset_ref: DatasetRef, account: Account, asker: Asker) -> tuple[Subject, ...]:
+    """What limits the notices to an account; nothing if it has no address.
+
+    A verified address has one account, and nothing that others do keeps its notices back. Another one may
+    be a stranger's, so it gets no more mails than anybody may ask for.
+    """
+    if ADDRESS_CLAIM not in account.claims:
+        return ()
+    if ADDRESS_CLAIM in account.verified:
+        return (("recipient", f"{PASSWORD_REPLACED} {account.user_id}"),)
+    recipient: Subject = "recipient", f"{PASSWORD_REPLACED} {account.username.casefold()}"
+    return recipient, *_senders(dataset_ref, asker)
 
 
 def _senders(dataset_ref: DatasetRef, asker: Asker) -> tuple[Subject, ...]:

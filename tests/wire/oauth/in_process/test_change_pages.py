@@ -14,6 +14,7 @@ from uuid import UUID
 import pytest
 
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.directory.accounts import Account, Registration
 from oneself.service.directory.address_proofs import Asker
 from oneself.service.directory.throttle import AttemptLimit, ThrottleLimits
 from oneself.services import Services
@@ -213,6 +214,51 @@ async def test_a_verified_address_gets_few_notices_because_few_changes_are_accep
         assert await change_password(visitor, new, current) == "200 Your password is changed"
     assert (await change_password(visitor, PASSWORD, "password number 2")).startswith("429")
     assert await is_signed_in(visitor)
+
+
+@pytest.mark.parametrize("tunables", [tuned(attempts=ThrottleLimits(recipient=AttemptLimit(2, 3600)))])
+async def test_changes_that_arrive_together_send_no_more_notices_than_others(
+    services: Services, dataset_ref: DatasetRef
+) -> None:
+    """Several accounts have an address that nobody has verified: it may be a stranger's."""
+    directory = services.directory
+    registered = [
+        await directory.accounts.register(
+            dataset_ref, Registration(EMAIL, f"{PASSWORD} {n}", "Vera", "Vance")
+        )
+        for n in range(5)
+    ]
+    changed = await asyncio.gather(
+        *(
+            directory.account_changes.change_password(
+                dataset_ref, account, f"{PASSWORD} {n}", f"{NEW_PASSWORD} {n}", ASKER
+            )
+            for n, account in enumerate(registered)
+        )
+    )
+    assert changed == registered
+    assert await subjects_of(services, dataset_ref) == [f"{EMAIL}: Your password at acme was changed"] * 2
+
+
+@pytest.mark.parametrize("tunables", [tuned(attempts=ThrottleLimits(recipient=AttemptLimit(2, 3600)))])
+async def test_a_change_that_fails_uses_up_no_notice(
+    services: Services, dataset_ref: DatasetRef, visitor: Visitor
+) -> None:
+    await verified(services, dataset_ref, visitor)
+    account = (await services.directory.accounts.list(dataset_ref))[0]
+    changes = services.directory.account_changes
+    asked = [
+        changes.change_password(dataset_ref, account, PASSWORD, f"number {n} of two", ASKER) for n in (1, 2)
+    ]
+    assert sorted(outcome is None for outcome in await asyncio.gather(*asked)) == [False, True]
+    known = "number 1 of two"
+    if not await services.directory.accounts.is_password(dataset_ref, account.user_id, known):
+        known = "number 2 of two"
+    assert isinstance(
+        await changes.change_password(dataset_ref, account, known, "the second change", ASKER), Account
+    )
+    refused = await changes.change_password(dataset_ref, account, "the second change", "the third", ASKER)
+    assert isinstance(refused, int)
 
 
 async def test_another_mobile_number_is_not_verified(
