@@ -18,6 +18,9 @@ from typing import Any
 
 import msgspec
 import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+from playwright.sync_api import sync_playwright
 
 from conftest import NewDatabase, StartService
 from support.service import clean_environment
@@ -25,6 +28,12 @@ from support.waiting import until
 
 from .load import PERMISSIONS, Pair, client, define
 
+#: A browser that asks nobody but the pages under test.
+CHROMIUM_ARGUMENTS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+    "--host-resolver-rules=MAP *.acme.example 127.0.0.1",
+]
 START_DEADLINE_S = 120.0
 STOP_DEADLINE_S = 60.0
 
@@ -86,21 +95,34 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningDemo]:
             running.stop()
 
 
+def chromium_path() -> str:
+    """The executable of the Chromium of the tests."""
+    name = os.environ.get("ONESELF_TEST_CHROMIUM", "chromium")
+    for candidate in (name, "chromium-browser", "google-chrome"):
+        if path := shutil.which(candidate):
+            return path
+    pytest.fail("Chromium is not installed; run tools/ensure-chromium.")
+
+
 @pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
     """A Chromium, driven by Playwright. Every test opens its own context.
 
     The scope is one module, because Playwright's event loop prevents tests that are coroutines from running.
     """
-    playwright = pytest.importorskip("playwright.sync_api")
-    name = os.environ.get("ONESELF_TEST_CHROMIUM", "chromium")
-    executable = shutil.which(name) or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if executable is None:
-        pytest.fail("Chromium is not installed; run tools/ensure-chromium.")
-    with playwright.sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=executable, args=["--no-sandbox"])
-        yield browser
-        browser.close()
+    with sync_playwright() as driver:
+        launched = driver.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
+        yield launched
+        launched.close()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def browser() -> AsyncIterator[Browser]:
+    """A Chromium, driven by Playwright's asynchronous interface."""
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(executable_path=chromium_path(), args=CHROMIUM_ARGUMENTS)
+        yield launched
+        await launched.close()
 
 
 @pytest.fixture

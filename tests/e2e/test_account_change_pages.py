@@ -2,100 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
-import os
-import shutil
-from collections.abc import AsyncIterator
-from pathlib import Path
-
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from support.service import RunningService
 from support.visitor import PASSWORD
 
+from .people import SCREENS, new_person
+
 pytestmark = pytest.mark.e2e
 
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking"]
-#: The narrowest screen that pages have to fit, and a wide one; light and dark.
-SCREENS = {"narrow": (320, 640, "light"), "wide": (1280, 900, "dark")}
 NEW_PASSWORD = "another long password"
-
-
-@pytest_asyncio.fixture(scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    path = os.environ.get("ONESELF_TEST_CHROMIUM") or shutil.which("chromium")
-    assert path, "Chromium is not installed; run tools/ensure-chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        await browser.close()
-
-
-class Person:
-    """Somebody with a browser of their own."""
-
-    def __init__(self, service: RunningService, page: Page, folder: Path) -> None:
-        self.service, self.page, self.folder = service, page, folder
-
-    async def open(self, path: str) -> None:
-        await self.page.goto(f"{self.service.base_url}/t/{self.service.org}/{path}")
-
-    async def follow(self, name: str) -> None:
-        await self.page.get_by_role("link", name=name).click()
-
-    async def submit(self, button: str, heading: str, **fields: str) -> None:
-        """Fill in fields by their labels, with underscores for spaces, press a button, await a heading."""
-        for label, value in fields.items():
-            await self.page.get_by_label(label.replace("_", " "), exact=True).fill(value)
-        await self.check_layout()
-        await self.page.get_by_role("button", name=button).click()
-        await self.page.get_by_role("heading", name=heading).wait_for()
-        await self.check_layout()
-
-    async def check_layout(self) -> None:
-        """Nothing is wider than the screen, and what people press is large enough."""
-        title = (await self.page.title()).replace("/", "-").replace(":", "")
-        await self.page.screenshot(path=self.folder / f"{title}.png", full_page=True)
-        assert await self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), title
-        for target in await self.page.locator("input:visible, button, .actions a").all():
-            box = await target.bounding_box()
-            assert box is not None
-            assert box["height"] >= 44, title
-
-    async def register(self, email: str) -> None:
-        await self.open("accounts/register")
-        await self.submit(
-            "Create account", "You are signed in",
-            **{"E-mail_address": email, "First_name": "Vera", "Last_name": "Archer", "Password": PASSWORD},
-        )  # fmt: skip
-
-    async def sign_in(self, email: str, password: str) -> None:
-        await self.open("accounts/login")
-        await self.submit("Sign in", "You are signed in", **{"E-mail_address": email, "Password": password})
-
-    async def open_link(self, email: str, subject: str) -> None:
-        """Open the link in a mail to an address, once it has arrived."""
-        mail = self.page.locator("article", has_text=email).filter(has_text=subject)
-        async with asyncio.timeout(30):
-            while not await mail.count():
-                await self.open("accounts/outbox")
-        await mail.first.locator("a").click()
-
-    async def prove(self, email: str) -> None:
-        await self.open_link(email, "Confirm your e-mail address")
-        await self.submit(
-            "Confirm the address", "Your address is confirmed", Password_of_this_account=PASSWORD
-        )
 
 
 @pytest.mark.parametrize("screen", SCREENS)
 async def test_vera_gets_her_account_back_from_somebody_who_knows_her_password(
-    service: RunningService, chromium: Browser, screen: str, tmp_path: Path
+    service: RunningService, browser: Browser, screen: str
 ) -> None:
-    vera = await _person(service, chromium, screen, tmp_path)
-    thief = await _person(service, chromium, screen, tmp_path)
+    vera = await new_person(service, browser, screen)
+    thief = await new_person(service, browser, screen)
     hers, his = f"vera.{screen}@acme.example", f"thief.{screen}@evil.example"
     await vera.register(hers)
     await vera.prove(hers)
@@ -126,9 +51,9 @@ async def test_vera_gets_her_account_back_from_somebody_who_knows_her_password(
 
 @pytest.mark.parametrize("screen", SCREENS)
 async def test_vera_changes_her_password_and_number_and_deletes_her_account(
-    service: RunningService, chromium: Browser, screen: str, tmp_path: Path
+    service: RunningService, browser: Browser, screen: str
 ) -> None:
-    vera = await _person(service, chromium, screen, tmp_path)
+    vera = await new_person(service, browser, screen)
     address = f"vera.leaves.{screen}@acme.example"
     await vera.register(address)
     await vera.prove(address)
@@ -154,10 +79,8 @@ async def test_vera_changes_her_password_and_number_and_deletes_her_account(
     await vera.page.get_by_role("heading", name="Sign in").wait_for()
 
 
-async def test_the_tab_key_visits_every_field_and_link(
-    service: RunningService, chromium: Browser, tmp_path: Path
-) -> None:
-    vera = await _person(service, chromium, "wide", tmp_path)
+async def test_the_tab_key_visits_every_field_and_link(service: RunningService, browser: Browser) -> None:
+    vera = await new_person(service, browser, "wide")
     await vera.register("vera.tabs@acme.example")
     for path, names in {
         "password": ["password", "new_password", "Change the password", "Back to your account"],
@@ -174,13 +97,3 @@ async def _next_focus(page: Page) -> str:
     focused = page.locator(":focus")
     assert await focused.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"
     return await focused.get_attribute("name") or await focused.inner_text()
-
-
-async def _person(service: RunningService, chromium: Browser, screen: str, folder: Path) -> Person:
-    width, height, scheme = SCREENS[screen]
-    context = await chromium.new_context(
-        java_script_enabled=False,
-        viewport={"width": width, "height": height},
-        color_scheme="dark" if scheme == "dark" else "light",
-    )
-    return Person(service, await context.new_page(), folder)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
-import os
-import shutil
 import ssl
 from collections.abc import AsyncIterator, Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,7 +19,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from oneself.auth.callers.permissions import CDS_PERMISSIONS
 from support.service import RunningService
@@ -41,16 +39,6 @@ CREATE = """async ([base, token]) => {
   });
   return [answer.status, (await answer.json()).profile_id, answer.headers.get("ETag")];
 }"""
-
-
-@pytest_asyncio.fixture(scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    path = os.environ.get("ONESELF_TEST_CHROMIUM") or shutil.which("chromium")
-    assert path, "Chromium is not installed; run tools/ensure-chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 class _ShopServer(BaseHTTPRequestHandler):
@@ -93,13 +81,13 @@ async def visit_twice(page: Page, shop: str, base: str, token: str) -> list[Any]
 
 
 async def test_the_cookie_works_on_localhost(
-    chromium: Browser, shop_port: int, new_database: Any, start_service: Callable[..., RunningService]
+    browser: Browser, shop_port: int, new_database: Any, start_service: Callable[..., RunningService]
 ) -> None:
     shop = f"http://localhost:{shop_port}"
     environment = {"ONESELF_CORS_ORIGINS": shop, "ONESELF_COOKIE_DOMAIN": DOMAIN}
     service = start_service(database_url=await new_database(), environment=environment)
     base = service.base_url.replace("127.0.0.1", "localhost")
-    context = await chromium.new_context()
+    context = await browser.new_context()
     first, second = await visit_twice(await context.new_page(), shop, base, token_for(service))
     assert (first[0], second[0]) == (201, 200)
     assert first[1] == second[1]
@@ -110,7 +98,7 @@ async def test_the_cookie_works_on_localhost(
 
 
 async def test_the_cookie_works_on_https_and_in_the_shops_domain(
-    chromium: Browser,
+    browser: Browser,
     shop_port: int,
     new_database: Any,
     start_service: Callable[..., RunningService],
@@ -123,7 +111,7 @@ async def test_the_cookie_works_on_https_and_in_the_shops_domain(
         service = start_service(database_url=await new_database(), environment=environment)
         port = httpx.URL(service.base_url).port or 0
         base = f"https://{CDS_HOST}:{await stack.enter_async_context(terminated(tls, port))}"
-        context = await chromium.new_context(ignore_https_errors=True)
+        context = await browser.new_context(ignore_https_errors=True)
         first, second = await visit_twice(await context.new_page(), shop, base, token_for(service))
         assert (first[0], second[0]) == (201, 200)
         assert first[1] == second[1]
@@ -133,8 +121,8 @@ async def test_the_cookie_works_on_https_and_in_the_shops_domain(
         await context.close()
 
 
-async def test_the_reference_works_with_no_internet(chromium: Browser, service: RunningService) -> None:
-    context = await chromium.new_context()
+async def test_the_reference_works_with_no_internet(browser: Browser, service: RunningService) -> None:
+    context = await browser.new_context()
     page = await context.new_page()
     requested: list[str] = []
     errors: list[str] = []

@@ -3,37 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import re
-import shutil
-from collections.abc import AsyncIterator
 from urllib.parse import parse_qs, urlencode, urlsplit
 
 import httpx
 import pytest
-import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, Page
 
 from support.service import RunningService
 from support.visitor import PASSWORD, challenge_of
 
 pytestmark = pytest.mark.e2e
 
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
 SIZES = {"phone": (360, 740), "desktop": (1280, 900)}
-
-
-@pytest_asyncio.fixture(scope="module")
-async def chromium() -> AsyncIterator[Browser]:
-    path = os.environ.get("ONESELF_TEST_CHROMIUM") or shutil.which("chromium")
-    assert path, "Chromium is not installed; run tools/ensure-chromium"
-    async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
-        yield browser
-        await browser.close()
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +39,9 @@ def _authorize(service: RunningService, client_id: str, **more: str) -> str:
     return f"{service.base_url}/t/{service.org}/oauth2/authorize?{urlencode(query)}"
 
 
-async def _page(chromium: Browser, size: str) -> Page:
+async def _page(browser: Browser, size: str) -> Page:
     width, height = SIZES[size]
-    context = await chromium.new_context(
+    context = await browser.new_context(
         java_script_enabled=False, viewport={"width": width, "height": height}
     )
     return await context.new_page()
@@ -67,9 +49,9 @@ async def _page(chromium: Browser, size: str) -> Page:
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_registered_person_stays_signed_in_until_sign_out(
-    service: RunningService, client_id: str, callback: str, chromium: Browser, size: str
+    service: RunningService, client_id: str, callback: str, browser: Browser, size: str
 ) -> None:
-    page = await _page(chromium, size)
+    page = await _page(browser, size)
     await page.goto(_authorize(service, client_id))
     await page.get_by_role("link", name="Create an account").click()
     await page.get_by_label("E-mail address").fill(f"{size}@acme.example")
@@ -93,9 +75,9 @@ async def test_a_registered_person_stays_signed_in_until_sign_out(
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("path", ["login", "register"])
 async def test_pages_fit_the_screen_and_load_nothing_external(
-    service: RunningService, client_id: str, chromium: Browser, path: str, size: str
+    service: RunningService, client_id: str, browser: Browser, path: str, size: str
 ) -> None:
-    page = await _page(chromium, size)
+    page = await _page(browser, size)
     requested: list[str] = []
     page.on("request", lambda request: requested.append(request.url))
     console_messages: list[str] = []
@@ -114,9 +96,9 @@ async def test_pages_fit_the_screen_and_load_nothing_external(
 
 
 async def test_the_tab_key_visits_the_fields_in_order(
-    service: RunningService, client_id: str, chromium: Browser
+    service: RunningService, client_id: str, browser: Browser
 ) -> None:
-    page = await _page(chromium, "desktop")
+    page = await _page(browser, "desktop")
     await page.goto(_authorize(service, client_id, prompt="create"))
     focused_names = []
     for _ in range(6):
@@ -150,13 +132,13 @@ async def _open_newest_link(page: Page, service: RunningService, email: str, cou
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_a_stranger_who_registered_first_does_not_get_her_account(
-    service: RunningService, chromium: Browser, size: str
+    service: RunningService, browser: Browser, size: str
 ) -> None:
     """Two people and two browsers: the stranger registers in advance, Vera registers, proves, and forgets."""
     email, stranger, vera = (
         f"vera.{size}@acme.example",
-        await _page(chromium, size),
-        await _page(chromium, size),
+        await _page(browser, size),
+        await _page(browser, size),
     )
     await _register(stranger, service, email, "the stranger's own")
     await _open_newest_link(vera, service, email, 1)

@@ -1,0 +1,92 @@
+"""People with browsers of their own, who fill in pages and read the mails in the development outbox."""
+
+from __future__ import annotations
+
+import asyncio
+
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page
+
+from support.service import RunningService
+from support.visitor import PASSWORD
+
+#: The narrowest screen that pages have to fit, and a wide one; light and dark.
+SCREENS = {"narrow": (320, 640, "light"), "wide": (1280, 900, "dark")}
+#: What people press.
+PRESSED = "input:visible:not([type=radio]), .choice, button, .actions a"
+
+
+class Person:
+    """Somebody with a browser of their own."""
+
+    def __init__(self, service: RunningService, page: Page, axe: Axe | None) -> None:
+        self.service, self.page, self.axe = service, page, axe
+        #: The titles of the pages that were checked.
+        self.titles: set[str] = set()
+
+    async def open(self, path: str) -> None:
+        await self.page.goto(f"{self.service.base_url}/t/{self.service.org}/{path}")
+
+    async def follow(self, name: str) -> None:
+        await self.page.get_by_role("link", name=name).click()
+
+    async def submit(self, button: str, heading: str, **fields: str) -> None:
+        """Fill in fields by their labels, with underscores for spaces, press a button, await a heading."""
+        for label, value in fields.items():
+            await self.page.get_by_label(label.replace("_", " "), exact=True).fill(value)
+        await self.check_page()
+        await self.page.get_by_role("button", name=button).click()
+        await self.page.get_by_role("heading", name=heading).wait_for()
+        await self.check_page()
+
+    async def check_page(self) -> None:
+        """It fits the screen, what people press is large enough, and axe, if in use, finds nothing."""
+        title = await self.page.title()
+        assert await self.page.evaluate("document.documentElement.scrollWidth <= innerWidth"), title
+        for target in await self.page.locator(PRESSED).all():
+            box = await target.bounding_box()
+            assert box is not None
+            assert box["height"] >= 44, title
+        if self.axe is not None and title not in self.titles:
+            found = await self.axe.run(self.page)
+            assert not found.violations_count, f"{title}: {found.generate_report()}"
+        self.titles.add(title)
+
+    async def register(self, email: str) -> None:
+        await self.open("accounts/register")
+        await self.submit(
+            "Create account", "You are signed in",
+            **{"E-mail_address": email, "First_name": "Vera", "Last_name": "Archer", "Password": PASSWORD},
+        )  # fmt: skip
+
+    async def sign_in(self, email: str, password: str) -> None:
+        await self.open("accounts/login")
+        await self.submit("Sign in", "You are signed in", **{"E-mail_address": email, "Password": password})
+
+    async def open_link(self, email: str, subject: str) -> None:
+        """Open the link in a mail to an address, once it has arrived."""
+        mail = self.page.locator("article", has_text=email).filter(has_text=subject)
+        async with asyncio.timeout(30):
+            while not await mail.count():
+                await self.open("accounts/outbox")
+        await mail.first.locator("a").click()
+
+    async def prove(self, email: str) -> None:
+        await self.open_link(email, "Confirm your e-mail address")
+        await self.submit(
+            "Confirm the address", "Your address is confirmed", Password_of_this_account=PASSWORD
+        )
+
+
+async def new_person(
+    service: RunningService, browser: Browser, screen: str, axe: Axe | None = None
+) -> Person:
+    """Somebody with a new browser: without JavaScript, unless `axe`, which needs it, checks each page."""
+    width, height, scheme = SCREENS[screen]
+    context = await browser.new_context(
+        java_script_enabled=axe is not None,
+        viewport={"width": width, "height": height},
+        color_scheme="dark" if scheme == "dark" else "light",
+    )
+    context.set_default_timeout(30_000)
+    return Person(service, await context.new_page(), axe)
