@@ -52,6 +52,7 @@ from oneself.service.identity.resolution_switch import ResolutionSwitch
 from oneself.service.identity_provider.application_registry import ApplicationRegistry
 from oneself.service.identity_provider.claim_sync import ClaimSync
 from oneself.service.identity_provider.directory_claims import DirectoryClaims
+from oneself.service.identity_provider.issuer_reports import IssuerReports
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.reports import IdentityReports
 from oneself.service.identity_provider.settings import IdentityServers
@@ -315,7 +316,10 @@ def _identity_provider(
         client=client,
         directory_claims=DirectoryClaims(base.configurations, servers, claim_sync),
         claim_sync=claim_sync,
-        reports=IdentityReports(profiles, base.ingest, base.erasure, rejected_claims),
+        reports=IdentityReports(profiles, base.ingest, base.erasure, rejected_claims, base.configurations),
+        issuer_reports=IssuerReports(
+            base.database, base.configurations, profiles, rejected_claims, base.secret_box
+        ),
         rejected_claims=rejected_claims,
         verification_relay=VerificationRelay(base.database, changes_max=base.tunables.verifications_max),
     )

@@ -42,6 +42,7 @@ from oneself.service.identity.manifest.manifest import IdentityManifest
 from oneself.service.identity.resolution_switch import ResolutionSwitch
 from oneself.service.identity_provider.claim_sync import ClaimSync
 from oneself.service.identity_provider.directory_claims import DirectoryClaims
+from oneself.service.identity_provider.issuer_reports import IssuerReports
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
 from oneself.service.identity_provider.reports import IdentityReports
 from oneself.service.identity_provider.settings import IdentityServers
@@ -180,6 +181,7 @@ class IdentityProviderServices(msgspec.Struct, frozen=True):
     directory_claims: DirectoryClaims
     claim_sync: ClaimSync
     reports: IdentityReports
+    issuer_reports: IssuerReports
     rejected_claims: RejectedClaims
     verification_relay: VerificationRelay
 

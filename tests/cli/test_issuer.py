@@ -33,6 +33,11 @@ def test_an_issuer_is_trusted_until_it_is_removed(service: RunningService) -> No
     (trusted,) = [issuer for issuer in _trusted(service) if issuer["issuer"] == url]
     assert trusted["issuer_id"] == facts["issuer_id"]
     assert facts["issuer_id"] in service.command("issuer", "list", "--org", service.org).stdout
+    assert facts["verified_claims"] == trusted["verified_claims"] == "as_stated"
+    change = ("issuer", "change", facts["issuer_id"], "--org", service.org)
+    changed = service.command(*change, "--verified-claims", "never", "--json")
+    assert json.loads(changed.stdout) == {**facts, "verified_claims": "never"}
+    assert "as_stated, always, never" in service.command(*change, "--verified-claims", "often").stderr
 
     second = service.command("issuer", "add", url, "--org", service.org)
     assert second.returncode == 1

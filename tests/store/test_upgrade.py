@@ -148,10 +148,11 @@ async def test_who_could_export_still_can(made_databases: Databases) -> None:
     await migrate(url)
     statement = "SELECT {} FROM oneself.{} WHERE 'internal_cds_privacy_export' = ANY (permissions)"
     applications = await connection.fetch(statement.format("client_id", "application"))
-    issuers = await connection.fetch(statement.format("issuer", "trusted_issuer"))
+    issuers = await connection.fetch(statement.format("issuer, verified_claims", "trusted_issuer"))
     await connection.close()
     assert {row["client_id"] for row in applications} == {SYSTEM, "shop", "portal"}
-    assert [row["issuer"] for row in issuers] == ["https://login.example"]
+    # Its tokens verify what they say is verified.
+    assert [tuple(row) for row in issuers] == [("https://login.example", "as_stated")]
 
 
 @pytest.mark.parametrize("number", range(len(QUESTIONS)), ids=QUESTIONS)

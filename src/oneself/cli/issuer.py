@@ -26,6 +26,35 @@ IssuerId = Annotated[
 ]
 
 
+Audience = Annotated[
+    str | None, typer.Option(help="A value that the aud claim of its tokens must contain. Default: iam-cds.")
+]
+JwksUri = Annotated[
+    str | None,
+    typer.Option(
+        "--jwks-uri", metavar="URL", help="The URL of its keys. Default: from its discovery document."
+    ),
+]
+Permission = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--permission",
+        "-p",
+        metavar="NAME",
+        help="A permission of all its tokens, in addition to their scope. Repeat for more.",
+    ),
+]
+WhichVerified = Annotated[
+    str | None,
+    typer.Option(
+        "--verified-claims",
+        metavar="WHICH",
+        help="Which e-mail addresses and phone numbers in its tokens are verified: as_stated, those with "
+        "email_verified or phone_number_verified; always; never. Default: as_stated.",
+    ),
+]
+
+
 @app.command("list")
 def list_(org: Org = None, as_json: AsJson = False) -> None:
     """List the trusted issuers of an organisation."""
@@ -44,38 +73,38 @@ def add(
         str, typer.Argument(metavar="URL", help="The iss claim of its tokens, compared exactly.")
     ],
     org: Org = None,
-    audience: Annotated[
-        str | None,
-        typer.Option(help="A value that the aud claim of its tokens must contain. Default: iam-cds."),
-    ] = None,
-    jwks_uri: Annotated[
-        str | None,
-        typer.Option(
-            "--jwks-uri", metavar="URL", help="The URL of its keys. Default: from its discovery document."
-        ),
-    ] = None,
-    permission: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--permission",
-            "-p",
-            metavar="NAME",
-            help="A permission of all its tokens, in addition to their scope. Repeat for more.",
-        ),
-    ] = None,
+    audience: Audience = None,
+    jwks_uri: JwksUri = None,
+    permission: Permission = None,
+    verified_claims: WhichVerified = None,
     as_json: AsJson = False,
 ) -> None:
     """Add a trusted issuer. A running service accepts its tokens within one second."""
-    options = {
-        "audience": audience,
-        "jwks_uri": jwks_uri,
-        "permissions": tuple(dict.fromkeys(permission or ())),
-    }
-    fields = {name: value for name, value in options.items() if value}
+    fields = _set_options(audience, jwks_uri, permission, verified_claims)
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
         return _fields(await services.directory.issuers.add(dataset_ref, issuer=issuer.strip(), **fields))
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def change(
+    issuer_id: IssuerId,
+    org: Org = None,
+    audience: Audience = None,
+    jwks_uri: JwksUri = None,
+    permission: Permission = None,
+    verified_claims: WhichVerified = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change a trusted issuer. Options that are not given stay as they are. Its users stay the same."""
+    fields = _set_options(audience, jwks_uri, permission, verified_claims)
+
+    async def act(services: Services) -> dict[str, Any]:
+        dataset_ref = await dataset_ref_of(services, org)
+        return _fields(await services.directory.issuers.change(dataset_ref, issuer_id, **fields))
 
     show(run(act), as_json=as_json)
 
@@ -93,6 +122,19 @@ def remove(issuer_id: IssuerId, org: Org = None, yes: Yes = False) -> None:
     show({"removed": str(issuer_id)}, as_json=False)
 
 
+def _set_options(
+    audience: str | None, jwks_uri: str | None, permission: list[str] | None, verified_claims: str | None
+) -> dict[str, Any]:
+    """The options that were set, by field name of TrustedIssuer."""
+    options = {
+        "audience": audience,
+        "jwks_uri": jwks_uri,
+        "permissions": tuple(dict.fromkeys(permission or ())),
+        "verified_claims": verified_claims,
+    }
+    return {name: value for name, value in options.items() if value}
+
+
 def _fields(issuer: TrustedIssuer) -> dict[str, Any]:
     return {
         "issuer_id": str(issuer.issuer_id),
@@ -100,5 +142,6 @@ def _fields(issuer: TrustedIssuer) -> dict[str, Any]:
         "audience": issuer.audience,
         "jwks_uri": issuer.jwks_uri,
         "permissions": issuer.permissions,
+        "verified_claims": issuer.verified_claims,
         "created_at": timestamp(issuer.created_at),
     }

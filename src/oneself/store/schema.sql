@@ -226,6 +226,14 @@ CREATE TABLE identity_server (
     CONSTRAINT identity_server_grant_known CHECK ((grant_type = ANY (ARRAY['client_credentials'::text, 'system_app_grant'::text])))
 );
 
+CREATE TABLE issuer_claims (
+    dataset_id integer NOT NULL,
+    user_id text NOT NULL,
+    issued_at bigint NOT NULL,
+    digests jsonb NOT NULL,
+    CONSTRAINT issuer_claims_key PRIMARY KEY (dataset_id, user_id)
+);
+
 CREATE TABLE join_review (
     dataset_id integer NOT NULL,
     seq bigint NOT NULL,
@@ -474,7 +482,9 @@ CREATE TABLE trusted_issuer (
     permissions text[] NOT NULL,
     created_at timestamp with time zone NOT NULL,
     updated_at timestamp with time zone NOT NULL,
+    verified_claims text NOT NULL DEFAULT 'as_stated'::text,
     CONSTRAINT trusted_issuer_pkey PRIMARY KEY (org_id, issuer_id),
+    CONSTRAINT trusted_issuer_verified_claims_known CHECK ((verified_claims = ANY (ARRAY['as_stated'::text, 'always'::text, 'never'::text]))),
     CONSTRAINT trusted_issuer_once UNIQUE (org_id, issuer)
 );
 

@@ -22,6 +22,7 @@ from oneself.store.tables.config import ConfigTable
 from oneself.store.tables.event import EventTable
 from oneself.store.tables.fragment import FragmentTable
 from oneself.store.tables.idempotency_record import IdempotencyTable
+from oneself.store.tables.issuer_claims import IssuerClaimsTable
 from oneself.store.tables.join_review import JoinReviewTable
 from oneself.store.tables.log import LogTable
 from oneself.store.tables.merge import MergeTable
@@ -92,6 +93,10 @@ class Tables:
     @property
     def idempotency_records(self) -> IdempotencyTable:
         return IdempotencyTable(self._executor, self.dataset_id)
+
+    @property
+    def issuer_claims(self) -> IssuerClaimsTable:
+        return IssuerClaimsTable(self._executor, self.dataset_id)
 
     @property
     def join_reviews(self) -> JoinReviewTable:

@@ -52,12 +52,16 @@ class ServerDocument(Struct, frozen=True):
 class IssuerDraft(Struct, frozen=True, forbid_unknown_fields=True):
     """A trusted issuer. In PATCH an absent field is unchanged, "" clears `jwks_uri`, `[]` clears
     `permissions`.
+
+    `verified_claims`: which e-mail addresses and phone numbers in its tokens are verified: `as_stated`, those
+    with `email_verified` or `phone_number_verified`; `always`; `never`.
     """
 
     issuer: str | None = None
     audience: str | None = None
     jwks_uri: str | None = None
     permissions: list[str] | None = None
+    verified_claims: str | None = None
 
 
 class IssuerDocument(Struct, frozen=True):
@@ -68,6 +72,7 @@ class IssuerDocument(Struct, frozen=True):
     audience: str
     jwks_uri: str | None
     permissions: list[str]
+    verified_claims: str
     created_at: Timestamp
     updated_at: Timestamp
 
@@ -268,6 +273,7 @@ def _render(issuer: TrustedIssuer) -> IssuerDocument:
         audience=issuer.audience,
         jwks_uri=issuer.jwks_uri,
         permissions=list(issuer.permissions),
+        verified_claims=issuer.verified_claims,
         created_at=rfc3339(issuer.created_at),
         updated_at=rfc3339(issuer.updated_at),
     )

@@ -77,11 +77,15 @@ async def find_me(call: RequestContext, request: AnyRequest) -> ProfileView | No
     """The profile of the token's user, whatever the cookie; of an application's token, the tracker's.
 
     A cookie beside the user's token confirms that the browser is theirs, if an identity server reported so.
+    The claims in the token of a trusted issuer are the user's from then on.
     """
     profiles, tracker = call.services.profiles.profiles, tracker_in(request)
     if call.user_id is not None:
         if tracker is not None and not call.caller.reach.is_everything:
             await profiles.confirm(call.dataset_ref, call.actor, call.user_id, tracker)
+        if (report := call.caller.report) is not None:
+            reports = call.services.identity_provider.issuer_reports
+            await reports.record(call.dataset_ref, call.actor, call.user_id, report)
         return await profiles.find_own(call.dataset_ref, call.user_id)
     if tracker is None or not call.caller.reach.is_everything:
         return None

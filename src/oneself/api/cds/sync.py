@@ -27,6 +27,8 @@ from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.request_options import decode_profile_id
 from oneself.auth.callers.guard import basic_credentials
+from oneself.auth.callers.provider_claims import VERIFICATION_NAMES, is_verified_in
+from oneself.core.config.mirrored_attributes import claim_key
 from oneself.service.context import DatasetRef
 from oneself.service.identity_provider.reports import IdentityReport, ReportKind, UnknownUser, UserIdRequired
 
@@ -43,11 +45,6 @@ USER_EVENTS: dict[str, ReportKind] = {
     "POST_DELETE_USER_WITH_ID": "user_deleted",
     "AUTHENTICATION_SUCCESS": "signed_in",
     "SESSION_TERMINATE": "signed_out",
-}
-#: The server's claims that say whether another claim is verified, which is named by its key.
-VERIFICATION_CLAIMS = {
-    "http://wso2.org/claims/identity/emailVerified": "emailaddress",
-    "http://wso2.org/claims/identity/phoneVerified": "mobile",
 }
 CLAIM_EVENTS = frozenset(
     {
@@ -185,12 +182,15 @@ def _decode_report(document: Object) -> IdentityReport:
         tracker=(document.get("profileCookie") or "").strip(),
         profile_id=decode_profile_id(document.get("profileId") or ""),
         claims=claims,
-        verified=tuple(claim for uri, claim in VERIFICATION_CLAIMS.items() if _is_true(claims.get(uri))),
+        verified=tuple(attribute for attribute in VERIFICATION_NAMES if _is_verified(claims, attribute)),
     )
 
 
-def _is_true(value: object) -> bool:
-    return value is True or (isinstance(value, str) and value.strip().lower() == "true")
+def _is_verified(claims: Object, attribute: str) -> bool:
+    """Whether a report says that a claim is verified. The standard claim says so only beside the value."""
+    _, own = VERIFICATION_NAMES[attribute]
+    is_named = own in claims or any(claim_key(uri) == attribute for uri in claims)
+    return is_named and bool(is_verified_in(claims, attribute))
 
 
 def _unauthenticated() -> WireError:

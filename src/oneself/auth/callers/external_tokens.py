@@ -7,6 +7,7 @@
     org_handle                   {org}                         {org}, or absent
     scope                        used                          used, plus the configured permissions
     sub of a person              the user id                   the user id is {issuer id}:{sub}
+    claims of a person           ignored: the server reports   reported (`provider_claims`)
 
 Invariants: the returned claims have the format of this service's own tokens, so that one guard checks all
 tokens. Expiry tolerates a clock skew of CLOCK_SKEW_S. Source: docs/wire/cds.md §2.
@@ -26,9 +27,11 @@ from joserfc import jwt
 from joserfc.errors import JoseError
 
 from oneself.adapters.identity_server.issuer_keys import KEY_TYPE_OF_ALGORITHM, IssuerKeys, KeySource
+from oneself.auth.callers.guard import REPORT
+from oneself.auth.callers.provider_claims import issuer_report
 from oneself.auth.callers.reach import user_in
 from oneself.service.context import DatasetRef
-from oneself.service.directory.issuers import Issuers, TrustedIssuer
+from oneself.service.directory.issuers import Issuers, TrustedIssuer, VerifiedClaims
 from oneself.service.directory.tokens import AUDIENCE, Claims
 from oneself.service.identity_provider.settings import IdentityServers
 
@@ -50,7 +53,7 @@ class TokenTrust(msgspec.Struct, frozen=True):
 
     `issuers`: the accepted values of `iss`; None accepts any. `permissions`: granted in addition to the
     scope. `organisation_required`: the token must contain `org_handle`. `user_prefix`: what the ids of its
-    users begin with.
+    users begin with. `verified_claims`: which claims of its users are verified; None: it reports none.
     """
 
     name: str
@@ -60,6 +63,7 @@ class TokenTrust(msgspec.Struct, frozen=True):
     permissions: tuple[str, ...] = ()
     organisation_required: bool = True
     user_prefix: str = ""
+    verified_claims: VerifiedClaims | None = None
 
 
 class ExternalTokens:
@@ -94,7 +98,7 @@ class ExternalTokens:
                 continue
             claims = await self._verified(trust, token, header.get("kid"), algorithm)
             if claims is not None and _is_accepted(claims, trust, dataset_ref, self._now()):
-                return _translated(claims, trust, dataset_ref)
+                return _translated(claims, trust, dataset_ref, self._now())
         return None
 
     async def is_revoked(self, dataset_ref: DatasetRef, claims: Claims) -> bool:
@@ -141,6 +145,7 @@ def _issuer_trust(issuer: TrustedIssuer, dataset_ref: DatasetRef) -> TokenTrust:
         permissions=issuer.permissions,
         organisation_required=False,
         user_prefix=f"{issuer.issuer_id}:",
+        verified_claims=issuer.verified_claims,
     )
 
 
@@ -172,11 +177,13 @@ def _number(value: object) -> float | None:
     return float(value) if abs(value) < 2**53 and math.isfinite(value) else None
 
 
-def _translated(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef) -> Claims:
+def _translated(claims: Claims, trust: TokenTrust, dataset_ref: DatasetRef, now: float) -> Claims:
     """The claims in the format of a token that this service issues."""
-    result = {**claims, "aud": AUDIENCE, "org_handle": dataset_ref.handle, TRUST: trust.name}
-    if trust.user_prefix and (user := user_in(claims)) is not None:
+    result = {**claims, "aud": AUDIENCE, "org_handle": dataset_ref.handle, TRUST: trust.name, REPORT: None}
+    if (user := user_in(claims)) is not None:
         result["sub"] = trust.user_prefix + user
+        if trust.verified_claims is not None:
+            result[REPORT] = issuer_report(claims, trust.verified_claims, now + CLOCK_SKEW_S)
     if trust.permissions:
         scope = claims.get("scope")
         scopes = scope.split() if isinstance(scope, str) else []

@@ -21,11 +21,14 @@ from oneself.errors import Forbidden, Unauthenticated
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import same
 from oneself.service.directory.tokens import AUDIENCE, AccessTokens, Claims
+from oneself.service.identity_provider.issuer_reports import IssuerReport
 
 UNAUTHENTICATED = "Missing or invalid Authorization header"
 NO_SCOPE = "You do not have enough permission to access this resource."
 NOT_IN_SCOPE = "Do not have permission to perform this operation"
 
+#: The claim under which a verifier leaves what the token of a trusted issuer reports.
+REPORT = "oneself:report"
 CACHE_S = 30.0
 # An entry takes a few kilobytes. With more concurrent callers, some tokens are verified again.
 CACHED_MAX = 4_096
@@ -169,13 +172,15 @@ def principal_of(claims: Claims, dataset_ref: DatasetRef, *, is_console: bool) -
     scope = claims.get("scope")
     if not isinstance(scope, str):
         raise Forbidden(NO_SCOPE, code="CDS-10003")
-    application, subject = application_in(claims), subject_in(claims)
+    application, subject, report = application_in(claims), subject_in(claims), claims.get(REPORT)
     return Principal(
         application=application,
         subject=subject,
         permissions=frozenset(scope.split()),
         org=dataset_ref.handle,
         kind="console" if is_console else caller_kind(claims, application, subject),
+        # No issuer can send one: what it sends under this name is JSON.
+        report=report if isinstance(report, IssuerReport) else None,
     )
 
 

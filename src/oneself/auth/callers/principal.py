@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from oneself.auth.callers.reach import CallerKind, Reach, reach_of
+from oneself.service.identity_provider.issuer_reports import IssuerReport
 
 
 class Principal(msgspec.Struct, frozen=True):
@@ -19,6 +20,8 @@ class Principal(msgspec.Struct, frozen=True):
     #: The organisation's handle.
     org: str
     kind: CallerKind
+    #: What the token of a trusted issuer says of its user.
+    report: IssuerReport | None = None
 
     def holds(self, permission: str) -> bool:
         """Whether the caller has the permission."""

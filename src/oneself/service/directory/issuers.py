@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Collection, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 from uuid import UUID
 
@@ -28,6 +28,8 @@ URL_CHARACTERS_MAX = 500
 AUDIENCE_CHARACTERS_MAX = 200
 #: Each may cost a request for its keys; an organisation has a few at most.
 ISSUERS_MAX = 20
+#: Which claims in tokens are verified: those of which the token says so, all, or none.
+VerifiedClaims = Literal["as_stated", "always", "never"]
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -43,6 +45,8 @@ class TrustedIssuer(msgspec.Struct, frozen=True):
     jwks_uri: str | None = None
     #: What its tokens permit beside their own scope.
     permissions: tuple[str, ...] = ()
+    #: Which claims in its tokens are verified.
+    verified_claims: VerifiedClaims = "as_stated"
     #: In µs since 1970.
     created_at: int = 0
     updated_at: int = 0
@@ -90,7 +94,12 @@ class Issuers:
     async def _put(self, issuers: TrustedIssuerTable, issuer: TrustedIssuer) -> TrustedIssuer:
         check(issuer, self._known)
         row = TrustedIssuerRow(
-            issuer.issuer_id, issuer.issuer, issuer.audience, issuer.jwks_uri, issuer.permissions
+            issuer.issuer_id,
+            issuer.issuer,
+            issuer.audience,
+            issuer.jwks_uri,
+            issuer.permissions,
+            issuer.verified_claims,
         )
         if not await issuers.put(row, time.time_ns() // 1000):
             raise Conflict("This issuer is already trusted.", code="issuer")
@@ -119,6 +128,8 @@ def check(issuer: TrustedIssuer, known: Collection[str]) -> None:
         raise InvalidInput(
             "audience", f"The audience must have 1 to {AUDIENCE_CHARACTERS_MAX} printable characters."
         )
+    if issuer.verified_claims not in (choices := get_args(VerifiedClaims)):
+        raise InvalidInput("verified_claims", f"verified_claims must be one of: {', '.join(choices)}.")
     if unknown := sorted(set(issuer.permissions) - set(known)):
         raise InvalidInput("permissions", f"There is no permission {unknown[0][:100]!r}.")
 
@@ -149,6 +160,7 @@ def _issuer(row: TrustedIssuerRow) -> TrustedIssuer:
         audience=row.audience,
         jwks_uri=row.jwks_uri,
         permissions=tuple(row.permissions),
+        verified_claims=cast(VerifiedClaims, row.verified_claims),
         created_at=row.created_at,
         updated_at=row.updated_at,
     )

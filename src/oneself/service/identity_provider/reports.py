@@ -23,8 +23,10 @@ from oneself.core.resolution.observation import ClaimsReport, SignIn, SignOut
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.reported_claims import accept_valid
 from oneself.errors import OneselfError
+from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
+from oneself.service.identity_provider.verifiable_claims import verifiable
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Resolution, Submission
 from oneself.service.privacy.erasure import Erasure
@@ -69,8 +71,14 @@ class IdentityReports:
     """Handles the reports of identity servers."""
 
     def __init__(
-        self, profiles: Profiles, ingest: Ingest, erasure: Erasure, rejected: RejectedClaims
+        self,
+        profiles: Profiles,
+        ingest: Ingest,
+        erasure: Erasure,
+        rejected: RejectedClaims,
+        configurations: Configurations,
     ) -> None:
+        self._configurations = configurations
         self._profiles = profiles
         self._ingest = ingest
         self._erasure = erasure
@@ -178,6 +186,7 @@ class IdentityReports:
     ) -> Resolution:
         """Write the report as one observation; raises ObservationRejected."""
         values = claim_values(report.claims)
+        schema = (await self._configurations.current(dataset_ref.dataset_id)).schema
         observation = kind(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
@@ -185,7 +194,7 @@ class IdentityReports:
             identifiers=identifiers,
             profile_id=profile_id,
             values=values,
-            verified=report.verified,
+            verified=verifiable(schema, values.get(IDENTITY_ATTRIBUTES, {}), report.verified),
             name=report.name,
         )
         resolution = await self._ingest.submit(dataset_ref.dataset_id, Submission(observation))

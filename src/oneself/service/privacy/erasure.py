@@ -262,6 +262,7 @@ class Erasure:
         bridges = reach.part.bridges_over(leaving.fragments, config)
         names = {*selection.devices, *leaving.users, *selection.verified, *reach.claimed_browsers}
         await self._tombstones.put(transaction, names, selection.exact, seq)
+        await transaction.issuer_claims.delete(user.value for user in leaving.users)
         await transaction.log.forget_detached(leaving.browsers)
         await transaction.log.delete(reach.verifications)
         if selection.left_to is not None:

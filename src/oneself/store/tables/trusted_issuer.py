@@ -24,6 +24,8 @@ class TrustedIssuerRow(msgspec.Struct, frozen=True):
     #: Where its keys are; None: where its discovery document says.
     jwks_uri: str | None
     permissions: Sequence[str]
+    #: Which claims in its tokens are verified: as_stated, always or never.
+    verified_claims: str
     created_at: int = 0
     updated_at: int = 0
 
@@ -43,7 +45,7 @@ class TrustedIssuerTable(OrganisationTable):
             await self._executor.execute(
                 _sql.put,
                 self._org_id, row.issuer_id, row.issuer, row.audience, row.jwks_uri, list(row.permissions),
-                now,
+                row.verified_claims, now,
             )  # fmt: skip
         except Exception as error:
             if constraint_of(error) == ISSUER_CONSTRAINT:

@@ -251,9 +251,14 @@ class TestIdentityProvider:
         assert (new["audience"], new["jwks_uri"], new["permissions"]) == ("iam-cds", None, [])
         one = f"{path}/{new['issuer_id']}"
         assert (await admin(cds, "GET", one)).json() == new
-        changes = {"jwks_uri": "https://login.example/keys", "permissions": ["internal_cds_profile_view"]}
+        assert new["verified_claims"] == "as_stated"
+        changes = {
+            "jwks_uri": "https://login.example/keys",
+            "permissions": ["internal_cds_profile_view"],
+            "verified_claims": "never",
+        }
         changed = (await admin(cds, "PATCH", one, json=changes)).json()
-        assert (changed["jwks_uri"], changed["permissions"]) == tuple(changes.values())
+        assert {name: changed[name] for name in changes} == changes
         assert (await admin(cds, "PATCH", one, json={"jwks_uri": ""})).json()["jwks_uri"] is None
         listed = (await admin(cds, "GET", path)).json()
         assert [trusted_issuer["issuer_id"] for trusted_issuer in listed["trusted_issuers"]] == [
@@ -280,6 +285,7 @@ class TestIdentityProvider:
             {"issuer": "https://login.example", "jwks_uri": "file:///etc/passwd"},
             {"issuer": "https://login.example", "audience": ""},
             {"issuer": "https://login.example", "permissions": ["everything"]},
+            {"issuer": "https://login.example", "verified_claims": "often"},
             {"issuer": 7},
         ],
         ids=lambda body: str(body)[:60],
