@@ -23,7 +23,6 @@ from litestar.types.internal_types import PathParameterDefinition
 from oneself import __version__
 from oneself.api.cds.routes import SECURITY_SCHEME
 from oneself.api.cds.sync import SECURITY_SCHEME as BASIC_SCHEME
-from oneself.settings import Settings
 from oneself.web.assets import revalidated, static_file
 from oneself.web.csp import content_security_policy
 
@@ -74,8 +73,8 @@ START = """SwaggerUIBundle({
 """
 
 
-def openapi_config(settings: Settings) -> OpenAPIConfig:
-    """How the description is generated from the routes."""
+def openapi_config(public_url: str | None) -> OpenAPIConfig:
+    """How the description is generated from the routes. `public_url`: the address of the service."""
     bearer = SecurityScheme(
         type="http",
         scheme="bearer",
@@ -92,7 +91,7 @@ def openapi_config(settings: Settings) -> OpenAPIConfig:
         version=__version__,
         summary="One profile for every person, however they arrive.",
         components=Components(security_schemes={SECURITY_SCHEME: bearer, BASIC_SCHEME: basic}),
-        servers=[Server(url=settings.public_url.rstrip("/") if settings.public_url else "/")],
+        servers=[Server(url=public_url.rstrip("/") if public_url else "/")],
         use_handler_docstrings=True,
         operation_id_creator=_operation_id,
         create_examples=False,
