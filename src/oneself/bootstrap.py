@@ -316,7 +316,9 @@ def _identity_provider(
         client=client,
         directory_claims=DirectoryClaims(base.configurations, servers, claim_sync),
         claim_sync=claim_sync,
-        reports=IdentityReports(profiles, base.ingest, base.erasure, rejected_claims, base.configurations),
+        reports=IdentityReports(
+            base.database, profiles, base.ingest, base.erasure, rejected_claims, base.configurations
+        ),
         issuer_reports=IssuerReports(
             base.database, base.configurations, profiles, rejected_claims, base.secret_box
         ),

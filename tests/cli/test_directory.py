@@ -11,7 +11,7 @@ from support.service import RunningService
 from support.visitor import CALLBACK
 
 GROUPS = {
-    "org": ["create", "list", "show", "rotate-keys", "set-admin"],
+    "org": ["create", "list", "show", "change", "rotate-keys", "set-admin"],
     "app": ["create", "list", "show", "delete", "rotate-secret", "permissions"],
     "user": ["create", "list", "show", "delete", "set-password"],
 }
@@ -42,6 +42,17 @@ def test_create_show_and_rotate_the_keys_of_an_organisation(service: RunningServ
     assert shown["cds_enabled"] is True
     assert shown["system_applications"] == [facts["client_id"]]
     assert shown["address"].endswith("/t/books")
+    change = ("org", "change", "books", "--email-verified-by")
+    changed = service.command(*change, "provider", "--mobile-verified-by", "none", "--json")
+    sources = {"email_verified_by": ["provider"], "mobile_verified_by": []}
+    assert json.loads(changed.stdout) == {
+        "organisation": "books",
+        "verified_address_first": False,
+        **sources,
+    }
+    reread = json.loads(service.command("org", "show", "books", "--json").stdout)
+    assert {name: reread[name] for name in sources} == sources
+    assert "mail, provider, administrator" in service.command(*change, "code").stderr
     rotated = json.loads(service.command("org", "rotate-keys", "books", "--json").stdout)
     assert rotated["signing_key"] != shown["signing_key"]
     admin = service.command("org", "set-admin", "books", "--password", "a good password")

@@ -103,10 +103,62 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
             "system_applications": config.settings.system_applications,
             "detach_on_sign_out": config.settings.detach_on_sign_out,
             "verified_address_first": config.settings.verified_address_first,
+            "email_verified_by": config.settings.email_verified_by,
+            "mobile_verified_by": config.settings.mobile_verified_by,
             "attributes": len(config.schema.attributes),
             "signing_key": key_ring.current_id,
             "keys_that_verify": len(key_ring.public),
             "console_users": await services.directory.administrators.list(dataset_ref),
+        }
+
+    show(run(act), as_json=as_json)
+
+
+@app.command()
+def change(
+    handle: Handle,
+    verified_address_first: Annotated[
+        bool | None,
+        typer.Option(
+            "--verified-address-first/--sign-in-at-once",
+            help="Whether people must verify their e-mail address before they sign in.",
+        ),
+    ] = None,
+    email_verified_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Who verifies e-mail addresses from now on: mail, provider, administrator, or none. "
+            "Repeat for more.",
+        ),
+    ] = None,
+    mobile_verified_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE",
+            help="Who verifies mobile numbers from now on: code, provider, administrator, or none. "
+            "Repeat for more.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Change the settings of an organisation. What is verified stays verified."""
+
+    async def act(services: Services) -> dict[str, Any]:
+        from oneself.core.config.changes import PutSettings
+
+        dataset_ref = await services.directory.organisations.get(handle)
+        change = PutSettings(
+            verified_address_first=verified_address_first,
+            email_verified_by=_sources(email_verified_by),
+            mobile_verified_by=_sources(mobile_verified_by),
+        )
+        settings = (await services.setup.activation.change(dataset_ref, change)).settings
+        return {
+            "organisation": dataset_ref.handle,
+            "verified_address_first": settings.verified_address_first,
+            "email_verified_by": settings.email_verified_by,
+            "mobile_verified_by": settings.mobile_verified_by,
         }
 
     show(run(act), as_json=as_json)
@@ -147,3 +199,8 @@ def set_admin(
 
     run(act)
     show({"organisation": handle, "console_user": username}, as_json=False)
+
+
+def _sources(given: list[str] | None) -> tuple[str, ...] | None:
+    """The sources that an option names; None if it is not given."""
+    return tuple(name for name in given if name != "none") if given else None

@@ -11,6 +11,7 @@ from uuid import UUID
 import pytest
 import pytest_asyncio
 
+from oneself.core.config.changes import PutSettings
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.service.context import Actor
 from oneself.service.identity_provider.issuer_reports import ClaimStatement, IssuerReport
@@ -280,6 +281,26 @@ async def test_the_setting_of_the_issuer_decides(provider: Provider) -> None:
     await provider.set(verified_claims="as_stated")
     await provider.me("bob", NOW + 1, email=OTHER, email_verified=True)
     assert await provider.verified("bob") == {"emailaddress": OTHER}
+
+
+async def test_an_organisation_that_lets_no_provider_verify(provider: Provider) -> None:
+    cds = provider.cds
+    for sub in ("ann", "bob"):
+        await provider.link(sub)
+    await provider.me("ann", email=EMAIL, email_verified=True)
+
+    async def let(*sources: str) -> None:
+        await cds.services.setup.activation.change(cds.dataset_ref, PutSettings(email_verified_by=sources))
+
+    await let("mail", "administrator")
+    shown = await provider.me("bob", email=OTHER, email_verified=True)
+    assert shown["identity_attributes"]["emailaddress"] == OTHER
+    await provider.me("ann", NOW + 1, email=EMAIL, email_verified=True)
+    assert (await provider.verified("ann"), await provider.verified("bob")) == ({"emailaddress": EMAIL}, {})
+    await let("mail", "provider")
+    await provider.me("bob", NOW + 1, email=OTHER, email_verified=True)
+    await provider.me("ann", NOW + 2, email=EMAIL, email_verified=False)
+    assert (await provider.verified("ann"), await provider.verified("bob")) == ({}, {"emailaddress": OTHER})
 
 
 async def test_reports_that_arrive_together_leave_the_newest(provider: Provider) -> None:

@@ -10,7 +10,12 @@ from oneself.api.http.errors import wire_error
 from oneself.api.http.guard import context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, decode_object
 from oneself.api.http.openapi import Described, described, error_responses
-from oneself.core.config.changes import OrganisationSettings, PutSettings
+from oneself.core.config.changes import (
+    EMAIL_SOURCES,
+    MOBILE_SOURCES,
+    OrganisationSettings,
+    PutSettings,
+)
 from oneself.errors import InvalidInput
 
 PATCH_BODY = Body("admin configuration", INVALID_CONFIGURATION, ConfigurationPatch)
@@ -52,6 +57,8 @@ async def change_config(request: AnyRequest) -> ConfigurationDocument:
         system_applications=None if applications is None else tuple(dict.fromkeys(applications)),
         detach_on_sign_out=document.get("detach_on_sign_out"),
         verified_address_first=document.get("verified_address_first"),
+        email_verified_by=_sources(document.get("email_verified_by")),
+        mobile_verified_by=_sources(document.get("mobile_verified_by")),
     )
     try:
         changed = await call.services.setup.activation.change(call.dataset_ref, change)
@@ -60,10 +67,20 @@ async def change_config(request: AnyRequest) -> ConfigurationDocument:
     return _render(changed.settings)
 
 
+def _sources(given: list[str] | None) -> tuple[str, ...] | None:
+    return None if given is None else tuple(given)
+
+
 def _render(settings: OrganisationSettings) -> ConfigurationDocument:
     return ConfigurationDocument(
         cds_enabled=settings.cds_enabled,
         system_applications=list(settings.system_applications),
         detach_on_sign_out=settings.detach_on_sign_out,
         verified_address_first=settings.verified_address_first,
+        email_verified_by=_unless_all(settings.email_verified_by, EMAIL_SOURCES),
+        mobile_verified_by=_unless_all(settings.mobile_verified_by, MOBILE_SOURCES),
     )
+
+
+def _unless_all(sources: tuple[str, ...], known: tuple[str, ...]) -> list[str] | None:
+    return None if sources == known else list(sources)

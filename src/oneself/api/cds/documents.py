@@ -143,18 +143,29 @@ class SchemaDocument(Struct, frozen=True):
 
 
 class ConfigurationDocument(Struct, frozen=True, omit_defaults=True):
-    """Response of `/config`. What follows the applications is an extension, absent while false."""
+    """Response of `/config`. What follows the applications is an extension, absent while it has its default.
+
+    `email_verified_by`, `mobile_verified_by`: who verifies addresses and numbers; absent: everybody who can.
+    """
 
     cds_enabled: Annotated[bool, Meta()]
     system_applications: list[str] = []
     detach_on_sign_out: bool = False
     verified_address_first: bool = False
+    email_verified_by: list[str] | None = None
+    mobile_verified_by: list[str] | None = None
 
 
 class ConfigurationPatch(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of PATCH `/config`. An absent field is unchanged, `[]` clears."""
+    """Body of PATCH `/config`. An absent field is unchanged, `[]` clears.
+
+    `email_verified_by`: some of `mail`, `provider`, `administrator`. `mobile_verified_by`: some of `code`,
+    `provider`, `administrator`.
+    """
 
     cds_enabled: bool | None = None
     system_applications: list[str] | None = None
     detach_on_sign_out: bool | None = None
     verified_address_first: bool | None = None
+    email_verified_by: list[str] | None = None
+    mobile_verified_by: list[str] | None = None

@@ -113,7 +113,9 @@ async def send_again(request: AnyRequest) -> AnyResponse:
     if session is None or await submitted_form(context) is None:
         return Redirect(f"{context.cookie_path}/accounts", status_code=303)
     account = session.account
-    if ADDRESS_CLAIM in account.verified or ADDRESS_CLAIM not in account.claims:
+    proofs = directory_of(request).address_proofs
+    is_asked = ADDRESS_CLAIM in account.claims and ADDRESS_CLAIM not in account.verified
+    if not (is_asked and await proofs.is_accepted(context.dataset_ref)):
         return Redirect(f"{context.cookie_path}/accounts", status_code=303)
     back = (f"{context.cookie_path}/accounts", "Back to your account")
     if wait_s := await ask_for_proof(context, account):

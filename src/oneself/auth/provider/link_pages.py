@@ -42,6 +42,12 @@ _PROBLEMS: Mapping[LinkProblem, tuple[str, str, int]] = {
         "Nothing was changed.",
         410,
     ),
+    "not_accepted": (
+        "Addresses are not confirmed by mail here",
+        "The organisation does not accept this link any more. Nothing was changed. Ask the organisation to "
+        "confirm your address.",
+        410,
+    ),
 }
 
 

@@ -181,14 +181,15 @@ async def account_page(request: AnyRequest) -> AnyResponse:
     if context.page_request.session is None:
         return Redirect(context.at("accounts/login"), status_code=303)
     account = context.page_request.session.account
-    address = account.claims.get(ADDRESS_CLAIM)
+    unproven = None if ADDRESS_CLAIM in account.verified else account.claims.get(ADDRESS_CLAIM)
+    can_prove = await directory_of(request).address_proofs.is_accepted(context.dataset_ref)
     return form_page(
         context,
         "account.html",
         action=context.at("oauth2/logout"),
         name=name_of(account),
         fields=account_fields(account),
-        unproven=None if ADDRESS_CLAIM in account.verified else address,
+        unproven=unproven if can_prove else None,
         send_action=f"{context.cookie_path}/{address_pages.SEND_PATH}",
         outbox=outbox_link(request, context.dataset_ref),
         changes=change_pages.links_of(context, account),

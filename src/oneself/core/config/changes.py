@@ -3,6 +3,8 @@
 Invariants: this module defines the changes only. `configuration` applies them.
 """
 
+from typing import Literal
+
 import msgspec
 
 from oneself.core.identity.dataset_settings import DatasetSettings
@@ -10,6 +12,13 @@ from oneself.core.identity.identifier_source import VALUES_PER_NAMESPACE_MAX, Un
 from oneself.core.identity.identity_type import IdentityBinding, IdentityType
 from oneself.core.profiles.consent import Category
 from oneself.core.values.attribute import Attribute
+
+#: Who verifies a claim: the person with the link of a mail or with a code, the identity provider, an
+#: administrator.
+VerificationSource = Literal["mail", "code", "provider", "administrator"]
+#: Who can verify the e-mail address, and the mobile number.
+EMAIL_SOURCES: tuple[VerificationSource, ...] = ("mail", "provider", "administrator")
+MOBILE_SOURCES: tuple[VerificationSource, ...] = ("code", "provider", "administrator")
 
 
 class OrganisationSettings(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -20,6 +29,14 @@ class OrganisationSettings(msgspec.Struct, frozen=True, omit_defaults=True):
     detach_on_sign_out: bool = False
     #: Nobody signs in to an account of the embedded directory before its address is verified.
     verified_address_first: bool = False
+    #: Who verifies e-mail addresses from now on, and who mobile numbers. What is verified stays so.
+    email_verified_by: tuple[str, ...] = EMAIL_SOURCES
+    mobile_verified_by: tuple[str, ...] = MOBILE_SOURCES
+
+    def accepts(self, claim: str, source: VerificationSource) -> bool:
+        """Whether somebody can verify a claim."""
+        accepted = {"emailaddress": self.email_verified_by, "mobile": self.mobile_verified_by}
+        return source in accepted.get(claim, ())
 
 
 class Limits(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,6 +77,8 @@ class PutSettings(msgspec.Struct, frozen=True, tag="put_settings", omit_defaults
     system_applications: tuple[str, ...] | None = None
     detach_on_sign_out: bool | None = None
     verified_address_first: bool | None = None
+    email_verified_by: tuple[str, ...] | None = None
+    mobile_verified_by: tuple[str, ...] | None = None
 
 
 class PutIdentityType(msgspec.Struct, frozen=True, tag="put_identity_type"):

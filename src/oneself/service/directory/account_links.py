@@ -17,8 +17,9 @@ from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.account_link import LinkRow
 from oneself.store.tables.mail import DueMail
 
-#: Why a link cannot be used. `moved`: the account has another address by now.
-LinkProblem = Literal["unknown", "used", "expired", "moved"]
+#: Why a link cannot be used. `moved`: the account has another address by now. `not_accepted`: nobody verifies
+#: by mail in the organisation any more.
+LinkProblem = Literal["unknown", "used", "expired", "moved", "not_accepted"]
 
 
 async def make_link(tables: DirectoryTables, mail: DueMail, purpose: str, user_id: UUID, address: str) -> str:

@@ -144,7 +144,9 @@ class AddressChanges:
     async def confirm(
         self, dataset_ref: DatasetRef, secret: str, password: str
     ) -> Account | LinkProblem | None:
-        """Give the account the address of a link, verified; None if this is not its password.
+        """Give the account the address of a link; None if this is not its password.
+
+        It is verified, unless the organisation lets nobody verify by mail.
 
         Its sessions and grants end. Whoever had its former address, if verified, can take the change back.
         """
@@ -155,6 +157,7 @@ class AddressChanges:
         if known is None:
             return None
         hashed = await self._accounts.hash_password(dataset_ref, link.address, password)
+        is_accepted = await self._users.accepts(dataset_ref, ADDRESS_CLAIM, "mail")
         async with self._directory.transaction() as tables:
             organisation, now = tables.of(dataset_ref.org_id), time.time_ns() // 1000
             await organisation.accounts.lock_username(_key(link.address))
@@ -165,7 +168,7 @@ class AddressChanges:
                 return "moved"
             if not await organisation.account_links.put_used(digest(secret), now):
                 return "used"
-            after = await _put_address(organisation, row, link.address, hashed, now)
+            after = await _put_address(organisation, row, link.address, hashed, now, is_verified=is_accepted)
             await organisation.account_links.put_all_used(row.user_id, ADDRESS_RETURN, now, now)
             await self._tokens.revoke_user(tables, dataset_ref, row.user_id)
             if ADDRESS_CLAIM in row.verified:
@@ -236,17 +239,25 @@ async def _is_in_use(organisation: OrganisationTables, user_id: UUID, address: s
 
 
 async def _put_address(
-    organisation: OrganisationTables, row: AccountRow, address: str, password_hash: str, now: int
+    organisation: OrganisationTables,
+    row: AccountRow,
+    address: str,
+    password_hash: str,
+    now: int,
+    *,
+    is_verified: bool = True,
 ) -> Account:
-    """Give a locked account an address that it has verified, and that no other account has any more."""
+    """Give a locked account an address. If it has verified it, no other account has it verified any more."""
     accounts, user_id = organisation.accounts, row.user_id
     await accounts.put_username(user_id, address, _key(address), address, now)
-    await accounts.withdraw_from_others(user_id, now)
-    change = ClaimsChange({}, {ADDRESS_CLAIM: now}, (), {ADDRESS_CLAIM: address})
+    if is_verified:
+        await accounts.withdraw_from_others(user_id, now)
+    change = ClaimsChange({}, {ADDRESS_CLAIM: now} if is_verified else {}, (), {ADDRESS_CLAIM: address})
     claims = await accounts.put_claims(user_id, change, now)
     assert claims is not None, "the account is locked"
     await accounts.put_password(user_id, password_hash, now)
-    await organisation.account_links.put_used_of_address(user_id, now)
+    if is_verified:
+        await organisation.account_links.put_used_of_address(user_id, now)
     return Account(user_id, address, claims.claims, row.created_at, claims.verified)
 
 

@@ -92,7 +92,12 @@ class AddressProofs:
         self._texts = texts
 
     async def ask(self, dataset_ref: DatasetRef, account: Account, asker: Asker) -> int:
-        """Send a link to the address of an account. Seconds to wait if it got too many mails; 0: sent."""
+        """Send a link to the address of an account, unless the organisation lets nobody verify by mail.
+
+        Seconds to wait if it got too many mails; 0: sent.
+        """
+        if not await self.is_accepted(dataset_ref):
+            return 0
         if wait_s := await self._counts.acquire(dataset_ref, VERIFICATION, account.username, asker):
             return wait_s
         facts = {"browser": asker.browser}
@@ -101,6 +106,10 @@ class AddressProofs:
             await self._outbox.put(tables, dataset_ref, letter)
         self._outbox.wake()
         return 0
+
+    async def is_accepted(self, dataset_ref: DatasetRef) -> bool:
+        """Whether people can verify their addresses by mail."""
+        return await self._users.accepts(dataset_ref, ADDRESS_CLAIM, "mail")
 
     async def compose(self, tables: DirectoryTables, mail: DueMail) -> MailText | None:
         """Make the link of a mail and say what it says; None if there is nothing to prove any more."""
@@ -137,6 +146,7 @@ class AddressProofs:
             user_id,
             {},
             {ADDRESS_CLAIM: True},
+            source="mail",
             begins_profile=begins_profile,
         )
         async with self._directory.transaction() as tables:
@@ -162,5 +172,7 @@ class AddressProofs:
             return "moved"
         if ADDRESS_CLAIM in account.verified:
             return "used"
+        if not await self.is_accepted(dataset_ref):
+            return "not_accepted"
         browser = row.facts.get("browser", "")
         return VerificationLink(account, row.address, browser, row.created_at, row.expires_at)

@@ -175,7 +175,12 @@ class Recoveries:
             return "used"
         account = await self._accounts.register(dataset_ref, registration)
         proved = await self._users.change(
-            dataset_ref, Actor(INTERFACE), account.user_id, {}, {ADDRESS_CLAIM: True}
+            dataset_ref,
+            Actor(INTERFACE),
+            account.user_id,
+            {},
+            await self._proved(dataset_ref),
+            source="mail",
         )
         async with self._directory.transaction() as tables:
             links = tables.of(dataset_ref.org_id).account_links
@@ -201,13 +206,19 @@ class Recoveries:
         actor, fields = Actor(INTERFACE), {name: getattr(registration, name) for name in _REPLACED}
         await self._accounts.set_password(dataset_ref, user_id, registration.password)
         await self._users.forget_words(dataset_ref, actor, user_id)
-        proved = await self._users.change(dataset_ref, actor, user_id, fields, {ADDRESS_CLAIM: True})
+        verified = await self._proved(dataset_ref)
+        proved = await self._users.change(dataset_ref, actor, user_id, fields, verified, source="mail")
         async with self._directory.transaction() as tables:
             now, links = time.time_ns() // 1000, tables.of(dataset_ref.org_id).account_links
             await links.put_used(digest(secret), now)
             await links.put_used_of_account(user_id, (VERIFICATION, RENEWAL, NEW_ACCOUNT), now)
             await links.put_used_of_address(user_id, now)
         return proved
+
+    async def _proved(self, dataset_ref: DatasetRef) -> dict[str, bool]:
+        """What whoever has the mailbox verifies: the address, if the organisation accepts mails."""
+        is_accepted = await self._users.accepts(dataset_ref, ADDRESS_CLAIM, "mail")
+        return {ADDRESS_CLAIM: True} if is_accepted else {}
 
     async def _use(self, dataset_ref: DatasetRef, secret: str) -> bool:
         links = self._directory.of(dataset_ref.org_id).account_links

@@ -11,7 +11,8 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.errors import NotFound
+from oneself.core.config.changes import VerificationSource
+from oneself.errors import Conflict, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, Accounts, Also
@@ -52,14 +53,20 @@ class Users:
         changes: Mapping[str, str],
         verified: Mapping[str, bool] = _NOTHING,
         *,
+        source: VerificationSource = "administrator",
         begins_profile: bool = True,
     ) -> Account:
         """`changes`: password, given_name, last_name, mobile. `verified`: claim → whether it is verified.
 
-        `begins_profile`: whether a user who never signed in gets a profile by it; else the first sign-in
-        records what is verified. Raises InvalidInput, NotFound, Conflict.
+        `source`: who verifies. `begins_profile`: whether a user who never signed in gets a profile by it;
+        else the first sign-in records what is verified. Raises InvalidInput, NotFound, Conflict.
         """
         before = await self.get(dataset_ref, user_id)
+        for claim, is_verified in verified.items():
+            is_new = is_verified and (claim not in before.verified or claim in changes)
+            if is_new and not await self.accepts(dataset_ref, claim, source):
+                sentence = f"The settings of the organisation do not let {source} verify the claim {claim}."
+                raise Conflict(sentence, code="verification_source")
         after = await self._accounts.change(dataset_ref, before, changes, verified)
         if not begins_profile and await self._profiles.find_own(dataset_ref, str(user_id)) is None:
             return after
@@ -67,6 +74,11 @@ class Users:
             await self._record_values(dataset_ref, actor, before, after)
             await self._record_verification(dataset_ref, actor, before, after, verified)
         return after
+
+    async def accepts(self, dataset_ref: DatasetRef, claim: str, source: VerificationSource) -> bool:
+        """Whether the organisation lets somebody verify a claim."""
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        return config.settings.accepts(claim, source)
 
     async def withdraw_address(self, dataset_ref: DatasetRef, actor: Actor, account: Account) -> Account:
         """Take the address from an account and its profile. Raises NotFound."""
@@ -78,14 +90,16 @@ class Users:
     async def record_address(
         self, dataset_ref: DatasetRef, actor: Actor, before: Account, after: Account
     ) -> None:
-        """Record in the profile that an account has another address, and has verified it.
+        """Record in the profile that an account has another address.
 
-        One report ends the verification of the former address, which begins anew, and verifies the other one.
+        One report ends the verification of the former address, which begins anew, and verifies the other one,
+        if the account has verified it.
         """
         if (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled:
             user_id, address = str(after.user_id), {ADDRESS_CLAIM: after.claims[ADDRESS_CLAIM]}
+            verified = tuple(claim for claim in address if claim in after.verified)
             await self._profiles.patch_claims(
-                dataset_ref, actor, user_id, address, verified=(ADDRESS_CLAIM,), name=VERIFICATION
+                dataset_ref, actor, user_id, address, verified=verified, name=VERIFICATION
             )
             await self._record_values(
                 dataset_ref,

@@ -26,7 +26,7 @@ from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
-from oneself.service.identity_provider.verifiable_claims import verifiable
+from oneself.service.identity_provider.verifiable_claims import find_verified, verifiable
 from oneself.service.profiles.profiles import Profiles
 from oneself.store.tables.issuer_claims import IssuerClaimsRow
 from oneself.store.transaction import Transaction, begin
@@ -58,7 +58,7 @@ class IssuerReport(msgspec.Struct, frozen=True):
     #: In µs since 1970.
     issued_at: int
     statements: tuple[ClaimStatement, ...]
-    #: Whether the organisation lets this issuer verify claims. If not, what was verified before stays so.
+    #: Whether the issuer may verify claims. If not, what was verified before stays so.
     verifies: bool = True
 
 
@@ -79,14 +79,20 @@ class IssuerReports:
         self._rejected = rejected
         self._secret_box = secret_box
         self._slots = asyncio.Semaphore(REPORTS_AT_ONCE_MAX)
-        self._known: dict[tuple[int, str, IssuerReport], None] = {}
+        self._known: dict[tuple[int, str, IssuerReport, frozenset[str]], None] = {}
 
     async def record(self, dataset_ref: DatasetRef, actor: Actor, user_id: str, report: IssuerReport) -> None:
         """Record what a token reports of its user, if they have a profile and it reports something new.
 
         Raises Contended, Unavailable.
         """
-        key = (dataset_ref.dataset_id, user_id, report)
+        settings = (await self._configurations.current(dataset_ref.dataset_id)).settings
+        accepted = frozenset(
+            item.claim
+            for item in report.statements
+            if item.is_verified and report.verifies and settings.accepts(item.claim, "provider")
+        )
+        key = (dataset_ref.dataset_id, user_id, report, accepted)
         if key in self._known:
             return
         user = normalise(Identifier(USER_ID, user_id), USER_ID_NAMESPACE)
@@ -96,7 +102,7 @@ class IssuerReports:
             return
         async with self._slots, begin(self._database, dataset_ref.dataset_id) as transaction:
             await transaction.issuer_claims.lock(user.value)
-            await self._compare(transaction, dataset_ref, actor, user.value, report)
+            await self._compare(transaction, dataset_ref, actor, user.value, report, accepted)
         if len(self._known) >= REPORTS_KNOWN_MAX:
             del self._known[next(iter(self._known))]
         self._known[key] = None
@@ -108,15 +114,16 @@ class IssuerReports:
         actor: Actor,
         user_id: str,
         report: IssuerReport,
+        accepted: frozenset[str],
     ) -> None:
         """Report what differs from the newest token of the user; nothing if this is an older one."""
         last = await transaction.issuer_claims.find(user_id) or IssuerClaimsRow(0, {})
         if report.issued_at < last.issued_at:
             return
-        digests = {item.claim: self._digest(user_id, item, report) for item in report.statements}
+        digests = {item.claim: self._digest(user_id, item, accepted) for item in report.statements}
         changed = [item for item in report.statements if last.digests.get(item.claim) != digests[item.claim]]
         if changed:
-            await self._report(transaction, dataset_ref, actor, user_id, changed, verifies=report.verifies)
+            await self._report(transaction, dataset_ref, actor, user_id, changed, accepted)
         row = IssuerClaimsRow(report.issued_at, {**last.digests, **digests})
         await transaction.issuer_claims.put(user_id, row)
 
@@ -127,12 +134,10 @@ class IssuerReports:
         actor: Actor,
         user_id: str,
         changed: Iterable[ClaimStatement],
-        *,
-        verifies: bool,
+        accepted: frozenset[str],
     ) -> None:
         """Write claims as one observation."""
-        found = await transaction.verified_claims.find([user_id], ())
-        known = {".".join(path[1:]): claim.value for (_, path), claim in found.items()}
+        known = await find_verified(transaction, user_id)
         claims: dict[str, str | None] = {}
         verified: list[str] = []
         for item in changed:
@@ -140,7 +145,7 @@ class IssuerReports:
             if item.value is UNSET and value is None:
                 continue
             claims[item.claim] = value
-            if item.is_verified and (verifies or value == known.get(item.claim)):
+            if item.is_verified and (item.claim in accepted or value == known.get(item.claim)):
                 verified.append(item.claim)
         if not claims:
             return
@@ -156,6 +161,6 @@ class IssuerReports:
         schema, values = resolution.config.schema, {IDENTITY_ATTRIBUTES: claims}
         self._rejected.count(dataset_ref, accept_valid(schema, resolution.survivor.record, values)[1])
 
-    def _digest(self, user_id: str, item: ClaimStatement, report: IssuerReport) -> str:
-        parts = user_id, item.claim, repr(item.value), str((item.is_verified, report.verifies))
+    def _digest(self, user_id: str, item: ClaimStatement, accepted: frozenset[str]) -> str:
+        parts = user_id, item.claim, repr(item.value), str((item.is_verified, item.claim in accepted))
         return self._secret_box.keyed_digest("issuer claim", *parts).hex()

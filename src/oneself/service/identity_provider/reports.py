@@ -11,7 +11,7 @@ others are counted. Source: docs/wire/cds.md §12.
 from __future__ import annotations
 
 import uuid
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 from uuid import UUID
 
 import msgspec
@@ -26,11 +26,15 @@ from oneself.errors import OneselfError
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.identity_provider.rejected_claims import RejectedClaims
-from oneself.service.identity_provider.verifiable_claims import verifiable
+from oneself.service.identity_provider.verifiable_claims import find_verified, verifiable
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Resolution, Submission
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.profiles.profiles import ActiveTracker, Profiles, ProfileView
+from oneself.store.transaction import Tables
+
+if TYPE_CHECKING:
+    from oneself.store.database import Database
 
 INTERFACE = "sync"
 ACTOR = Actor(INTERFACE)
@@ -72,12 +76,14 @@ class IdentityReports:
 
     def __init__(
         self,
+        database: Database,
         profiles: Profiles,
         ingest: Ingest,
         erasure: Erasure,
         rejected: RejectedClaims,
         configurations: Configurations,
     ) -> None:
+        self._database = database
         self._configurations = configurations
         self._profiles = profiles
         self._ingest = ingest
@@ -186,7 +192,6 @@ class IdentityReports:
     ) -> Resolution:
         """Write the report as one observation; raises ObservationRejected."""
         values = claim_values(report.claims)
-        schema = (await self._configurations.current(dataset_ref.dataset_id)).schema
         observation = kind(
             observation_id=uuid.uuid4(),
             new_profile_id=uuid.uuid4(),
@@ -194,7 +199,7 @@ class IdentityReports:
             identifiers=identifiers,
             profile_id=profile_id,
             values=values,
-            verified=verifiable(schema, values.get(IDENTITY_ATTRIBUTES, {}), report.verified),
+            verified=await self._verified(dataset_ref, report, values.get(IDENTITY_ATTRIBUTES, {})),
             name=report.name,
         )
         resolution = await self._ingest.submit(dataset_ref.dataset_id, Submission(observation))
@@ -203,6 +208,25 @@ class IdentityReports:
             schema, record = resolution.config.schema, resolution.survivor.record
             self._rejected.count(dataset_ref, accept_valid(schema, record, values)[1])
         return resolution
+
+    async def _verified(
+        self, dataset_ref: DatasetRef, report: IdentityReport, claims: dict[str, Any]
+    ) -> tuple[str, ...]:
+        """The claims that the report verifies. `claims`: attribute → value.
+
+        Where the organisation lets no provider verify, what is verified stays so until it changes.
+        """
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        verified = verifiable(config.schema, claims, report.verified)
+        refused = {claim for claim in verified if not config.settings.accepts(claim, "provider")}
+        if not refused:
+            return verified
+        known = await find_verified(Tables(self._database, dataset_ref.dataset_id), report.user_id)
+        return tuple(
+            claim
+            for claim in verified
+            if claim not in refused or (claim in claims and claims[claim] == known.get(claim))
+        )
 
 
 def claim_values(claims: dict[str, Any]) -> dict[str, Any]:
