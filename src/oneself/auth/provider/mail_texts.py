@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from oneself.auth.provider.pages import render
+from oneself.auth.provider.rendering import render
 from oneself.service.directory.address_proofs import VerificationLink
 from oneself.service.directory.recovery import NEW_ACCOUNT, RecoveryLink
 from oneself.service.mail.outbox import MailText

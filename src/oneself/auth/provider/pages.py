@@ -8,21 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from jinja2 import ChoiceLoader, Environment, PackageLoader
 from litestar import Response
 
+from oneself.auth.provider.rendering import render
 from oneself.service.directory.accounts import ADDRESS_CLAIM, Account
 from oneself.web.assets import immutable, static_file, version_of
 from oneself.web.csp import content_security_policy, form_source
 
 STYLESHEET = "pages.css"
-_environment = Environment(
-    loader=ChoiceLoader([PackageLoader("oneself.auth.provider"), PackageLoader("oneself.web")]),
-    autoescape=True,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-
 Html = Response[str]
 
 
@@ -48,11 +41,6 @@ def page(
         media_type="text/html",
         headers={**_security_headers(redirect_uri), **(headers or {})},
     )
-
-
-def render(template: str, **values: object) -> str:
-    """Return the text of a template."""
-    return _environment.get_template(template).render(**values)
 
 
 def message(
