@@ -15,7 +15,13 @@ from oneself.core.config.changes import VerificationSource
 from oneself.errors import Conflict, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, Accounts, Also
+from oneself.service.directory.accounts import (
+    ADDRESS_CLAIM,
+    VERIFIABLE_CLAIMS,
+    Account,
+    Accounts,
+    Also,
+)
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.profiles import Profiles
@@ -62,8 +68,8 @@ class Users:
         else the first sign-in records what is verified. Raises InvalidInput, NotFound, Conflict.
         """
         before = await self.get(dataset_ref, user_id)
-        for claim, is_verified in verified.items():
-            is_new = is_verified and (claim not in before.verified or claim in changes)
+        for claim in VERIFIABLE_CLAIMS:
+            is_new = verified.get(claim, False) and (claim not in before.verified or claim in changes)
             if is_new and not await self.accepts(dataset_ref, claim, source):
                 sentence = f"The settings of the organisation do not let {source} verify the claim {claim}."
                 raise Conflict(sentence, code="verification_source")
