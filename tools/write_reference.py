@@ -122,6 +122,9 @@ SIGN_IN = {
     "/t/{org}/accounts/email/cancel": "POST: end that link",
     "/t/{org}/accounts/email/return": "the page of a link to the former address: take the change back",
     "/t/{org}/accounts/mobile": "the page for another mobile number",
+    "/t/{org}/accounts/mobile/verify": "the page where a code confirms the mobile number",
+    "/t/{org}/accounts/mobile/send": "POST: send a code to the mobile number of the signed-in user",
+    "/t/{org}/accounts/mobile/withdraw": "POST: take the mobile number from the account",
     "/t/{org}/accounts/delete": "the page that deletes the account and erases what its user owns",
     "/t/{org}/accounts/outbox": "the development outbox, while no mail server is set up; for this machine",
 }

@@ -15,6 +15,7 @@ from oneself.adapters.identity_server.client import IdentityServerClient
 from oneself.adapters.identity_server.introspection import IntrospectionClient
 from oneself.adapters.identity_server.issuer_keys import IssuerKeys
 from oneself.adapters.mail import SmtpMailer, check_sender, smtp_server
+from oneself.adapters.webhook import WebhookClient
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.external_tokens import ExternalTokens
 from oneself.auth.callers.guard import Guard, OwnKeys
@@ -24,15 +25,19 @@ from oneself.auth.provider.change_texts import ChangeTexts
 from oneself.auth.provider.mail_texts import PageMailTexts
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import Hasher, SecretBox
+from oneself.service.delivery.outbox import Channel, Outbox
+from oneself.service.delivery.postman import Carrier, MailCarrier, Postman
 from oneself.service.directory.account_changes import ACCOUNT_DELETED, AccountChanges
 from oneself.service.directory.accounts import Accounts
 from oneself.service.directory.address_changes import ADDRESS_CHANGE, ADDRESS_RETURN, AddressChanges
 from oneself.service.directory.address_proofs import VERIFICATION, AddressProofs, MailCounts
 from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Applications
+from oneself.service.directory.code_webhooks import CodeCarrier, CodeWebhooks
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
+from oneself.service.directory.mobile_proofs import MOBILE_CODE, MobileProofs
 from oneself.service.directory.organisations import Organisations
 from oneself.service.directory.recovery import PASSWORD_REPLACED, RECOVERY, Recoveries
 from oneself.service.directory.sign_in import SignIns
@@ -62,7 +67,6 @@ from oneself.service.ingest.trackers import Trackers
 from oneself.service.log.audit import Audit
 from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
-from oneself.service.mail.outbox import Outbox, Postman
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
@@ -124,7 +128,8 @@ async def open_services(
 
 
 async def close_clients(services: Services) -> None:
-    """Close the connections to identity servers and token issuers."""
+    """Close the connections to identity servers, token issuers and webhooks."""
+    await services.directory.webhook_client.close()
     await services.identity_provider.client.close()
     await services.callers.issuer_keys.close()
     await services.callers.introspection.close()
@@ -240,7 +245,8 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
     accounts = Accounts(directory, hasher, tokens, base.secret_box)
     users = Users(accounts, profiles, base.erasure, base.configurations)
     throttle = Throttle(directory, base.secret_box, tunables.attempts)
-    outbox = Outbox(directory, base.secret_box)
+    mailer, webhook_client = mailer_of(base.settings), WebhookClient()
+    outbox = Outbox(directory, base.secret_box, is_visible=mailer is None)
     texts = PageMailTexts(tokens.public_url)
     counts = MailCounts(throttle)
     proofs = AddressProofs(directory, accounts, users, outbox, counts, texts)
@@ -248,6 +254,12 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
     notices, shared = ChangeTexts(tokens.public_url), (directory, accounts, users, tokens, outbox)
     account_changes = AccountChanges(*shared, throttle, notices)
     address_changes = AddressChanges(*shared, counts, notices)
+    webhooks = CodeWebhooks(directory, base.secret_box)
+    mobile_proofs = MobileProofs(directory, users, outbox, throttle, base.secret_box)
+    carriers: dict[Channel, Carrier] = {
+        "mail": MailCarrier(mailer),
+        "webhook": CodeCarrier(webhooks, webhook_client),
+    }
     compose = {
         VERIFICATION: proofs.compose,
         RECOVERY: recoveries.compose,
@@ -255,6 +267,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         ADDRESS_CHANGE: address_changes.compose,
         ADDRESS_RETURN: address_changes.compose,
         ACCOUNT_DELETED: account_changes.compose,
+        MOBILE_CODE: mobile_proofs.compose,
     }
     return DirectoryServices(
         organisations=Organisations(directory),
@@ -273,8 +286,11 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         recoveries=recoveries,
         account_changes=account_changes,
         address_changes=address_changes,
+        mobile_proofs=mobile_proofs,
+        code_webhooks=webhooks,
+        webhook_client=webhook_client,
         outbox=outbox,
-        postman=Postman(directory, outbox, mailer_of(base.settings), compose),
+        postman=Postman(directory, outbox, carriers, compose),
     )
 
 

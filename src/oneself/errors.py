@@ -12,6 +12,8 @@
     │   ├── Contended           the request lost too many races for the same rows
     │   └── Unavailable         the database does not answer
     ├── IdentityServerFailed    an identity server or token issuer did not answer as it should
+    ├── DeliveryDeferred        a mail or message cannot be sent now; a later attempt may succeed
+    ├── DeliveryRejected        a mail or message is not accepted, whenever it is sent
     └── Fatal                   the process cannot start; it prints the sentence and exits with `exit_code`
         ├── SettingsError       a setting is missing or invalid
         ├── DataFolderInUse     another service uses the data folder
@@ -113,6 +115,14 @@ class Unavailable(ServiceError):
 
 class IdentityServerFailed(OneselfError):
     """An identity server or token issuer does not answer, or its answer is invalid."""
+
+
+class DeliveryDeferred(OneselfError):
+    """The server cannot accept what is sent now; a later attempt may succeed."""
+
+
+class DeliveryRejected(OneselfError):
+    """The server does not accept this, whenever it is sent."""
 
 
 class Fatal(OneselfError):

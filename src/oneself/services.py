@@ -11,19 +11,24 @@ import msgspec
 from oneself.adapters.identity_server.client import IdentityServerClient
 from oneself.adapters.identity_server.introspection import IntrospectionClient
 from oneself.adapters.identity_server.issuer_keys import IssuerKeys
+from oneself.adapters.webhook import WebhookClient
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.guard import Guard
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import SecretBox
+from oneself.service.delivery.outbox import Outbox
+from oneself.service.delivery.postman import Postman
 from oneself.service.directory.account_changes import AccountChanges
 from oneself.service.directory.accounts import Accounts
 from oneself.service.directory.address_changes import AddressChanges
 from oneself.service.directory.address_proofs import AddressProofs
 from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Applications
+from oneself.service.directory.code_webhooks import CodeWebhooks
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
+from oneself.service.directory.mobile_proofs import MobileProofs
 from oneself.service.directory.organisations import Organisations
 from oneself.service.directory.recovery import Recoveries
 from oneself.service.directory.sign_in import SignIns
@@ -51,7 +56,6 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
 from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
-from oneself.service.mail.outbox import Outbox, Postman
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
@@ -101,6 +105,9 @@ class DirectoryServices(msgspec.Struct, frozen=True):
     recoveries: Recoveries
     account_changes: AccountChanges
     address_changes: AddressChanges
+    mobile_proofs: MobileProofs
+    code_webhooks: CodeWebhooks
+    webhook_client: WebhookClient
     outbox: Outbox
     postman: Postman
 

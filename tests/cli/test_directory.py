@@ -11,7 +11,10 @@ from support.service import RunningService
 from support.visitor import CALLBACK
 
 GROUPS = {
-    "org": ["create", "list", "show", "change", "rotate-keys", "set-admin"],
+    "org": [
+        *("create", "list", "show", "change", "rotate-keys", "set-admin"),
+        *("set-code-webhook", "delete-code-webhook"),
+    ],
     "app": ["create", "list", "show", "delete", "rotate-secret", "permissions"],
     "user": ["create", "list", "show", "delete", "set-password"],
 }
@@ -61,6 +64,24 @@ def test_create_show_and_rotate_the_keys_of_an_organisation(service: RunningServ
     second = service.command("org", "create", "books")
     assert (second.returncode, second.stdout) == (1, "")
     assert "already" in second.stderr
+
+
+def test_set_show_and_delete_the_webhook_of_an_organisation(service: RunningService) -> None:
+    url = "https://codes.example/oneself"
+    first = json.loads(service.command("org", "set-code-webhook", service.org, url, "--json").stdout)
+    assert (first["url"], first["secret"][:6]) == (url, "whsec_")
+    again = service.command("org", "set-code-webhook", service.org, f"{url}/v2")
+    assert again.returncode == 0
+    assert "whsec_" not in again.stdout, "the secret is shown once"
+    shown = json.loads(service.command("org", "show", service.org, "--json").stdout)
+    assert shown["code_webhook"] == f"{url}/v2"
+    refused = service.command("org", "set-code-webhook", service.org, "http://codes.example")
+    assert refused.returncode == 1
+    assert "must begin with https://" in refused.stderr
+    deleted = service.command("org", "delete-code-webhook", service.org, "--yes")
+    assert deleted.returncode == 0, deleted.stderr
+    assert service.command("org", "delete-code-webhook", service.org, "--yes").returncode == 1
+    assert json.loads(service.command("org", "show", service.org, "--json").stdout)["code_webhook"] is None
 
 
 def test_create_show_rotate_and_delete_an_application(service: RunningService) -> None:

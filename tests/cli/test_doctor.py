@@ -14,6 +14,7 @@ from oneself.service.crypto import SecretBox
 from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.settings import Settings
 from oneself.store.database import Database
+from support.code_receiver import CodeReceiver
 from support.databases import Databases
 from support.service import SECRET_KEY, RunningService, clean_environment, run_command
 from support.smtp import MailServer
@@ -215,6 +216,37 @@ async def test_doctor_sends_a_mail_and_says_what_failed(new_database: NewDatabas
             assert len(server.received) == (behaviour == "accepts")
         finally:
             server.stop()
+
+
+async def test_doctor_tries_the_webhook_and_says_what_failed(
+    new_database: NewDatabase, data_dir: Path
+) -> None:
+    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    assert _run(data_dir, given, "org", "create", "acme").returncode == 0
+    assert _lines(_doctor(data_dir, **given).stdout, "codes") == []
+
+    def line(*arguments: str) -> str:
+        (found,) = _lines(_run(data_dir, given, "doctor", *arguments).stdout, "codes")
+        return found
+
+    assert line("--mobile", "+447700900123").startswith("! codes        acme: no webhook sends codes.")
+    receiver = CodeReceiver()
+    try:
+        set_up = _run(data_dir, given, "org", "set-code-webhook", "acme", receiver.url)
+        assert set_up.returncode == 0, set_up.stderr
+        assert line().startswith("✓ codes        acme: sent to a webhook")
+        assert receiver.received == []
+        assert line("--mobile", "07700 900123").startswith("✗ codes        No code can be sent")
+        expected = "✓ codes        acme: the webhook accepted the code 000000."
+        assert line("--mobile", "+44 7700 900123").startswith(expected)
+        (request,) = receiver.received
+        assert (request.document["mobile"], request.document["purpose"]) == ("+447700900123", "test")
+        receiver.behaviour = "refuses"
+        assert line("--mobile", "+447700900123").startswith("✗ codes        acme: The webhook answered 401.")
+        receiver.behaviour = "fails"
+        assert line("--mobile", "+447700900123").startswith("✗ codes        acme: The webhook answered 500.")
+    finally:
+        receiver.stop()
 
 
 async def test_invalid_settings_of_mail_are_reported(new_database: NewDatabase, data_dir: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
@@ -70,6 +71,25 @@ class Person:
             while not await mail.count():
                 await self.open("accounts/outbox")
         await mail.first.locator("a").click()
+
+    async def read_code(self, number: str) -> str:
+        """The newest code that was sent to a number, once it has arrived in the outbox."""
+        message = self.page.locator("article", has_text=number.replace(" ", ""))
+        async with asyncio.timeout(30):
+            while not await message.count():
+                await self.open("accounts/outbox")
+        found = re.search(r"[0-9]{6}", await message.first.locator("p").last.inner_text())
+        assert found is not None
+        return found[0]
+
+    async def add_mobile(self, number: str, password: str = PASSWORD) -> None:
+        await self.open("accounts/mobile")
+        await self.page.get_by_label("Mobile number").fill(number)
+        await self.submit("Save the number", "Your mobile number is changed", Your_password=password)
+
+    async def focus(self) -> str:
+        """The name of the field that has the focus."""
+        return str(await self.page.evaluate("document.activeElement.name"))
 
     async def prove(self, email: str) -> None:
         await self.open_link(email, "Confirm your e-mail address")

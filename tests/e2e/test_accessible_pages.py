@@ -39,6 +39,7 @@ async def test_every_page_is_accessible(service: RunningService, browser: Browse
         await vera.sign_in(second, NEW_PASSWORD)
         await vera.open(f"accounts/{path}")
         await vera.check_page()
+    await _confirm_mobile(vera, {"narrow": "+44 7700 900125", "wide": "+44 7700 900126"}[screen])
     with _proof_first(service):
         await _wait_for_proof(vera, f"vera.first.{screen}@acme.example")
 
@@ -113,6 +114,17 @@ async def _change_address(vera: Person, former: str, address: str) -> None:
     await vera.check_page()
     await vera.open("oauth2/logout")
     await vera.submit("Sign out", "You are signed out")
+
+
+async def _confirm_mobile(vera: Person, number: str) -> None:
+    """Look at the page before and after a code was sent, and at that of a wrong one."""
+    await vera.add_mobile(number, NEW_PASSWORD)
+    await vera.follow("Confirm your mobile number")
+    await vera.submit("Send the code", "Confirm your mobile number")
+    await vera.page.get_by_label("Code").wait_for()
+    vera.titles.discard("Confirm your mobile number")
+    await vera.check_page()
+    await vera.submit("Confirm the number", "There is a problem", Code="12345")
 
 
 async def _wait_for_proof(vera: Person, email: str) -> None:

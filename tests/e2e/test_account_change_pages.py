@@ -71,6 +71,7 @@ async def test_vera_changes_her_password_and_number_and_deletes_her_account(
     await vera.follow("Add a mobile number")
     await vera.page.get_by_label("Mobile number").fill("+44 20 7946 0018")
     await vera.submit("Save the number", "Your mobile number is changed", Your_password=NEW_PASSWORD)
+    await vera.follow("Confirm your mobile number")
     await vera.follow("Back to your account")
     assert "+44 20 7946 0018" in await vera.page.locator("dl").inner_text()
     await vera.follow("Delete your account")
@@ -89,10 +90,11 @@ async def test_the_tab_key_visits_every_field_and_link(service: RunningService, 
         "delete": ["password", "Delete the account", "Keep the account"],
     }.items():
         await vera.open(f"accounts/{path}")
-        assert [await _next_focus(vera.page) for _ in names] == names
+        assert [await next_focus(vera.page) for _ in names] == names
 
 
-async def _next_focus(page: Page) -> str:
+async def next_focus(page: Page) -> str:
+    """What has the focus after the tab key: the name of a field, or the text of a button or link."""
     await page.keyboard.press("Tab")
     focused = page.locator(":focus")
     assert await focused.evaluate("element => getComputedStyle(element).outlineStyle") == "solid"

@@ -8,12 +8,14 @@ from typing import Any
 
 import pytest
 
-from oneself.adapters.mail import MailDeferred, MailRejected, OutgoingMail, SmtpMailer, smtp_server
+from oneself.adapters.mail import OutgoingMail, SmtpMailer, smtp_server
+from oneself.errors import DeliveryDeferred, DeliveryRejected
 from oneself.service.context import DatasetRef
-from oneself.service.mail.outbox import Letter, MailText, Outbox, Postman
+from oneself.service.delivery.outbox import CodeMessage, Letter, MailText, Outbox
+from oneself.service.delivery.postman import MailCarrier, Postman
 from oneself.services import Services
 from oneself.store.directory import Directory, DirectoryTables
-from oneself.store.tables.mail import DueMail
+from oneself.store.tables.delivery import DueDelivery
 from support.smtp import HOST, MailServer
 
 pytestmark = pytest.mark.postgres
@@ -38,6 +40,24 @@ class Mailbox:
         self.has_mail.set()
 
 
+class Hanging:
+    """Stands for a webhook that never answers."""
+
+    retry_first_s = 0.0
+
+    def __init__(self) -> None:
+        self.is_asked = asyncio.Event()
+
+    async def carry(self, delivery: DueDelivery, content: Any) -> bool:
+        self.is_asked.set()
+        await asyncio.Event().wait()
+        return True
+
+
+async def compose_code(tables: DirectoryTables, delivery: DueDelivery) -> CodeMessage:
+    return CodeMessage(delivery.recipient, "123456", "test")
+
+
 @pytest.fixture
 async def dataset_ref(services: Services) -> DatasetRef:
     founded = await services.setup.provisioning.create("acme", name="Acme, Inc.")
@@ -59,23 +79,25 @@ def postman(directory: Directory, outbox: Outbox) -> NewPostman:
     """Makes postmen, who write the number of a mail's composition into it."""
     composed: list[str] = []
 
-    async def compose(tables: DirectoryTables, mail: DueMail) -> MailText | None:
+    async def compose(tables: DirectoryTables, mail: DueDelivery) -> MailText | None:
         composed.append(mail.recipient)
         return MailText(f"The {len(composed)}.", f"https://link/{len(composed)}", "<p>…</p>")
 
     def make(mailer: Any, retry_first_s: float = 0.0, compose: Any = compose) -> Postman:
-        return Postman(directory, outbox, mailer, {"test": compose}, retry_first_s=retry_first_s)
+        carriers = {"mail": MailCarrier(mailer, retry_first_s=retry_first_s), "webhook": Hanging()}
+        return Postman(directory, outbox, carriers, {"test": compose, "code": compose_code})
 
     return make
 
 
 async def put(outbox: Outbox, directory: Directory, dataset_ref: DatasetRef, **fields: Any) -> None:
     async with directory.transaction() as tables:
-        await outbox.put(tables, dataset_ref, Letter("test", fields.pop("to", RECIPIENT), **fields))
+        kind, recipient = fields.pop("kind", "test"), fields.pop("to", RECIPIENT)
+        await outbox.put(tables, dataset_ref, Letter(kind, recipient, **fields))
 
 
 async def count(services: Services) -> int:
-    return int(await services.database.fetchval("SELECT count(*) FROM mail"))
+    return int(await services.database.fetchval("SELECT count(*) FROM delivery"))
 
 
 async def test_a_mail_that_a_server_took_is_gone(
@@ -92,7 +114,7 @@ async def test_a_mail_that_a_server_took_is_gone(
 async def test_a_mail_is_composed_once_and_sent_again_with_the_same_id(
     services: Services, outbox: Outbox, directory: Directory, dataset_ref: DatasetRef, postman: NewPostman
 ) -> None:
-    mailbox = Mailbox(MailDeferred("451 later"), MailDeferred("451 later"))
+    mailbox = Mailbox(DeliveryDeferred("451 later"), DeliveryDeferred("451 later"))
     await put(outbox, directory, dataset_ref)
     first, second = postman(mailbox), postman(mailbox)
     for delivery in (first, second, first):
@@ -105,16 +127,16 @@ async def test_the_attempts_become_rare(
     services: Services, outbox: Outbox, directory: Directory, dataset_ref: DatasetRef, postman: NewPostman
 ) -> None:
     await put(outbox, directory, dataset_ref)
-    later = "SELECT due_at - now() > make_interval(secs => $1) FROM mail"
+    later = "SELECT due_at - now() > make_interval(secs => $1) FROM delivery"
     for attempt, least_s in enumerate((25, 55, 115), 1):
-        await postman(Mailbox(MailDeferred("451 later")), retry_first_s=30).deliver_due()
+        await postman(Mailbox(DeliveryDeferred("451 later")), retry_first_s=30).deliver_due()
         assert await services.database.fetchval(later, least_s), attempt
-        assert await services.database.fetchval("SELECT failure FROM mail") == "451 later"
+        assert await services.database.fetchval("SELECT failure FROM delivery") == "451 later"
         assert await postman(Mailbox()).deliver_due() == 0
-        await services.database.execute("UPDATE mail SET due_at = now()")
+        await services.database.execute("UPDATE delivery SET due_at = now()")
 
 
-@pytest.mark.parametrize("failure", [MailRejected("550 no such mailbox")])
+@pytest.mark.parametrize("failure", [DeliveryRejected("550 no such mailbox")])
 async def test_a_mail_that_no_server_takes_is_dropped(
     services: Services,
     outbox: Outbox,
@@ -152,7 +174,7 @@ async def test_an_expired_mail_is_not_sent_but_deleted(
 async def test_a_mail_that_has_nothing_to_say_is_dropped(
     services: Services, outbox: Outbox, directory: Directory, dataset_ref: DatasetRef, postman: NewPostman
 ) -> None:
-    async def nothing(tables: DirectoryTables, mail: DueMail) -> None:
+    async def nothing(tables: DirectoryTables, mail: DueDelivery) -> None:
         return None
 
     mailbox = Mailbox()
@@ -179,8 +201,9 @@ async def test_what_a_mail_says_is_encrypted(
     await put(outbox, directory, dataset_ref)
     await postman(None).deliver_due()
     (shown,) = await outbox.list_delivered(dataset_ref)
+    assert isinstance(shown.content, MailText)
     assert shown.content.text == "https://link/1"
-    stored = await services.database.fetchval("SELECT content FROM mail")
+    stored = await services.database.fetchval("SELECT content FROM delivery")
     assert b"https" not in stored
 
 
@@ -211,3 +234,36 @@ async def test_a_stored_mail_wakes_the_postman(
             await mailbox.has_mail.wait()
     finally:
         running.cancel()
+
+
+async def test_a_mail_does_not_wait_for_a_webhook_that_hangs(
+    outbox: Outbox, directory: Directory, dataset_ref: DatasetRef
+) -> None:
+    async def compose(tables: DirectoryTables, delivery: DueDelivery) -> MailText:
+        return MailText("A mail.", "It says it.", "<p>…</p>")
+
+    mailbox, webhook = Mailbox(), Hanging()
+    carriers = {"mail": MailCarrier(mailbox), "webhook": webhook}
+    postman = Postman(directory, outbox, carriers, {"test": compose, "code": compose_code})
+    await put(outbox, directory, dataset_ref, kind="code", channel="webhook")
+    running = asyncio.create_task(postman.run())
+    try:
+        async with asyncio.timeout(4):
+            await webhook.is_asked.wait()
+            await put(outbox, directory, dataset_ref)
+            outbox.wake()
+            await mailbox.has_mail.wait()
+    finally:
+        running.cancel()
+
+
+async def test_no_organisation_waits_until_all_of_another_one_is_sent(
+    services: Services, outbox: Outbox, directory: Directory, dataset_ref: DatasetRef, postman: NewPostman
+) -> None:
+    other = (await services.setup.provisioning.create("other")).dataset_ref
+    for number in range(25):
+        await put(outbox, directory, dataset_ref, to=f"{number}@acme.example")
+    await put(outbox, directory, other, to="ben@other.example")
+    mailbox = Mailbox()
+    assert await postman(mailbox).deliver_due() == 20
+    assert "ben@other.example" in [mail.recipient for mail in mailbox.taken]

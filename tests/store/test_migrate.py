@@ -129,3 +129,28 @@ async def test_a_database_with_other_migrations_is_refused(
     await connection.close()
     with pytest.raises(UnsupportedDatabase, match=words):
         await migrate(url)
+
+
+async def test_what_waits_to_be_sent_is_sent_by_mail(
+    made_databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = await made_databases.empty_one()
+    every = known()
+    before = [item for item in every if item.name < "0046"]
+    monkeypatch.setattr("oneself.store.migrate.known", lambda: before)
+    await migrate(url)
+    connection = await connect(url)
+    await connection.execute(
+        "INSERT INTO organisation (handle, name, created_at) VALUES ('acme', 'A', now())"
+    )
+    await connection.execute(
+        "INSERT INTO mail (org_id, mail_id, kind, recipient, facts, content, created_at, due_at, expires_at) "
+        "SELECT org_id, $1, 'recovery', 'ann@acme.example', '{}', 'text', now(), now(), now()"
+        " FROM organisation",
+        UUID(int=1),
+    )
+    monkeypatch.setattr("oneself.store.migrate.known", lambda: every)
+    await migrate(url)
+    row = await connection.fetchrow("SELECT delivery_id, channel, kind, content FROM delivery")
+    await connection.close()
+    assert tuple(row) == (UUID(int=1), "mail", "recovery", b"text")

@@ -56,9 +56,21 @@ class LimitedHttpClient:
                     response.status_code, headers=location, content=body, request=response.request
                 )
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-            raise IdentityServerFailed(
-                f"{self._server} cannot be reached: {type(error).__name__}."
-            ) from error
+            raise self._unreachable(error) from error
+
+    async def status_of(self, method: str, url: str, **options: Any) -> int:
+        """Send a request and return the status of the response, whose body is not read.
+
+        Raises IdentityServerFailed. `options`: as `send`.
+        """
+        try:
+            async with self._client.stream(method, url, **options) as response:
+                return response.status_code
+        except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+            raise self._unreachable(error) from error
+
+    def _unreachable(self, error: Exception) -> IdentityServerFailed:
+        return IdentityServerFailed(f"{self._server} cannot be reached: {type(error).__name__}.")
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = bytearray()

@@ -21,20 +21,12 @@ from urllib.parse import parse_qs, unquote, urlsplit
 import aiosmtplib
 import msgspec
 
-from oneself.errors import OneselfError, SettingsError
+from oneself.errors import DeliveryDeferred, DeliveryRejected, OneselfError, SettingsError
 
 TIMEOUT_S = 30.0
 _PORTS = {"smtp": 587, "smtps": 465}
 #: Replies of 500 and more are final (RFC 5321 §4.2.1).
 _FINAL = 500
-
-
-class MailDeferred(OneselfError):
-    """The server cannot take the mail now; a later attempt may succeed."""
-
-
-class MailRejected(OneselfError):
-    """The server does not take this mail, whenever it is sent."""
 
 
 class SmtpServer(msgspec.Struct, frozen=True):
@@ -81,11 +73,11 @@ class SmtpMailer:
         self._tls_context = tls_context
 
     async def send(self, mail: OutgoingMail) -> None:
-        """Hand a mail to the server. Raises MailDeferred, MailRejected."""
+        """Hand a mail to the server. Raises DeliveryDeferred, DeliveryRejected."""
         try:
             message = message_of(mail, self._sender)
         except (HeaderParseError, ValueError, IndexError) as error:
-            raise MailRejected(f"The address cannot be written into a mail: {error}") from error
+            raise DeliveryRejected(f"The address cannot be written into a mail: {error}") from error
         server = self._server
         connection = aiosmtplib.SMTP(
             hostname=server.host,
@@ -103,9 +95,9 @@ class SmtpMailer:
         except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as refusal:
             raise _refused(refusal) from refusal
         except aiosmtplib.SMTPNotSupported as error:
-            raise MailRejected(f"The server does not support this address: {error}") from error
+            raise DeliveryRejected(f"The server does not support this address: {error}") from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            raise MailDeferred(f"{type(error).__name__}: {error}") from error
+            raise DeliveryDeferred(f"{type(error).__name__}: {error}") from error
 
 
 def smtp_server(url: str) -> SmtpServer:
@@ -156,7 +148,7 @@ def message_of(mail: OutgoingMail, sender: str) -> EmailMessage:
 def _refused(refusal: aiosmtplib.SMTPRecipientsRefused | aiosmtplib.SMTPDataError) -> OneselfError:
     cause = refusal.recipients[0] if isinstance(refusal, aiosmtplib.SMTPRecipientsRefused) else refusal
     sentence = f"{cause.code} {cause.message}"
-    return MailRejected(sentence) if cause.code >= _FINAL else MailDeferred(sentence)
+    return DeliveryRejected(sentence) if cause.code >= _FINAL else DeliveryDeferred(sentence)
 
 
 def _invalid_url(reason: str) -> SettingsError:

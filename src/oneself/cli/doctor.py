@@ -18,6 +18,7 @@ import typer
 
 from oneself.cli.context import database_url, load_settings, out
 from oneself.cli.doctor_mail import check_mail, waiting_mails
+from oneself.cli.doctor_mobile import check_webhook, waiting_codes
 from oneself.cli.finding import Finding
 from oneself.cli.output import timestamp
 from oneself.data_folder import unusable_reason
@@ -49,6 +50,13 @@ def doctor(
     mail: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="Also send a mail to this address.")
     ] = None,
+    mobile: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER",
+            help="Also send a test code to this number, by the webhook of each organisation.",
+        ),
+    ] = None,
 ) -> None:
     """Check settings, data folder, database, migrations, keys, clock and mail, and print how to fix problems.
 
@@ -58,7 +66,7 @@ def doctor(
     local = [*_settings(loaded), *_folder(loaded.settings), *_keys(loaded.settings)]
     local += check_mail(loaded.settings, mail)
     is_usable = not any(finding.subject == FOLDER_SUBJECT and finding.state == "bad" for finding in local)
-    used = _in_database(loaded.settings) if loaded.settings.database_url or is_usable else []
+    used = _in_database(loaded.settings, mobile) if loaded.settings.database_url or is_usable else []
     # A finding from using the folder and the key replaces a finding from inspecting them.
     subjects = {finding.subject for finding in used}
     findings = [finding for finding in local if finding.state == "bad" or finding.subject not in subjects]
@@ -69,12 +77,12 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _in_database(settings: Settings) -> list[Finding]:
+def _in_database(settings: Settings, mobile: str | None) -> list[Finding]:
     try:
         with database_url(settings) as url:
             # `check_mail` reports on mail, also if its settings are invalid.
             without_mail = msgspec.structs.replace(settings, smtp_url=None, mail_from=None)
-            return asyncio.run(_collect(_database(url, without_mail)))
+            return asyncio.run(_collect(_database(url, without_mail, mobile)))
     except SettingsError as error:
         return [Finding(FOLDER_SUBJECT, "bad", error.message)]
     except Fatal as error:
@@ -143,7 +151,7 @@ async def _collect(findings: AsyncIterator[Finding]) -> list[Finding]:
     return collected
 
 
-async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
+async def _database(url: str, settings: Settings, mobile: str | None) -> AsyncIterator[Finding]:
     from oneself.service.setup.secret_key import check_new_secret_key
     from oneself.store.database import connect, wait_until_ready
     from oneself.store.migrate import known, outdated_datasets, pending
@@ -173,11 +181,11 @@ async def _database(url: str, settings: Settings) -> AsyncIterator[Finding]:
         check_new_secret_key(settings)
     if not names:
         yield _state(await outdated_datasets(url))
-        async for finding in _organisations(url, settings):
+        async for finding in _organisations(url, settings, mobile):
             yield finding
 
 
-async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]:
+async def _organisations(url: str, settings: Settings, mobile: str | None) -> AsyncIterator[Finding]:
     from oneself.bootstrap import open_services
     from oneself.service.setup.secret_key import list_encrypted_values
     from oneself.store.directory import Directory
@@ -190,12 +198,16 @@ async def _organisations(url: str, settings: Settings) -> AsyncIterator[Finding]
         ]
         for finding in _encrypted_values(services, await list_encrypted_values(Directory(services.database))):
             yield finding
-        for finding in waiting_mails(await services.directory.postman.count_waiting()):
+        for finding in waiting_mails(await services.directory.postman.count_waiting("mail")):
+            yield finding
+        for finding in waiting_codes(await services.directory.postman.count_waiting("webhook")):
             yield finding
         for dataset_ref in tenants:
             async for finding in _invalid_values(services, dataset_ref):
                 yield finding
             async for finding in _identity_server(services, dataset_ref):
+                yield finding
+            async for finding in check_webhook(services, dataset_ref, mobile):
                 yield finding
             async for finding in _token_keys(services, dataset_ref):
                 yield finding
@@ -225,6 +237,12 @@ def _unreadable(value: EncryptedValue) -> Finding:
         case "identity_server":
             name = "the secrets of its identity server"
             advice = f"Configure it again: DELETE, then POST /t/{handle}/api/v1/identity-provider."
+        case "code_webhook":
+            name = "the secret of its webhook for codes"
+            advice = (
+                f"Set it again: oneself org delete-code-webhook {handle}, "
+                f"then oneself org set-code-webhook {handle} URL."
+            )
     sentence = f"{handle}: {name} cannot be decrypted: encrypted with another secret key, or damaged."
     return Finding("stored keys", "bad", sentence, advice)
 

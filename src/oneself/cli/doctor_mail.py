@@ -45,8 +45,9 @@ def _without_server(settings: Settings, *, is_asked: bool) -> Finding:
 
 
 async def _send(settings: Settings, address: str) -> Finding:
-    from oneself.adapters.mail import MailDeferred, MailRejected, OutgoingMail
+    from oneself.adapters.mail import OutgoingMail
     from oneself.bootstrap import mailer_of
+    from oneself.errors import DeliveryDeferred, DeliveryRejected
 
     mailer = mailer_of(settings)
     assert mailer is not None, "check_mail looked"
@@ -54,10 +55,10 @@ async def _send(settings: Settings, address: str) -> Finding:
     mail = OutgoingMail(str(uuid.uuid4()), address, "Mail works", text, f"<p>{text}</p>", "Oneself")
     try:
         await mailer.send(mail)
-    except MailRejected as error:
+    except DeliveryRejected as error:
         advice = "The server answers, and does not take this mail. Check the address and ONESELF_MAIL_FROM."
         return Finding(SUBJECT, "bad", error.message, advice)
-    except MailDeferred as error:
+    except DeliveryDeferred as error:
         advice = "Check host, port, user name and password in ONESELF_SMTP_URL."
         return Finding(SUBJECT, "bad", error.message, advice)
     return Finding(SUBJECT, "good", f"The server took a mail to {address}. Look into that mailbox.")

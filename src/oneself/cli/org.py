@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.output import ONCE_NOTE, AsJson, show, show_list, timestamp
+from oneself.cli.output import ONCE_NOTE, AsJson, Yes, confirm, show, show_list, timestamp
+from oneself.errors import NotFound
 
 if TYPE_CHECKING:
+    from oneself.service.context import DatasetRef
     from oneself.services import Services
 
 app = typer.Typer(
@@ -18,6 +20,8 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
+#: Under a new secret.
+WEBHOOK_NOTE = "The secret is shown only once. The receiver needs it to check signatures."
 Handle = Annotated[
     str, typer.Argument(metavar="HANDLE", help="The name in the path /t/HANDLE: a-z, 0-9, '.', '_' and '-'.")
 ]
@@ -102,6 +106,7 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
             "cds_enabled": config.settings.cds_enabled,
             "system_applications": config.settings.system_applications,
             "detach_on_sign_out": config.settings.detach_on_sign_out,
+            "code_webhook": await _webhook_url(services, dataset_ref),
             "verified_address_first": config.settings.verified_address_first,
             "email_verified_by": config.settings.email_verified_by,
             "mobile_verified_by": config.settings.mobile_verified_by,
@@ -199,6 +204,54 @@ def set_admin(
 
     run(act)
     show({"organisation": handle, "console_user": username}, as_json=False)
+
+
+@app.command("set-code-webhook")
+def set_code_webhook(
+    handle: Handle,
+    url: Annotated[str, typer.Argument(metavar="URL", help="Begins with https://, except on this machine.")],
+    secret: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SECRET",
+            help="What requests are signed with: whsec_ and 24 to 64 bytes in base64. Default: the secret "
+            "that the webhook has, else a random one, shown once.",
+        ),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Set the webhook that sends codes to mobile numbers. People can confirm their numbers from then on.
+
+    The guide "Mobile numbers" describes the requests and shows a receiver.
+    """
+
+    async def act(services: Services) -> dict[str, Any]:
+        dataset_ref = await services.directory.organisations.get(handle)
+        webhook, is_new = await services.directory.code_webhooks.put(dataset_ref, url.strip(), secret)
+        visible = {"organisation": handle, "url": webhook.url}
+        return {**visible, "secret": webhook.secret} if is_new else visible
+
+    result = run(act)
+    show(result, as_json=as_json, note=WEBHOOK_NOTE if "secret" in result else "")
+
+
+@app.command("delete-code-webhook")
+def delete_code_webhook(handle: Handle, yes: Yes = False) -> None:
+    """Delete the webhook that sends codes to mobile numbers. Confirmed numbers stay confirmed."""
+    confirm(f"Delete the webhook of {handle}, so that no codes are sent?", yes=yes)
+
+    async def act(services: Services) -> None:
+        dataset_ref = await services.directory.organisations.get(handle)
+        if not await services.directory.code_webhooks.delete(dataset_ref):
+            raise NotFound(f"{handle} has no webhook for codes.")
+
+    run(act)
+    show({"deleted": f"code webhook of {handle}"}, as_json=False)
+
+
+async def _webhook_url(services: Services, dataset_ref: DatasetRef) -> str | None:
+    row = await services.directory.code_webhooks.find(dataset_ref.org_id)
+    return row.url if row else None
 
 
 def _sources(given: list[str] | None) -> tuple[str, ...] | None:

@@ -18,10 +18,12 @@ from oneself.store.tables.attempt_count import AttemptCountTable
 from oneself.store.tables.audit import AuditTable
 from oneself.store.tables.browser_session import SessionTable
 from oneself.store.tables.claim_sync import ClaimSyncQueue, ClaimSyncTable
+from oneself.store.tables.code_webhook import CodeWebhookTable
 from oneself.store.tables.dataset import DatasetTable
+from oneself.store.tables.delivery import DeliveryQueue, DeliveryTable
 from oneself.store.tables.expired import ExpiredRows
 from oneself.store.tables.identity_server import IdentityServerTable
-from oneself.store.tables.mail import MailQueue, MailTable
+from oneself.store.tables.mobile_code import MobileCodeTable
 from oneself.store.tables.oauth_grant import GrantTable
 from oneself.store.tables.organisation import OrganisationsTable
 from oneself.store.tables.revoked_token import RevokedTokenTable
@@ -70,6 +72,10 @@ class OrganisationTables:
         return ClaimSyncTable(self._executor, self.org_id)
 
     @property
+    def code_webhook(self) -> CodeWebhookTable:
+        return CodeWebhookTable(self._executor, self.org_id)
+
+    @property
     def datasets(self) -> DatasetTable:
         return DatasetTable(self._executor, self.org_id)
 
@@ -86,8 +92,12 @@ class OrganisationTables:
         return AttemptCountTable(self._executor, self.org_id)
 
     @property
-    def mails(self) -> MailTable:
-        return MailTable(self._executor, self.org_id)
+    def deliveries(self) -> DeliveryTable:
+        return DeliveryTable(self._executor, self.org_id)
+
+    @property
+    def mobile_codes(self) -> MobileCodeTable:
+        return MobileCodeTable(self._executor, self.org_id)
 
     @property
     def sessions(self) -> SessionTable:
@@ -127,8 +137,8 @@ class DirectoryTables:
         return ExpiredRows(self._executor)
 
     @property
-    def mail_queue(self) -> MailQueue:
-        return MailQueue(self._executor)
+    def delivery_queue(self) -> DeliveryQueue:
+        return DeliveryQueue(self._executor)
 
     @property
     def organisations(self) -> OrganisationsTable:

@@ -17,6 +17,7 @@ CREATE TABLE account (
 CREATE INDEX account_by_username ON account USING btree (org_id, username_key, user_id);
 CREATE INDEX account_of_sign_in ON account USING btree (org_id, username_key, ((verified ? 'emailaddress'::text)) DESC, created_at DESC, user_id);
 CREATE INDEX account_unproven ON account USING btree (used_at) WHERE (NOT (verified ? 'emailaddress'::text));
+CREATE INDEX account_verified_mobile ON account USING btree (org_id, regexp_replace((claims ->> 'mobile'::text), '[^0-9]'::text, ''::text, 'g'::text)) WHERE (verified ? 'mobile'::text);
 CREATE UNIQUE INDEX account_verified_once ON account USING btree (org_id, username_key) WHERE (verified ? 'emailaddress'::text);
 
 CREATE TABLE account_link (
@@ -136,6 +137,14 @@ CREATE TABLE claim_sync (
     CONSTRAINT claim_sync_pkey PRIMARY KEY (org_id)
 );
 
+CREATE TABLE code_webhook (
+    org_id integer NOT NULL,
+    url text NOT NULL,
+    secret_encrypted bytea NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT code_webhook_pkey PRIMARY KEY (org_id)
+);
+
 CREATE TABLE config (
     dataset_id integer NOT NULL,
     version bigint NOT NULL,
@@ -152,6 +161,28 @@ CREATE TABLE dataset (
     CONSTRAINT dataset_pkey PRIMARY KEY (dataset_id),
     CONSTRAINT dataset_name_key UNIQUE (org_id, name)
 );
+
+CREATE TABLE delivery (
+    org_id integer NOT NULL,
+    delivery_id uuid NOT NULL,
+    kind text NOT NULL,
+    recipient text NOT NULL,
+    user_id uuid,
+    facts jsonb NOT NULL,
+    content bytea,
+    created_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    failure text,
+    delivered_at timestamp with time zone,
+    channel text NOT NULL,
+    CONSTRAINT delivery_pkey PRIMARY KEY (org_id, delivery_id)
+);
+CREATE INDEX delivery_by_account ON delivery USING btree (org_id, user_id);
+CREATE INDEX delivery_by_expiry ON delivery USING btree (expires_at);
+CREATE INDEX delivery_delivered ON delivery USING btree (org_id, created_at) WHERE (delivered_at IS NOT NULL);
+CREATE INDEX delivery_due ON delivery USING btree (due_at) WHERE (delivered_at IS NULL);
 
 CREATE TABLE fragment (
     dataset_id integer NOT NULL,
@@ -267,27 +298,6 @@ CREATE INDEX log_of_verifications ON log USING btree (dataset_id, seq DESC) WHER
 CREATE INDEX log_of_verified_users ON log USING btree (dataset_id, ((content ->> 'user_id'::text))) WHERE (kind = 'verification'::text);
 CREATE INDEX log_of_verified_values ON log USING btree (dataset_id, lower((content ->> 'value'::text))) WHERE (kind = 'verification'::text);
 
-CREATE TABLE mail (
-    org_id integer NOT NULL,
-    mail_id uuid NOT NULL,
-    kind text NOT NULL,
-    recipient text NOT NULL,
-    user_id uuid,
-    facts jsonb NOT NULL,
-    content bytea,
-    created_at timestamp with time zone NOT NULL,
-    due_at timestamp with time zone NOT NULL,
-    expires_at timestamp with time zone NOT NULL,
-    attempts integer NOT NULL DEFAULT 0,
-    failure text,
-    delivered_at timestamp with time zone,
-    CONSTRAINT mail_pkey PRIMARY KEY (org_id, mail_id)
-);
-CREATE INDEX mail_by_account ON mail USING btree (org_id, user_id);
-CREATE INDEX mail_by_expiry ON mail USING btree (expires_at);
-CREATE INDEX mail_delivered ON mail USING btree (org_id, created_at) WHERE (delivered_at IS NOT NULL);
-CREATE INDEX mail_due ON mail USING btree (due_at) WHERE (delivered_at IS NULL);
-
 CREATE TABLE merge (
     dataset_id integer NOT NULL,
     absorbed_id uuid NOT NULL,
@@ -300,6 +310,21 @@ CREATE TABLE merge (
     CONSTRAINT merge_key PRIMARY KEY (dataset_id, absorbed_id, seq)
 );
 CREATE INDEX merge_by_survivor ON merge USING btree (dataset_id, survivor_id);
+
+CREATE TABLE mobile_code (
+    org_id integer NOT NULL,
+    user_id uuid NOT NULL,
+    delivery_id uuid NOT NULL,
+    number text NOT NULL,
+    code_digest bytea,
+    created_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    attempts integer NOT NULL DEFAULT 0,
+    used_at timestamp with time zone,
+    CONSTRAINT mobile_code_pkey PRIMARY KEY (org_id, user_id)
+);
+CREATE INDEX mobile_code_by_expiry ON mobile_code USING btree (expires_at);
+CREATE INDEX mobile_code_by_number ON mobile_code USING btree (org_id, number);
 
 CREATE TABLE oauth_grant (
     org_id integer NOT NULL,
@@ -556,9 +581,11 @@ ALTER TABLE application ADD CONSTRAINT application_org_fkey FOREIGN KEY (org_id)
 ALTER TABLE authorization_code ADD CONSTRAINT authorization_code_grant_fkey FOREIGN KEY (org_id, grant_id) REFERENCES oauth_grant(org_id, grant_id) ON DELETE CASCADE;
 ALTER TABLE browser_session ADD CONSTRAINT browser_session_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE claim_sync ADD CONSTRAINT claim_sync_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE code_webhook ADD CONSTRAINT code_webhook_organisation_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id) ON DELETE CASCADE;
 ALTER TABLE dataset ADD CONSTRAINT dataset_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE delivery ADD CONSTRAINT delivery_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE identity_server ADD CONSTRAINT identity_server_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
-ALTER TABLE mail ADD CONSTRAINT mail_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
+ALTER TABLE mobile_code ADD CONSTRAINT mobile_code_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE oauth_grant ADD CONSTRAINT oauth_grant_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE oauth_grant ADD CONSTRAINT oauth_grant_application_fkey FOREIGN KEY (org_id, client_id) REFERENCES application(org_id, client_id) ON DELETE CASCADE;
 ALTER TABLE refresh_token ADD CONSTRAINT refresh_token_grant_fkey FOREIGN KEY (org_id, grant_id) REFERENCES oauth_grant(org_id, grant_id) ON DELETE CASCADE;

@@ -9,15 +9,13 @@ import msgspec
 import pytest
 
 from oneself.adapters.mail import (
-    MailDeferred,
-    MailRejected,
     OutgoingMail,
     SmtpMailer,
     SmtpServer,
     check_sender,
     smtp_server,
 )
-from oneself.errors import SettingsError
+from oneself.errors import DeliveryDeferred, DeliveryRejected, SettingsError
 from support.smtp import HOST, PASSWORD, USERNAME, MailServer, client_tls
 
 SENDER = "accounts@acme.example"
@@ -65,14 +63,14 @@ async def test_a_password_is_sent_encrypted(
 
 async def test_a_password_is_not_sent_to_a_server_without_encryption(mail_server: StartServer) -> None:
     server = mail_server()
-    with pytest.raises(MailDeferred):
+    with pytest.raises(DeliveryDeferred):
         await mailer(server, user=credentials()).send(MAIL)
     assert server.received == []
 
 
 async def test_a_certificate_that_nobody_trusts_ends_the_connection(mail_server: StartServer) -> None:
     server = mail_server(starts_tls=True)
-    with pytest.raises(MailDeferred):
+    with pytest.raises(DeliveryDeferred):
         await SmtpMailer(smtp_server(f"smtp://{HOST}:{server.port}"), SENDER, timeout_s=2.0).send(MAIL)
     assert server.received == []
 
@@ -86,26 +84,26 @@ async def test_encryption_is_used_where_it_is_offered(mail_server: StartServer) 
 
 async def test_a_wrong_password_may_be_mended(mail_server: StartServer) -> None:
     server = mail_server(starts_tls=True, asks_password=True)
-    with pytest.raises(MailDeferred):
+    with pytest.raises(DeliveryDeferred):
         await mailer(server, user=credentials("another one")).send(MAIL)
 
 
 @pytest.mark.parametrize("behaviour", ["refuses", "refuses_content"])
 async def test_a_final_refusal_is_final(mail_server: StartServer, behaviour: str) -> None:
-    with pytest.raises(MailRejected, match="5"):
+    with pytest.raises(DeliveryRejected, match="5"):
         await mailer(mail_server(behaviour)).send(MAIL)
 
 
 @pytest.mark.parametrize("behaviour", ["greylists", "hangs", "drops"])
 async def test_what_is_not_final_is_tried_again(mail_server: StartServer, behaviour: str) -> None:
-    with pytest.raises(MailDeferred):
+    with pytest.raises(DeliveryDeferred):
         await mailer(mail_server(behaviour)).send(MAIL)
 
 
 async def test_a_server_that_is_away_is_tried_again(mail_server: StartServer) -> None:
     server = mail_server()
     server.stop()
-    with pytest.raises(MailDeferred):
+    with pytest.raises(DeliveryDeferred):
         await mailer(server).send(MAIL)
 
 
@@ -116,7 +114,7 @@ async def test_an_address_that_no_mail_can_go_to_is_rejected(
     mail_server: StartServer, recipient: str
 ) -> None:
     server = mail_server()
-    with pytest.raises(MailRejected):
+    with pytest.raises(DeliveryRejected):
         await mailer(server).send(msgspec.structs.replace(MAIL, recipient=recipient))
     assert server.received == []
 

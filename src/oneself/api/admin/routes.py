@@ -7,6 +7,7 @@ from litestar import Router
 from oneself.api.admin import (
     applications,
     claims,
+    code_webhook,
     dataset_events,
     datasets,
     identity_attributes,
@@ -31,6 +32,7 @@ admin_routes = Router(
         *privacy.ROUTES,
         *claims.ROUTES,
         *identity_provider.ROUTES,
+        *code_webhook.ROUTES,
         *applications.ROUTES,
         *users.ROUTES,
         *token_keys.ROUTES,

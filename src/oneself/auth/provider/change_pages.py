@@ -2,7 +2,7 @@
 
     GET, POST accounts/password   other sessions and all grants end; this browser stays signed in
     GET, POST accounts/email      sends a link to the new address (`address_change_pages`)
-    GET, POST accounts/mobile     the new number is not verified
+    GET, POST accounts/mobile     the new number is not verified (`mobile_pages`)
     GET, POST accounts/delete     erases what the user owns, and deletes the account
 
 Invariants: each of them asks for the password, so that a browser that somebody left signed in changes
@@ -21,6 +21,7 @@ from litestar.response import Redirect
 
 from oneself.auth.provider.endpoints import directory_of
 from oneself.auth.provider.link_pages import asker_of
+from oneself.auth.provider.mobile_pages import proof_link
 from oneself.auth.provider.outbox_page import outbox_link
 from oneself.auth.provider.page_context import (
     FORM_EXPIRED,
@@ -35,7 +36,7 @@ from oneself.auth.provider.page_context import (
 from oneself.auth.provider.pages import message, name_of
 from oneself.auth.provider.signing_in import begin_session
 from oneself.errors import InvalidInput
-from oneself.service.directory.accounts import ADDRESS_CLAIM, Account
+from oneself.service.directory.accounts import ADDRESS_CLAIM, MOBILE_CLAIM, Account
 from oneself.service.directory.throttle import Subject
 from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, sender_of
 from oneself.web.sessions import session_cookie, with_cookies
@@ -138,9 +139,10 @@ async def change_mobile(request: AnyRequest) -> AnyResponse:
         return await _refused(form, {"mobile": rejected.description}, {"mobile": mobile})
     if changed is None:
         return _wrong_password(form, {"mobile": mobile})
-    number = changed.claims.get("mobile")
+    number = changed.claims.get(MOBILE_CLAIM)
     sentence = f"It is {number} now." if number else "Your account has no mobile number now."
-    return await _changed(form, changed, "Your mobile number is changed", sentence)
+    link = await proof_link(here.context, changed)
+    return await _changed(form, changed, "Your mobile number is changed", sentence, link=link)
 
 
 @post(f"/t/{{org:str}}/{DELETE_PATH}", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
@@ -172,16 +174,18 @@ async def delete_account(request: AnyRequest) -> AnyResponse:
 ROUTES = (*map(_page_at, _TEMPLATES), change_password, change_email, change_mobile, delete_account)
 
 
-def links_of(context: PageContext, account: Account) -> list[tuple[str, str]]:
+async def links_of(context: PageContext, account: Account) -> list[tuple[str, str]]:
     """The pages that change an account: URL and text."""
-    has_mobile, has_address = "mobile" in account.claims, ADDRESS_CLAIM in account.claims
+    has_mobile, has_address = MOBILE_CLAIM in account.claims, ADDRESS_CLAIM in account.claims
     texts = {
         EMAIL_PATH: f"{'Change your' if has_address else 'Add an'} e-mail address",
         MOBILE_PATH: f"{'Change your' if has_mobile else 'Add a'} mobile number",
         PASSWORD_PATH: "Change your password",
         DELETE_PATH: "Delete your account",
     }
-    return [(f"{context.cookie_path}/{path}", text) for path, text in texts.items()]
+    proof = await proof_link(context, account)
+    changes = [(f"{context.cookie_path}/{path}", text) for path, text in texts.items()]
+    return [*filter(None, [proof]), *changes]
 
 
 class Submitted(msgspec.Struct, frozen=True):
@@ -283,4 +287,4 @@ def _page(
 
 def _values(account: Account) -> dict[str, str]:
     """What a form contains at first: the number, which people correct; an address they replace."""
-    return {"mobile": account.claims.get("mobile", "")}
+    return {"mobile": account.claims.get(MOBILE_CLAIM, "")}

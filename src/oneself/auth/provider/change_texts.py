@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from urllib.parse import urlencode
 
 from oneself.auth.provider.mail_texts import LINK_PARAMETER, Note, day_and_time, mail_of
+from oneself.service.delivery.outbox import MailText
 from oneself.service.directory.address_changes import ChangeLink
-from oneself.service.mail.outbox import MailText
 
 #: The pages of the links: of the new address, and of the former one.
 CONFIRM_PATH, RETURN_PATH = "accounts/email/confirm", "accounts/email/return"

@@ -12,9 +12,9 @@ from urllib.parse import urlencode
 import msgspec
 
 from oneself.auth.provider.rendering import render
+from oneself.service.delivery.outbox import MailText
 from oneself.service.directory.address_proofs import VerificationLink
 from oneself.service.directory.recovery import NEW_ACCOUNT, RecoveryLink
-from oneself.service.mail.outbox import MailText
 
 #: Before the name of the organisation, at the end of a text (RFC 3676 §4.3).
 SIGNATURE = "-- \n"

@@ -1,6 +1,6 @@
-"""The development outbox: the mails of an organisation while no mail server is set up.
+"""The development outbox: the mails and codes of an organisation while no mail server is set up.
 
-Invariants: only a browser on this machine sees it, because a mail contains links that prove addresses. A
+Invariants: only a browser on this machine sees it, because links and codes prove addresses. A
 request that a proxy passed on is not from this machine, and neither is one that names another host, as a page
 of another site would by a DNS name of its own that leads here.
 """
@@ -17,7 +17,7 @@ from oneself.auth.provider.mail_texts import SIGNATURE, day_and_time
 from oneself.auth.provider.page_context import AnyResponse
 from oneself.auth.provider.pages import message, page
 from oneself.service.context import DatasetRef
-from oneself.service.mail.outbox import DeliveredMail
+from oneself.service.delivery.outbox import CodeMessage, DeliveredLetter
 from oneself.web.forms import AnyRequest
 from oneself.web.sessions import LOOPBACK_NAME
 
@@ -27,7 +27,7 @@ _FORWARDING = ("forwarded", "x-forwarded-for", "x-forwarded-host", "x-real-ip", 
 
 @get(f"/t/{{org:str}}/{OUTBOX_PATH}", include_in_schema=False)
 async def outbox(request: AnyRequest) -> AnyResponse:
-    """Show the mails that no server took, because there is none."""
+    """Show the mails and codes that no server took, because there is none."""
     dataset_ref = await organisation_of(request)
     if outbox_link(request, dataset_ref) is None:
         sentence = "It exists only while no mail server is set up, and only for browsers on the same machine."
@@ -41,15 +41,19 @@ ROUTES = (outbox,)
 
 def outbox_link(request: AnyRequest, dataset_ref: DatasetRef) -> tuple[str, str] | None:
     """The URL of the development outbox and a text for it, if this browser may see it."""
-    if directory_of(request).postman.has_server or not _is_from_this_machine(request):
+    if not directory_of(request).outbox.is_visible or not _is_from_this_machine(request):
         return None
     return f"/t/{dataset_ref.handle}/{OUTBOX_PATH}", "Open the development outbox"
 
 
-def _render(mail: DeliveredMail) -> dict[str, object]:
-    paragraphs = [part for part in mail.content.text.split("\n\n") if not part.startswith(SIGNATURE)]
-    at = day_and_time(mail.created_at)
-    return {"content": mail.content, "recipient": mail.recipient, "at": at, "paragraphs": paragraphs}
+def _render(letter: DeliveredLetter) -> dict[str, object]:
+    content, at = letter.content, day_and_time(letter.created_at)
+    if isinstance(content, CodeMessage):
+        subject, paragraphs = "Code for a mobile number", [f"Your code is {content.code}."]
+    else:
+        parts = content.text.split("\n\n")
+        subject, paragraphs = content.subject, [part for part in parts if not part.startswith(SIGNATURE)]
+    return {"subject": subject, "recipient": letter.recipient, "at": at, "paragraphs": paragraphs}
 
 
 def _is_from_this_machine(request: AnyRequest) -> bool:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from litestar import Response
 
 from oneself.auth.provider.rendering import render
-from oneself.service.directory.accounts import ADDRESS_CLAIM, Account
+from oneself.service.directory.accounts import VERIFIABLE_CLAIMS, Account
 from oneself.web.assets import immutable, static_file, version_of
 from oneself.web.csp import content_security_policy, form_source
 
@@ -75,7 +75,7 @@ def account_fields(account: Account) -> list[tuple[str, str, str]]:
         "mobile": "Mobile",
     }
     notes = {claim: "confirmed" if claim in account.verified else "" for claim in labels}
-    notes[ADDRESS_CLAIM] = notes[ADDRESS_CLAIM] or "not confirmed"
+    notes |= {claim: notes[claim] or "not confirmed" for claim in VERIFIABLE_CLAIMS}
     return [
         (label, account.claims[claim], notes[claim])
         for claim, label in labels.items()

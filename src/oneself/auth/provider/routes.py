@@ -20,6 +20,7 @@ from oneself.auth.provider import (
     address_pages,
     change_pages,
     endpoints,
+    mobile_pages,
     outbox_page,
     recovery_pages,
 )
@@ -192,7 +193,7 @@ async def account_page(request: AnyRequest) -> AnyResponse:
         unproven=unproven if can_prove else None,
         send_action=f"{context.cookie_path}/{address_pages.SEND_PATH}",
         outbox=outbox_link(request, context.dataset_ref),
-        changes=change_pages.links_of(context, account),
+        changes=await change_pages.links_of(context, account),
     )
 
 
@@ -310,6 +311,7 @@ PAGES = Router(
         *recovery_pages.ROUTES,
         *change_pages.ROUTES,
         *address_change_pages.ROUTES,
+        *mobile_pages.ROUTES,
         *outbox_page.ROUTES,
     ],
     exception_handlers={ServiceError: unavailable},

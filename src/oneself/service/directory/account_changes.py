@@ -17,6 +17,7 @@ from typing import Protocol
 
 from oneself.errors import InvalidInput
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.delivery.outbox import Letter, MailText, Outbox
 from oneself.service.directory.accounts import (
     ADDRESS_CLAIM,
     Account,
@@ -30,10 +31,9 @@ from oneself.service.directory.recovery import PASSWORD_REPLACED
 from oneself.service.directory.throttle import Subject, Throttle
 from oneself.service.directory.tokens import AccessTokens
 from oneself.service.directory.users import Users
-from oneself.service.mail.outbox import Letter, MailText, Outbox
 from oneself.service.privacy.erasure import Receipt
 from oneself.store.directory import Directory, DirectoryTables
-from oneself.store.tables.mail import DueMail
+from oneself.store.tables.delivery import DueDelivery
 
 #: The kind of mail.
 ACCOUNT_DELETED = "account_deleted"
@@ -139,7 +139,7 @@ class AccountChanges:
             self._outbox.wake()
         return receipts
 
-    async def compose(self, _tables: DirectoryTables, mail: DueMail) -> MailText:
+    async def compose(self, _tables: DirectoryTables, mail: DueDelivery) -> MailText:
         """What a receipt says."""
         receipts = mail.facts.get("receipts", "").split()
         return self._notices.account_deleted(mail.handle, mail.name, receipts, mail.created_at)

@@ -15,14 +15,16 @@ from oneself.service.context import DatasetRef
 from oneself.service.crypto import digest, new_token
 from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.account_link import LinkRow
-from oneself.store.tables.mail import DueMail
+from oneself.store.tables.delivery import DueDelivery
 
 #: Why a link cannot be used. `moved`: the account has another address by now. `not_accepted`: nobody verifies
 #: by mail in the organisation any more.
 LinkProblem = Literal["unknown", "used", "expired", "moved", "not_accepted"]
 
 
-async def make_link(tables: DirectoryTables, mail: DueMail, purpose: str, user_id: UUID, address: str) -> str:
+async def make_link(
+    tables: DirectoryTables, mail: DueDelivery, purpose: str, user_id: UUID, address: str
+) -> str:
     """Make the link of a mail, with its life, and return its secret."""
     secret = new_token()
     await tables.of(mail.org_id).account_links.put(

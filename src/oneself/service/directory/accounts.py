@@ -27,6 +27,7 @@ from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, SecretBox
 from oneself.service.directory.common_passwords import COMMON_PASSWORDS
+from oneself.service.directory.mobile_numbers import digits_of
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.account import AccountRow, ClaimsChange
@@ -37,6 +38,7 @@ CLAIMS = ("userid", "username", "emailaddress", "givenname", "lastname", "mobile
 VERIFIABLE_CLAIMS = ("emailaddress", "mobile")
 #: The claim that is the username.
 ADDRESS_CLAIM = "emailaddress"
+MOBILE_CLAIM = "mobile"
 #: How many accounts with one unverified address are read at once, the newest ones; others are found by hash.
 ACCOUNTS_AT_ONCE = 1_000
 #: How many accounts with one address a message names.
@@ -202,6 +204,9 @@ class Accounts:
             if ADDRESS_CLAIM in change.verified:
                 await accounts.lock_username(_stored_key(account.username))
                 await accounts.withdraw_from_others(account.user_id, now)
+            if digits := digits_of(change.expected.get(MOBILE_CLAIM, "")):
+                await accounts.lock_mobile(digits)
+                await accounts.withdraw_mobile_from_others(account.user_id, digits, now)
             row = await accounts.put_claims(account.user_id, change, now)
         if row is None:
             raise await self._not_changed(dataset_ref, account.user_id)

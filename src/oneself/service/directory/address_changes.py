@@ -22,6 +22,7 @@ import msgspec
 from oneself.errors import InvalidInput
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest
+from oneself.service.delivery.outbox import Letter, MailText, Outbox
 from oneself.service.directory.account_changes import check_new_password
 from oneself.service.directory.account_links import LinkProblem, find_link, make_link
 from oneself.service.directory.accounts import (
@@ -35,11 +36,10 @@ from oneself.service.directory.accounts import (
 from oneself.service.directory.address_proofs import INTERFACE, Asker, MailCounts
 from oneself.service.directory.tokens import AccessTokens
 from oneself.service.directory.users import Users
-from oneself.service.mail.outbox import Letter, MailText, Outbox
 from oneself.store.directory import Directory, DirectoryTables, OrganisationTables
 from oneself.store.tables.account import AccountRow, ClaimsChange
 from oneself.store.tables.account_link import LinkRow
-from oneself.store.tables.mail import DueMail
+from oneself.store.tables.delivery import DueDelivery
 
 #: The kinds of mail, and the purposes of their links: to the new address, and to the former one.
 ADDRESS_CHANGE, ADDRESS_RETURN = "address_change", "address_return"
@@ -112,7 +112,7 @@ class AddressChanges:
         self._outbox.wake()
         return 0
 
-    async def compose(self, tables: DirectoryTables, mail: DueMail) -> MailText | None:
+    async def compose(self, tables: DirectoryTables, mail: DueDelivery) -> MailText | None:
         """Make the link of a mail and say what it says; None if there is nothing to say any more."""
         assert mail.user_id is not None, "a change is about an account"
         organisation = tables.of(mail.org_id)
@@ -176,7 +176,8 @@ class AddressChanges:
                 letter = Letter(ADDRESS_RETURN, former, row.user_id, facts, life_s=RETURN_LIFE_S)
                 await self._outbox.put(tables, dataset_ref, letter)
         self._outbox.wake()
-        await self._users.record_address(dataset_ref, Actor(INTERFACE), account_of(row), after)
+        before, actor = account_of(row), Actor(INTERFACE)
+        await self._users.record_proof(dataset_ref, actor, before, after, ADDRESS_CLAIM)
         return after
 
     async def cancel(self, dataset_ref: DatasetRef, secret: str) -> ChangeLink | LinkProblem:
@@ -211,7 +212,8 @@ class AddressChanges:
             after = await _put_address(organisation, row, link.address, hashed, now)
             await organisation.account_links.put_all_used(user_id, ADDRESS_RETURN, link.asked_at, now)
             await self._tokens.revoke_user(tables, dataset_ref, user_id)
-        await self._users.record_address(dataset_ref, Actor(INTERFACE), account_of(row), after)
+        before, actor = account_of(row), Actor(INTERFACE)
+        await self._users.record_proof(dataset_ref, actor, before, after, ADDRESS_CLAIM)
         return after
 
     async def _find(self, dataset_ref: DatasetRef, secret: str, purpose: str) -> ChangeLink | LinkProblem:
@@ -226,7 +228,7 @@ def _link(row: LinkRow, account: Account) -> ChangeLink:
     return ChangeLink(account, row.address, row.facts.get("browser", ""), row.created_at, row.expires_at)
 
 
-async def _is_overtaken(organisation: OrganisationTables, mail: DueMail) -> bool:
+async def _is_overtaken(organisation: OrganisationTables, mail: DueDelivery) -> bool:
     """Whether a mail is about a change that was taken back before it could be sent."""
     assert mail.user_id is not None
     return await organisation.account_links.is_overtaken(mail.user_id, ADDRESS_RETURN, mail.created_at)

@@ -16,15 +16,15 @@ import msgspec
 
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest
+from oneself.service.delivery.outbox import Letter, MailText, Outbox
 from oneself.service.directory.account_links import LinkProblem, find_link, make_link
 from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, Accounts, account_of
 from oneself.service.directory.mail_texts import MailTexts
 from oneself.service.directory.throttle import Subject, Throttle
 from oneself.service.directory.users import Users
-from oneself.service.mail.outbox import Letter, MailText, Outbox
 from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.account_link import LinkRow
-from oneself.store.tables.mail import DueMail
+from oneself.store.tables.delivery import DueDelivery
 
 #: The kind of mail, and the purpose of its link.
 VERIFICATION = "verification"
@@ -65,11 +65,7 @@ class MailCounts:
             ("mail_sender", asker.network),
             ("organisation", dataset_ref.handle),
         )
-        wait_s = await self._throttle.acquire(dataset_ref, *subjects)
-        if wait_s:
-            # It is not sent, so it uses up nothing of what others may send.
-            await self._throttle.give_back(dataset_ref, *subjects)
-        return wait_s
+        return await self._throttle.acquire_together(dataset_ref, *subjects)
 
 
 class AddressProofs:
@@ -111,7 +107,7 @@ class AddressProofs:
         """Whether people can verify their addresses by mail."""
         return await self._users.accepts(dataset_ref, ADDRESS_CLAIM, "mail")
 
-    async def compose(self, tables: DirectoryTables, mail: DueMail) -> MailText | None:
+    async def compose(self, tables: DirectoryTables, mail: DueDelivery) -> MailText | None:
         """Make the link of a mail and say what it says; None if there is nothing to prove any more."""
         assert mail.user_id is not None, "a verification is about an account"
         row = await tables.of(mail.org_id).accounts.find(mail.user_id)

@@ -1,4 +1,5 @@
-"""Deletes what has expired, in every organisation: sessions, codes, tokens, idempotency keys, mails, links.
+"""Deletes what has expired, in every organisation: sessions, codes, tokens, idempotency keys, mails, links,
+mobile codes.
 
 An account whose address nobody has verified and to which nobody signs in expires as well. Its profile stays.
 

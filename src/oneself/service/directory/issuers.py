@@ -10,13 +10,13 @@ import time
 import uuid
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
-from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
 
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
+from oneself.service.directory.outgoing_urls import url_problem
 from oneself.service.directory.tokens import AUDIENCE
 from oneself.store.directory import Directory
 from oneself.store.tables.trusted_issuer import TrustedIssuerRow, TrustedIssuerTable
@@ -24,13 +24,11 @@ from oneself.store.tables.trusted_issuer import TrustedIssuerRow, TrustedIssuerT
 if TYPE_CHECKING:
     from oneself.store.database import Database
 
-URL_CHARACTERS_MAX = 500
 AUDIENCE_CHARACTERS_MAX = 200
 #: Each may cost a request for its keys; an organisation has a few at most.
 ISSUERS_MAX = 20
 #: Which claims in tokens are verified: those of which the token says so, all, or none.
 VerifiedClaims = Literal["as_stated", "always", "never"]
-LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
 class TrustedIssuer(msgspec.Struct, frozen=True):
@@ -119,9 +117,9 @@ async def _get(issuers: TrustedIssuerTable, issuer_id: UUID) -> TrustedIssuer:
 
 def check(issuer: TrustedIssuer, known: Collection[str]) -> None:
     """Raise InvalidInput for the first invalid field."""
-    if problem := _url_problem(issuer.issuer):
+    if problem := url_problem(issuer.issuer):
         raise InvalidInput("issuer", f"The issuer {problem}.")
-    if issuer.jwks_uri is not None and (problem := _url_problem(issuer.jwks_uri)):
+    if issuer.jwks_uri is not None and (problem := url_problem(issuer.jwks_uri)):
         raise InvalidInput("jwks_uri", f"The jwks_uri {problem}.")
     audience = issuer.audience
     if not 0 < len(audience) <= AUDIENCE_CHARACTERS_MAX or not audience.isprintable():
@@ -132,25 +130,6 @@ def check(issuer: TrustedIssuer, known: Collection[str]) -> None:
         raise InvalidInput("verified_claims", f"verified_claims must be one of: {', '.join(choices)}.")
     if unknown := sorted(set(issuer.permissions) - set(known)):
         raise InvalidInput("permissions", f"There is no permission {unknown[0][:100]!r}.")
-
-
-def _url_problem(url: str) -> str | None:
-    """Keys decide which tokens are accepted, so they are fetched over TLS, except from this machine."""
-    if len(url) > URL_CHARACTERS_MAX or not url.isascii() or not url.isprintable() or " " in url:
-        return f"must be a URL of at most {URL_CHARACTERS_MAX} printable ASCII characters"
-    try:
-        parts = urlsplit(url)
-        host = parts.hostname
-        _ = parts.port
-    except ValueError:
-        return "is not a URL"
-    if parts.scheme not in ("https", "http") or not host:
-        return "must begin with https://"
-    if parts.scheme == "http" and host not in LOOPBACK:
-        return "must begin with https://, except on this machine"
-    if parts.username or parts.password or "?" in url or "#" in url:
-        return "must not contain a user, query or fragment"
-    return None
 
 
 def _issuer(row: TrustedIssuerRow) -> TrustedIssuer:

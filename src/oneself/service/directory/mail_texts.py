@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Protocol
 
-from oneself.service.mail.outbox import MailText
+from oneself.service.delivery.outbox import MailText
 
 if TYPE_CHECKING:
     from oneself.service.directory.address_proofs import VerificationLink

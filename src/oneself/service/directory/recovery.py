@@ -22,9 +22,11 @@ import msgspec
 
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.crypto import digest
+from oneself.service.delivery.outbox import Letter, MailText, Outbox
 from oneself.service.directory.account_links import LinkProblem, find_link, make_link
 from oneself.service.directory.accounts import (
     ADDRESS_CLAIM,
+    MOBILE_CLAIM,
     Account,
     Accounts,
     InvalidRegistration,
@@ -37,9 +39,8 @@ from oneself.service.directory.accounts import (
 from oneself.service.directory.address_proofs import INTERFACE, VERIFICATION, Asker, MailCounts
 from oneself.service.directory.mail_texts import MailTexts
 from oneself.service.directory.users import Users
-from oneself.service.mail.outbox import Letter, MailText, Outbox
 from oneself.store.directory import Directory, DirectoryTables
-from oneself.store.tables.mail import DueMail
+from oneself.store.tables.delivery import DueDelivery
 
 #: The kind of mail.
 RECOVERY = "recovery"
@@ -101,7 +102,7 @@ class Recoveries:
         self._outbox.wake()
         return 0
 
-    async def compose(self, tables: DirectoryTables, mail: DueMail) -> MailText | None:
+    async def compose(self, tables: DirectoryTables, mail: DueDelivery) -> MailText | None:
         """Make the link of a mail and say what it says; None if no account has the address."""
         accounts = await _accounts_with(tables, mail.org_id, mail.recipient)
         if not accounts:
@@ -115,7 +116,7 @@ class Recoveries:
         text = self._texts.recovery(mail.handle, mail.name, link, secret)
         return msgspec.structs.replace(text, recipient=first.username)
 
-    async def compose_notice(self, tables: DirectoryTables, mail: DueMail) -> MailText:
+    async def compose_notice(self, tables: DirectoryTables, mail: DueDelivery) -> MailText:
         """Say that a password was replaced."""
         browser = mail.facts["browser"]
         return self._texts.password_replaced(mail.handle, mail.name, browser, mail.created_at)
@@ -206,7 +207,7 @@ class Recoveries:
         actor, fields = Actor(INTERFACE), {name: getattr(registration, name) for name in _REPLACED}
         await self._accounts.set_password(dataset_ref, user_id, registration.password)
         await self._users.forget_words(dataset_ref, actor, user_id)
-        verified = await self._proved(dataset_ref)
+        verified = {**await self._proved(dataset_ref), MOBILE_CLAIM: False}
         proved = await self._users.change(dataset_ref, actor, user_id, fields, verified, source="mail")
         async with self._directory.transaction() as tables:
             now, links = time.time_ns() // 1000, tables.of(dataset_ref.org_id).account_links

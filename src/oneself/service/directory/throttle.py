@@ -1,4 +1,4 @@
-"""Attempts, counted per account, device, address, client and recipient: failed sign-ins, and mails.
+"""Attempts, counted per account, device, address, client and recipient: failed sign-ins, mails and codes.
 
 Invariants: counts are stored in the database, so all processes share them. A sign-in is counted before its
 password is compared, so that attempts that arrive together are counted too, and given back if it succeeds.
@@ -22,8 +22,9 @@ from oneself.store.directory import Directory
 from oneself.store.tables.attempt_count import AttemptRow
 
 Kind = Literal[
-    "account", "device", "address", "client", "registration", "recipient", "mail_sender", "organisation"
-]
+    "account", "device", "address", "client", "registration", "recipient", "mail_sender", "organisation",
+    "code_number", "code_account", "code_network", "code_organisation",
+]  # fmt: skip
 Subject = tuple[Kind, str]
 
 
@@ -53,6 +54,15 @@ class ThrottleLimits(msgspec.Struct, frozen=True, kw_only=True):
     mail_sender: AttemptLimit = AttemptLimit(30, 3_600)
     #: Mails of an organisation that anybody asks for.
     organisation: AttemptLimit = AttemptLimit(10_000, 3_600)
+
+    #: Codes to a mobile number, apart for accounts that have proved their address, as the next two.
+    code_number: AttemptLimit = AttemptLimit(6, 3_600)
+    #: Codes that a network asks for.
+    code_network: AttemptLimit = AttemptLimit(30, 3_600)
+    #: Codes of an organisation.
+    code_organisation: AttemptLimit = AttemptLimit(1_000, 3_600)
+    #: Codes that an account asks for: fewer than a number gets, so one account uses up no number.
+    code_account: AttemptLimit = AttemptLimit(4, 3_600)
 
     def of(self, kind: Kind) -> AttemptLimit:
         """The limit of one kind."""
@@ -85,6 +95,13 @@ class Throttle:
         rows = await self._count(dataset_ref, subjects, now)
         waits = [row.expires_at - now for row in rows if row.attempts > limits[row.subject]]
         return max(1, -(-max(waits) // 1_000_000)) if waits else 0
+
+    async def acquire_together(self, dataset_ref: DatasetRef, *subjects: Subject) -> int:
+        """As `acquire`; an attempt that is not allowed uses up nothing of what others may do."""
+        wait_s = await self.acquire(dataset_ref, *subjects)
+        if wait_s:
+            await self.give_back(dataset_ref, *subjects)
+        return wait_s
 
     async def give_back(self, dataset_ref: DatasetRef, *subjects: Subject) -> None:
         """Count one attempt less of each of these: it succeeded."""

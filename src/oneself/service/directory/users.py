@@ -15,13 +15,7 @@ from oneself.core.config.changes import VerificationSource
 from oneself.errors import Conflict, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.directory.accounts import (
-    ADDRESS_CLAIM,
-    VERIFIABLE_CLAIMS,
-    Account,
-    Accounts,
-    Also,
-)
+from oneself.service.directory.accounts import VERIFIABLE_CLAIMS, Account, Accounts, Also
 from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.profiles import Profiles
@@ -93,24 +87,24 @@ class Users:
             await self._record_values(dataset_ref, actor, account, after)
         return after
 
-    async def record_address(
-        self, dataset_ref: DatasetRef, actor: Actor, before: Account, after: Account
+    async def record_proof(
+        self, dataset_ref: DatasetRef, actor: Actor, before: Account, after: Account, claim: str
     ) -> None:
-        """Record in the profile that an account has another address.
+        """Record in the profile that an account has another value of a claim.
 
-        One report ends the verification of the former address, which begins anew, and verifies the other one,
+        One report ends the verification of the former value, which begins anew, and verifies the other one,
         if the account has verified it.
         """
         if (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled:
-            user_id, address = str(after.user_id), {ADDRESS_CLAIM: after.claims[ADDRESS_CLAIM]}
-            verified = tuple(claim for claim in address if claim in after.verified)
+            user_id, proved = str(after.user_id), {claim: after.claims[claim]}
+            verified = tuple(name for name in proved if name in after.verified)
             await self._profiles.patch_claims(
-                dataset_ref, actor, user_id, address, verified=verified, name=VERIFICATION
+                dataset_ref, actor, user_id, proved, verified=verified, name=VERIFICATION
             )
             await self._record_values(
                 dataset_ref,
                 actor,
-                msgspec.structs.replace(before, claims={**before.claims, **address}),
+                msgspec.structs.replace(before, claims={**before.claims, **proved}),
                 after,
             )
 

@@ -21,7 +21,7 @@ import msgspec
 from oneself.errors import SettingsError
 from oneself.secrets_file import SECRET_KEY_CHARS_MIN, find_secret_key, make_secret_key, secret_key_file
 from oneself.service.crypto import SecretBox
-from oneself.service.directory import signing_keys
+from oneself.service.directory import code_webhooks, signing_keys
 from oneself.service.events import token_keys
 from oneself.service.identity_provider import settings as identity_servers
 from oneself.settings import Settings
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from oneself.store.database import Database
     from oneself.store.directory import DirectoryTables
 
-Kind = Literal["signing_key", "token_key", "identity_server"]
+Kind = Literal["signing_key", "token_key", "identity_server", "code_webhook"]
 
 
 class EncryptedValue(msgspec.Struct, frozen=True):
@@ -153,3 +153,5 @@ def _purpose(kind: Kind, org_id: int, key_id: str) -> str:
             return token_keys.purpose(org_id, int(key_id))
         case "identity_server":
             return identity_servers.purpose(org_id)
+        case "code_webhook":
+            return code_webhooks.purpose(org_id)

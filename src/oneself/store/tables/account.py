@@ -90,11 +90,19 @@ class AccountTable(OrganisationTable):
 
     async def lock_username(self, username_key: str) -> None:
         """Let nobody else verify a username until the transaction ends."""
-        await self._executor.execute(_sql.lock_username, lock_hash(self._org_id, "username", username_key))
+        await self._executor.execute(_sql.lock_value, lock_hash(self._org_id, "username", username_key))
+
+    async def lock_mobile(self, digits: str) -> None:
+        """Let nobody else verify the mobile number with these digits until the transaction ends."""
+        await self._executor.execute(_sql.lock_value, lock_hash(self._org_id, "mobile", digits))
 
     async def withdraw_from_others(self, user_id: UUID, now: int) -> None:
         """End the verification of the address of an account by the others that have it."""
         await self._executor.execute(_sql.withdraw_from_others, self._org_id, user_id, now)
+
+    async def withdraw_mobile_from_others(self, user_id: UUID, digits: str, now: int) -> None:
+        """End the verification of the mobile number with these digits by other accounts."""
+        await self._executor.execute(_sql.withdraw_mobile_from_others, self._org_id, user_id, digits, now)
 
     async def put_claims(self, user_id: UUID, change: ClaimsChange, now: int) -> ClaimsRow | None:
         """Change claims and return all of them; None if no account has this id and the expected values."""

@@ -53,8 +53,8 @@ WHERE org_id = $1 AND (username_key, user_id) > ($2, $3)
 ORDER BY username_key, user_id
 LIMIT $4;
 
--- name: lock_username
--- Let nobody else verify a username until the transaction ends.
+-- name: lock_value
+-- Let nobody else verify a username or a mobile number until the transaction ends.
 -- $1: the key of the lock
 SELECT pg_advisory_xact_lock($1);
 
@@ -68,6 +68,16 @@ FROM account AS proving
 WHERE proving.org_id = $1 AND proving.user_id = $2
   AND other.org_id = $1 AND other.username_key = proving.username_key
   AND other.user_id <> $2 AND other.verified ? 'emailaddress';
+
+-- name: withdraw_mobile_from_others
+-- End the verification of a mobile number by the other accounts that have it, however they write it.
+-- $2: user id
+-- $3: the digits of the number
+-- $4: now
+UPDATE account
+SET verified = verified - 'mobile', updated_at = $4
+WHERE org_id = $1 AND user_id <> $2 AND verified ? 'mobile'
+  AND regexp_replace(claims ->> 'mobile', '[^0-9]', '', 'g') = $3;
 
 -- name: put
 -- Insert an account.

@@ -3,7 +3,7 @@
 -- name: delete
 -- Delete what has expired in every organisation and dataset, and old grants and accounts that nobody uses.
 -- $1: now
--- $2: grants are old if they were made before this instant
+-- $2: grants are old if they were made before this instant, and mobile codes if they expired before it
 -- $3: links are forgotten if they expired before this instant
 -- $4: accounts without a verified address are unused if nobody has signed in since this instant
 WITH sessions AS (DELETE FROM browser_session WHERE expires_at <= $1 RETURNING 1),
@@ -12,7 +12,8 @@ WITH sessions AS (DELETE FROM browser_session WHERE expires_at <= $1 RETURNING 1
      revocations AS (DELETE FROM revoked_token WHERE expires_at <= $1 RETURNING 1),
      requests AS (DELETE FROM idempotency_record WHERE expires_at <= $1 RETURNING 1),
      counts AS (DELETE FROM attempt_count WHERE expires_at <= $1 RETURNING 1),
-     mails AS (DELETE FROM mail WHERE expires_at <= $1 RETURNING 1),
+     deliveries AS (DELETE FROM delivery WHERE expires_at <= $1 RETURNING 1),
+     mobile_codes AS (DELETE FROM mobile_code WHERE expires_at <= $2 RETURNING 1),
      links AS (DELETE FROM account_link WHERE expires_at <= $3 RETURNING 1),
      accounts AS (DELETE FROM account
                   WHERE NOT account.verified ? 'emailaddress' AND account.used_at <= $4
@@ -33,5 +34,6 @@ WITH sessions AS (DELETE FROM browser_session WHERE expires_at <= $1 RETURNING 1
                 RETURNING 1)
 SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM codes) + (SELECT count(*) FROM tokens)
      + (SELECT count(*) FROM revocations) + (SELECT count(*) FROM counts)
-     + (SELECT count(*) FROM requests) + (SELECT count(*) FROM grants) + (SELECT count(*) FROM mails)
-     + (SELECT count(*) FROM links) + (SELECT count(*) FROM accounts) AS deleted;
+     + (SELECT count(*) FROM requests) + (SELECT count(*) FROM grants) + (SELECT count(*) FROM deliveries)
+     + (SELECT count(*) FROM links) + (SELECT count(*) FROM mobile_codes)
+     + (SELECT count(*) FROM accounts) AS deleted;

@@ -20,7 +20,7 @@ _sql = Queries("secret_key_check")
 class EncryptedRow(msgspec.Struct, frozen=True):
     """A key or secret that is stored encrypted."""
 
-    kind: Literal["signing_key", "token_key", "identity_server"]
+    kind: Literal["signing_key", "token_key", "identity_server", "code_webhook"]
     org_id: int
     handle: str
     #: Empty for a secret.

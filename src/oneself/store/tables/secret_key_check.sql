@@ -24,6 +24,8 @@ FROM (SELECT 'signing_key' AS kind, org_id, key_id, private_sealed AS encrypted,
       UNION ALL
       SELECT 'token_key', org_id, key_id::text, secret_sealed, created_at FROM token_key
       UNION ALL
-      SELECT 'identity_server', org_id, '', secrets_sealed, updated_at FROM identity_server) AS value
+      SELECT 'identity_server', org_id, '', secrets_sealed, updated_at FROM identity_server
+      UNION ALL
+      SELECT 'code_webhook', org_id, '', secret_encrypted, updated_at FROM code_webhook) AS value
 JOIN organisation USING (org_id)
 ORDER BY encrypted_at, kind, org_id, key_id;

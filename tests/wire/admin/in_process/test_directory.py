@@ -300,6 +300,7 @@ ROUTES = [
     *((verb, "/identity-provider") for verb in ("GET", "POST", "PATCH", "DELETE")),
     *((verb, "/identity-provider/trusted-issuers") for verb in ("GET", "POST")),
     *((verb, ISSUER_PATH) for verb in ("GET", "PATCH", "DELETE")),
+    *((verb, "/code-webhook") for verb in ("GET", "PUT", "DELETE")),
     *((verb, "/applications") for verb in ("GET", "POST")),
     *((verb, "/applications/crm") for verb in ("GET", "PATCH", "DELETE")),
     *((verb, "/users") for verb in ("GET", "POST")),

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from oneself.service.context import DatasetRef
+from oneself.service.delivery.outbox import MailText
 from oneself.service.directory.throttle import AttemptLimit, ThrottleLimits
 from oneself.services import Services
 from support.tunables import tuned
@@ -29,7 +30,8 @@ NewVisitor = Callable[..., Visitor]
 async def mails_of(services: Services, dataset_ref: DatasetRef) -> list[str]:
     """The texts in the development outbox, the newest first."""
     await services.directory.postman.deliver_due()
-    return [mail.content.text for mail in await services.directory.outbox.list_delivered(dataset_ref)]
+    letters = await services.directory.outbox.list_delivered(dataset_ref)
+    return [letter.content.text for letter in letters if isinstance(letter.content, MailText)]
 
 
 async def newest_link(services: Services, dataset_ref: DatasetRef) -> str:

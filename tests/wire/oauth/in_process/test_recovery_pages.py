@@ -86,7 +86,7 @@ async def test_nothing_tells_whether_an_account_exists(
         answers[answer.status_code, answer.text.replace(email, "")] = email
     assert len(answers) == 1
     # The request stores the same for each; only what is sent afterwards differs.
-    waiting = "SELECT kind, user_id IS NULL, content IS NULL FROM mail WHERE delivered_at IS NULL"
+    waiting = "SELECT kind, user_id IS NULL, content IS NULL FROM delivery WHERE delivered_at IS NULL"
     rows = await services.database.fetch(waiting)
     assert [tuple(row) for row in rows] == [("recovery", True, True)] * 3
     texts = await mails_of(services, dataset_ref)

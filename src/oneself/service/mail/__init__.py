@@ -1,1 +1,0 @@
-"""Organisations, applications, accounts, sessions, grants, keys."""
