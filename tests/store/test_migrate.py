@@ -10,7 +10,7 @@ import pytest
 
 from oneself.core.text import nfc
 from oneself.errors import UnsupportedDatabase
-from oneself.service.directory.accounts import username_key
+from oneself.service.directory.usernames import username_key
 from oneself.store.database import connect
 from oneself.store.migrate import known, migrate, pending
 from support.databases import Databases

@@ -38,9 +38,10 @@ from oneself.auth.provider.page_context import (
 )
 from oneself.auth.provider.pages import message, name_of
 from oneself.auth.provider.proof_first import go_on, needs_proof
-from oneself.service.directory.accounts import ADDRESS_CLAIM, Account, username_key
+from oneself.service.directory.accounts import ADDRESS_CLAIM, Account
 from oneself.service.directory.address_proofs import VerificationLink
 from oneself.service.directory.throttle import Subject
+from oneself.service.directory.usernames import username_key
 from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, sender_of
 
 WITHDRAW_PATH, SEND_PATH = f"{VERIFY_PATH}/withdraw", f"{VERIFY_PATH}/send"

@@ -26,7 +26,8 @@ _PROBLEMS: Mapping[LinkProblem, tuple[str, str, int]] = {
     ),
     "used": (
         "This link was used already",
-        "A link works once, and ends when the address is confirmed or another link is used. "
+        "A link works once, and ends when the address is confirmed, another link is used, or the account "
+        "gets another password. "
         "Your account page says what your address is.",
         410,
     ),

@@ -76,11 +76,15 @@ def account_fields(account: Account) -> list[tuple[str, str, str]]:
     }
     notes = {claim: "confirmed" if claim in account.verified else "" for claim in labels}
     notes |= {claim: notes[claim] or "not confirmed" for claim in VERIFIABLE_CLAIMS}
-    return [
+    fields = [
         (label, account.claims[claim], notes[claim])
         for claim, label in labels.items()
         if account.claims.get(claim)
     ]
+    if ADDRESS_CLAIM not in account.verified:
+        # Another account may prove the address, and then this one is not signed in to with it.
+        fields.append(("User id", str(account.user_id), "signs you in, too"))
+    return fields
 
 
 def name_of(account: Account) -> str:

@@ -29,8 +29,9 @@ from oneself.auth.provider.page_context import (
 )
 from oneself.auth.provider.pages import message, name_of
 from oneself.service.directory.account_links import LinkProblem
-from oneself.service.directory.accounts import Account, InvalidRegistration, Registration, address_problem
+from oneself.service.directory.accounts import Account, InvalidRegistration, Registration
 from oneself.service.directory.recovery import NEW_ACCOUNT, RecoveryLink
+from oneself.service.directory.usernames import address_problem
 from oneself.web.forms import FORM_BYTES_MAX, AnyRequest
 
 #: The choice of whoever has none of the accounts with the address.

@@ -19,9 +19,10 @@ from oneself.auth.provider.endpoints import directory_of
 from oneself.auth.provider.page_context import AnyResponse, PageContext
 from oneself.auth.provider.pages import message
 from oneself.auth.provider.token_endpoint import OAuth
-from oneself.service.directory.accounts import Account, username_key
+from oneself.service.directory.accounts import Account
 from oneself.service.directory.sign_in import BrowserSession
 from oneself.service.directory.throttle import Subject
+from oneself.service.directory.usernames import sign_in_key
 from oneself.web.forms import AnyRequest
 from oneself.web.known_browser import KnownBrowsers
 from oneself.web.sessions import session_cookie, with_cookies
@@ -63,7 +64,7 @@ def account_subject(context: PageContext, username: str, sole: Account | None) -
     somebody signed in to one of them shows nothing about the others. Usernames that are too long for an
     account share one counter.
     """
-    key = username_key(username) or ""
+    key = sign_in_key(username) or ""
     if sole is not None:
         known = _known_browsers(context).find(context.request, context.dataset_ref.handle, str(sole.user_id))
         if known is not None:

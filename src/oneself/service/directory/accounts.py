@@ -13,22 +13,20 @@ Source: docs/guides/anonymous-to-registered.md, "Verified addresses".
 from __future__ import annotations
 
 import re
-import string
 import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
-from email_validator import EmailNotValidError, validate_email
 
-from oneself.core.text import nfc
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, SecretBox
 from oneself.service.directory.common_passwords import COMMON_PASSWORDS
 from oneself.service.directory.mobile_numbers import digits_of
 from oneself.service.directory.tokens import AccessTokens
+from oneself.service.directory.usernames import address_problem, sign_in_key, stored_address, username_key
 from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.account import AccountRow, ClaimsChange
 
@@ -46,14 +44,11 @@ ACCOUNTS_NAMED = 5
 SALT_BYTES = 16
 #: After every user id.
 LAST_ID = UUID(int=2**128 - 1)
-#: The longest e-mail address that SMTP can carry (RFC 5321 §4.5.3.1.3).
-USERNAME_CHARACTERS_MAX = 254
 NAME_CHARACTERS_MAX = 100
 PASSWORD_CHARACTERS_MIN = 8
 PASSWORD_BYTES_MAX = 1_024
 _CLAIM_OF = {"given_name": "givenname", "last_name": "lastname", "mobile": "mobile"}
 _NOTHING: Mapping[str, bool] = {}
-_LOWER_CASE = str.maketrans(string.ascii_uppercase, string.ascii_lowercase)
 #: What is written in the transaction of a change.
 Also = Callable[[DirectoryTables], Awaitable[None]]
 _MOBILE = re.compile(r"\+?[0-9][0-9 ()./-]{3,30}")
@@ -106,7 +101,7 @@ class Accounts:
         """Create an account, whoever else has its address. Raises InvalidRegistration."""
         if problems := problems_of(registration):
             raise InvalidRegistration(problems)
-        user_id, username = uuid.uuid4(), _address(registration.username)
+        user_id, username = uuid.uuid4(), stored_address(registration.username)
         claims = _claims(user_id, username, registration)
         hashed = await self.hash_password(dataset_ref, username, registration.password)
         row = AccountRow(user_id, username, hashed, claims, time.time_ns() // 1000)
@@ -124,7 +119,7 @@ class Accounts:
         return await self.register(dataset_ref, registration)
 
     async def authenticate(self, dataset_ref: DatasetRef, username: str, password: str) -> Account | None:
-        """The account with this username and password; None if there is none.
+        """The account with this username, or user id, and password; None if there is none.
 
         Of several, it is the one that has verified the address; else the newest one whose password it is.
         """
@@ -139,7 +134,7 @@ class Accounts:
             return account_of(rows[number])
         if len(rows) < ACCOUNTS_AT_ONCE:
             return None
-        return await self._authenticate_older(dataset_ref, _stored_key(username), password)
+        return await self._authenticate_older(dataset_ref, username, password)
 
     async def find_sole(self, dataset_ref: DatasetRef, username: str) -> Account | None:
         """The account that a username leads to, whatever the password; None if there are several, or none.
@@ -281,8 +276,11 @@ class Accounts:
             return NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
         return Conflict("The value to verify has changed. Read the user again.", code="value_changed")
 
-    async def _authenticate_older(self, dataset_ref: DatasetRef, key: str, password: str) -> Account | None:
+    async def _authenticate_older(
+        self, dataset_ref: DatasetRef, username: str, password: str
+    ) -> Account | None:
         """The newest account of very many with one username whose password this is."""
+        key = sign_in_key(username) or ""
         accounts = self._directory.of(dataset_ref.org_id).accounts
         hashes = await self._hasher.hashes_like(await accounts.list_kinds_of_hashes(key), password)
         row = await accounts.find_by_password(key, hashes)
@@ -291,12 +289,18 @@ class Accounts:
     async def _find_by_username(
         self, dataset_ref: DatasetRef, username: str, count: int = ACCOUNTS_AT_ONCE
     ) -> tuple[AccountRow, ...]:
-        """The account that has verified a username; else those that have it, the newest first."""
-        key = username_key(username)
+        """The account that has verified a username; else those that have it, the newest first.
+
+        A user id leads to its account, too: another account may have proved the address.
+        """
+        key = sign_in_key(username)
         if key is None or not username.isprintable():
             return ()
         accounts = self._directory.of(dataset_ref.org_id).accounts
         found = await accounts.find_by_username(key, count)
+        if not found and (user_id := _uuid(key)) and str(user_id) == key:
+            row = await accounts.find(user_id)
+            return () if row is None else (row,)
         return tuple(row for row in found if ADDRESS_CLAIM in row.verified) or tuple(found)
 
 
@@ -304,15 +308,6 @@ def _ambiguous(name: str, user_ids: Sequence[UUID]) -> Conflict:
     named = ", ".join(map(str, user_ids[:ACCOUNTS_NAMED])) + (", …" if len(user_ids) > ACCOUNTS_NAMED else "")
     sentence = f"{len(user_ids)} users have the address {name!r}, and no one has verified it."
     return Conflict(f"{sentence} Name one by its user id: {named}.", code="ambiguous_user")
-
-
-def username_key(username: str) -> str | None:
-    """The form in which equal usernames are equal; None if it is too long.
-
-    Unicode NFC, trimmed, ASCII letters in lower case: `str.casefold` makes faß.de and fass.de equal.
-    """
-    trimmed = nfc(username.strip(), USERNAME_CHARACTERS_MAX)
-    return None if trimmed is None else trimmed.translate(_LOWER_CASE)
 
 
 def _stored_key(username: str) -> str:
@@ -350,32 +345,6 @@ def problems_of_change(account: Account, changes: Mapping[str, str]) -> dict[str
         mobile=changes.get("mobile", claims.get("mobile", "")),
     )
     return {field: problem for field, problem in problems_of(changed).items() if field in changes}
-
-
-def address_problem(username: str) -> str | None:
-    """What is wrong with an e-mail address, as a sentence for the user; None: nothing."""
-    if not username.strip():
-        return "Enter your e-mail address."
-    if len(username.strip()) > USERNAME_CHARACTERS_MAX:
-        return f"Use at most {USERNAME_CHARACTERS_MAX} characters."
-    try:
-        _address(username)
-    except EmailNotValidError:
-        return "Enter an e-mail address, such as name@example.com."
-    return None
-
-
-def _address(username: str) -> str:
-    # Addresses of an intranet are valid, so only the form of the domain is checked.
-    checked = validate_email(username.strip(), check_deliverability=False, globally_deliverable=False)
-    return checked.normalized
-
-
-def checked_address(text: str) -> str:
-    """An e-mail address as an account has it. Raises InvalidInput."""
-    if problem := address_problem(text):
-        raise InvalidInput("username", problem)
-    return _address(text)
 
 
 def _name_problem(name: str, what: str) -> str | None:

@@ -5,10 +5,11 @@
     confirm ─▶ a mail to the former address, if it was verified ─▶ find_return ─▶ take_back
 
 Invariants: nothing changes before the new address is proved, by its mailbox and the password together. A link
-to take back sets the password anew, because whoever changed the address knew it. It ends the links of later
-changes and outlives everything that happens to the account, so that whoever took an account over cannot keep
-it. An address of another account is answered as any other one is. Source:
-docs/decisions/0036-a-changed-address-can-be-taken-back.md.
+to it works only while the account has the password that it was asked for with: another password, however it
+was set, ends the changes that somebody else has begun. A link to take back sets the password anew, because
+whoever changed the address knew it. It ends the links of later changes and outlives everything that happens
+to the account, so that whoever took an account over cannot keep it. An address of another account is answered
+as any other one is. Source: docs/decisions/0036-a-changed-address-can-be-taken-back.md.
 """
 
 from __future__ import annotations
@@ -30,11 +31,10 @@ from oneself.service.directory.accounts import (
     Account,
     Accounts,
     account_of,
-    checked_address,
-    username_key,
 )
 from oneself.service.directory.address_proofs import INTERFACE, Asker, MailCounts
 from oneself.service.directory.tokens import AccessTokens
+from oneself.service.directory.usernames import checked_address, username_key
 from oneself.service.directory.users import Users
 from oneself.store.directory import Directory, DirectoryTables, OrganisationTables
 from oneself.store.tables.account import AccountRow, ClaimsChange
@@ -43,6 +43,8 @@ from oneself.store.tables.delivery import DueDelivery
 
 #: The kinds of mail, and the purposes of their links: to the new address, and to the former one.
 ADDRESS_CHANGE, ADDRESS_RETURN = "address_change", "address_return"
+#: The fact of a change: with which password it was asked for.
+ASKED_WITH = "asked_with"
 CHANGE_LIFE_S = RETURN_LIFE_S = 86_400
 
 
@@ -57,6 +59,12 @@ class ChangeLink(msgspec.Struct, frozen=True):
     #: When it was asked for, and until when it works, in µs since 1970.
     asked_at: int
     expires_at: int
+    #: Digest of the password that it was asked for with; empty for a link to a former address.
+    asked_with: str = ""
+
+    def is_void(self, password_hash: str) -> bool:
+        """Whether the account has another password than when the link was asked for."""
+        return bool(self.asked_with) and self.asked_with != _digest_of(password_hash)
 
 
 class ChangeMailTexts(Protocol):
@@ -101,11 +109,12 @@ class AddressChanges:
         address = checked_address(address)
         if username_key(address) == username_key(account.username):
             raise InvalidInput("username", "The account has this address already.")
-        if not await self._accounts.is_password(dataset_ref, account.user_id, password):
+        known = await self._accounts.find_by_password(dataset_ref, account.user_id, password)
+        if known is None:
             return None
         if wait_s := await self._counts.acquire(dataset_ref, ADDRESS_CHANGE, address, asker):
             return wait_s
-        facts = {"browser": asker.browser}
+        facts = {"browser": asker.browser, ASKED_WITH: _digest_of(known.password_hash)}
         letter = Letter(ADDRESS_CHANGE, address, account.user_id, facts, life_s=CHANGE_LIFE_S)
         async with self._directory.transaction() as tables:
             await self._outbox.put(tables, dataset_ref, letter)
@@ -120,8 +129,15 @@ class AddressChanges:
         if row is None or await _is_overtaken(organisation, mail):
             return None
         link = ChangeLink(
-            account_of(row), mail.recipient, mail.facts.get("browser", ""), mail.created_at, mail.expires_at
+            account_of(row),
+            mail.recipient,
+            mail.facts.get("browser", ""),
+            mail.created_at,
+            mail.expires_at,
+            mail.facts.get(ASKED_WITH, ""),
         )
+        if link.is_void(row.password_hash):
+            return None
         if mail.kind == ADDRESS_CHANGE and await _is_in_use(organisation, row.user_id, mail.recipient):
             return self._texts.address_in_use(mail.handle, mail.name, link)
         secret = await make_link(tables, mail, mail.kind, row.user_id, mail.recipient)
@@ -164,6 +180,8 @@ class AddressChanges:
             row = await organisation.accounts.lock(known.user_id)
             if row is None or row.password_hash != known.password_hash:
                 return None
+            if link.is_void(row.password_hash):
+                return "used"
             if await _is_in_use(organisation, row.user_id, link.address):
                 return "moved"
             if not await organisation.account_links.put_used(digest(secret), now):
@@ -220,12 +238,26 @@ class AddressChanges:
         row = await find_link(self._directory, dataset_ref, secret, (purpose,))
         if isinstance(row, str):
             return row
-        account = await self._accounts.find(dataset_ref, row.user_id)
-        return "unknown" if account is None else _link(row, account)
+        account = await self._directory.of(dataset_ref.org_id).accounts.find(row.user_id)
+        if account is None:
+            return "unknown"
+        link = _link(row, account_of(account))
+        return "used" if link.is_void(account.password_hash) else link
 
 
 def _link(row: LinkRow, account: Account) -> ChangeLink:
-    return ChangeLink(account, row.address, row.facts.get("browser", ""), row.created_at, row.expires_at)
+    return ChangeLink(
+        account,
+        row.address,
+        row.facts.get("browser", ""),
+        row.created_at,
+        row.expires_at,
+        row.facts.get(ASKED_WITH, ""),
+    )
+
+
+def _digest_of(password_hash: str) -> str:
+    return digest(password_hash).hex()
 
 
 async def _is_overtaken(organisation: OrganisationTables, mail: DueDelivery) -> bool:

@@ -34,10 +34,10 @@ from oneself.service.directory.accounts import (
     account_of,
     password_problem,
     problems_of,
-    username_key,
 )
-from oneself.service.directory.address_proofs import INTERFACE, VERIFICATION, Asker, MailCounts
+from oneself.service.directory.address_proofs import INTERFACE, Asker, MailCounts
 from oneself.service.directory.mail_texts import MailTexts
+from oneself.service.directory.usernames import checked_address, sign_in_key
 from oneself.service.directory.users import Users
 from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.delivery import DueDelivery
@@ -92,8 +92,10 @@ class Recoveries:
     async def ask(self, dataset_ref: DatasetRef, address: str, asker: Asker) -> int:
         """Send a link to an address if an account has it.
 
-        Seconds to wait if it got too many mails; 0: a mail is on its way, or there is no account.
+        Seconds to wait if it got too many mails; 0: a mail is on its way, or there is no account. Raises
+        InvalidInput.
         """
+        address = checked_address(address)
         if wait_s := await self._counts.acquire(dataset_ref, RECOVERY, address, asker):
             return wait_s
         letter = Letter(RECOVERY, address, facts={"browser": asker.browser}, life_s=LINK_LIFE_S)
@@ -211,8 +213,9 @@ class Recoveries:
         proved = await self._users.change(dataset_ref, actor, user_id, fields, verified, source="mail")
         async with self._directory.transaction() as tables:
             now, links = time.time_ns() // 1000, tables.of(dataset_ref.org_id).account_links
+            # Every link, whatever it is for and whenever it was asked for.
+            await links.put_all_used(user_id, purpose="", before=0, now=now)
             await links.put_used(digest(secret), now)
-            await links.put_used_of_account(user_id, (VERIFICATION, RENEWAL, NEW_ACCOUNT), now)
             await links.put_used_of_address(user_id, now)
         return proved
 
@@ -228,7 +231,7 @@ class Recoveries:
 
 async def _accounts_with(tables: DirectoryTables, org_id: int, address: str) -> tuple[Account, ...]:
     """The account that has verified an address; else the newest ones that have it."""
-    key = username_key(address)
+    key = sign_in_key(address)
     rows = [] if key is None else await tables.of(org_id).accounts.find_by_username(key, NAMED_MAX)
     accounts = tuple(account_of(row) for row in rows if ADDRESS_CLAIM in row.claims)
     return accounts[:1] if accounts and ADDRESS_CLAIM in accounts[0].verified else accounts

@@ -5,13 +5,14 @@ Source: docs/decisions/0036-a-changed-address-can-be-taken-back.md.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 
-from oneself.service.context import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Account
 from oneself.service.directory.throttle import AttemptLimit, ThrottleLimits
 from oneself.services import Services
@@ -453,3 +454,64 @@ async def test_what_was_said_of_the_former_address_stays_and_it_begins_anew(
     assert before not in found
     assert (await record(OLD)) in await mine(theirs)
     assert before in await mine(shop)
+
+
+async def recovered(story: Story, owner: Visitor, address: str = OLD, **fields: str) -> None:
+    """Get another password by mail."""
+    await owner.submit(await owner.open("accounts/recover"), email=address)
+    page = await owner.http.get(await story.link_to(address))
+    choices = re.findall(r'name="account" value="([^"]+)"', page.text)
+    chosen = {"account": choices[0]} if choices else {}
+    done = await owner.submit(page, password=NEW_PASSWORD, **chosen, **fields)
+    assert done.status_code == 200, done.text
+
+
+@pytest.mark.parametrize("way", ["changed", "recovered", "handed over", "set by an administrator"])
+async def test_another_password_ends_the_changes_that_were_begun_with_the_former_one(
+    way: str, story: Story, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
+    if way == "handed over":
+        await visitor.register(OLD)
+    else:
+        await story.registered(visitor)
+    stranger, owner = new_visitor(), new_visitor()
+    await stranger.sign_in(OLD)
+    await ask(stranger, OTHER)
+    link = await story.link_to(OTHER)
+    account = await story.signs_in(OLD)
+    assert account is not None
+    if way == "changed":
+        page = await visitor.open("accounts/password")
+        done = await visitor.submit(page, password=PASSWORD, new_password=NEW_PASSWORD)
+        assert heading(done) == "Your password is changed"
+    elif way == "set by an administrator":
+        users = story.services.directory.users
+        await users.change(story.dataset_ref, Actor("test"), account.user_id, {"password": NEW_PASSWORD})
+    else:
+        names = {"given_name": "Vera", "last_name": "Brown"} if way == "handed over" else {}
+        await recovered(story, owner, **names)
+
+    page = await stranger.http.get(link)
+    assert (page.status_code, heading(page)) == (410, "This link was used already")
+    # Nothing tells the stranger what the owner is called.
+    assert "Brown" not in page.text
+    after = await story.signs_in(OLD, NEW_PASSWORD)
+    assert after is not None
+    assert after.user_id == account.user_id
+
+
+async def test_a_page_that_was_open_before_another_password_gives_the_address_to_nobody(
+    story: Story, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
+    await story.registered(visitor)
+    stranger = new_visitor()
+    await stranger.sign_in(OLD)
+    await ask(stranger, OTHER)
+    page = await stranger.http.get(await story.link_to(OTHER))
+    # This one is not sent yet when the password is replaced.
+    await ask(stranger, NEW)
+    form = await visitor.open("accounts/password")
+    await visitor.submit(form, password=PASSWORD, new_password=NEW_PASSWORD)
+    assert (await stranger.submit(page, password=NEW_PASSWORD)).status_code == 410
+    assert NEW not in {recipient for recipient, _ in await story.mails()}
+    assert await story.is_of(OLD, NEW_PASSWORD)
