@@ -117,11 +117,19 @@ class IdentityServerFailed(OneselfError):
     """An identity server or token issuer does not answer, or its answer is invalid."""
 
 
-class DeliveryDeferred(OneselfError):
+class _NotDelivered(OneselfError):
+    """`cause`: why, for the log: a reply code or a word. What the server said may name the recipient."""
+
+    def __init__(self, message: str, cause: str = "") -> None:
+        super().__init__(message)
+        self.cause = cause
+
+
+class DeliveryDeferred(_NotDelivered):
     """The server cannot accept what is sent now; a later attempt may succeed."""
 
 
-class DeliveryRejected(OneselfError):
+class DeliveryRejected(_NotDelivered):
     """The server does not accept this, whenever it is sent."""
 
 

@@ -20,6 +20,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 import aiosmtplib
 import msgspec
+from email_validator import EmailNotValidError, validate_email
 
 from oneself.errors import DeliveryDeferred, DeliveryRejected, OneselfError, SettingsError
 
@@ -77,7 +78,9 @@ class SmtpMailer:
         try:
             message = message_of(mail, self._sender)
         except (HeaderParseError, ValueError, IndexError) as error:
-            raise DeliveryRejected(f"The address cannot be written into a mail: {error}") from error
+            raise DeliveryRejected(
+                f"The address cannot be written into a mail: {error}", "address"
+            ) from error
         server = self._server
         connection = aiosmtplib.SMTP(
             hostname=server.host,
@@ -95,9 +98,11 @@ class SmtpMailer:
         except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError) as refusal:
             raise _refused(refusal) from refusal
         except aiosmtplib.SMTPNotSupported as error:
-            raise DeliveryRejected(f"The server does not support this address: {error}") from error
+            raise DeliveryRejected(
+                f"The server does not support this address: {error}", "no SMTPUTF8"
+            ) from error
         except (aiosmtplib.SMTPException, OSError, TimeoutError) as error:
-            raise DeliveryDeferred(f"{type(error).__name__}: {error}") from error
+            raise DeliveryDeferred(f"{type(error).__name__}: {error}", _cause_of(error)) from error
 
 
 def smtp_server(url: str) -> SmtpServer:
@@ -133,9 +138,9 @@ def check_sender(address: str) -> None:
 def message_of(mail: OutgoingMail, sender: str) -> EmailMessage:
     """The mail in the Internet Message Format, as text and HTML."""
     message = EmailMessage()
-    message["From"] = Address(mail.sender_name, addr_spec=sender)
-    message["To"] = Address(addr_spec=mail.recipient)
-    message["Subject"] = mail.subject
+    message["From"] = Address(_one_line(mail.sender_name), addr_spec=sender)
+    message["To"] = Address(addr_spec=_with_ascii_domain(mail.recipient))
+    message["Subject"] = _one_line(mail.subject)
     message["Date"] = format_datetime(datetime.now(UTC))
     message["Message-ID"] = f"<{mail.mail_id}@{sender.rpartition('@')[2]}>"
     # No out-of-office replies (RFC 3834).
@@ -145,10 +150,30 @@ def message_of(mail: OutgoingMail, sender: str) -> EmailMessage:
     return message
 
 
+def _with_ascii_domain(address: str) -> str:
+    """An address as every server takes it: only the part before the @ may need SMTPUTF8 (RFC 6531)."""
+    try:
+        checked = validate_email(address, check_deliverability=False, globally_deliverable=False)
+    except EmailNotValidError:
+        return address
+    return f"{checked.local_part}@{checked.ascii_domain}"
+
+
+def _one_line(text: str) -> str:
+    """The text of a header: the name of an organisation may have been stored with a line break."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def _cause_of(error: Exception) -> str:
+    code = getattr(error, "code", None)
+    return f"{type(error).__name__} {code}" if code else type(error).__name__
+
+
 def _refused(refusal: aiosmtplib.SMTPRecipientsRefused | aiosmtplib.SMTPDataError) -> OneselfError:
     cause = refusal.recipients[0] if isinstance(refusal, aiosmtplib.SMTPRecipientsRefused) else refusal
     sentence = f"{cause.code} {cause.message}"
-    return DeliveryRejected(sentence) if cause.code >= _FINAL else DeliveryDeferred(sentence)
+    kind = DeliveryRejected if cause.code >= _FINAL else DeliveryDeferred
+    return kind(sentence, str(cause.code))
 
 
 def _invalid_url(reason: str) -> SettingsError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from urllib.parse import quote
 
@@ -90,14 +91,17 @@ async def test_a_wrong_password_may_be_mended(mail_server: StartServer) -> None:
 
 @pytest.mark.parametrize("behaviour", ["refuses", "refuses_content"])
 async def test_a_final_refusal_is_final(mail_server: StartServer, behaviour: str) -> None:
-    with pytest.raises(DeliveryRejected, match="5"):
+    with pytest.raises(DeliveryRejected, match="5") as refused:
         await mailer(mail_server(behaviour)).send(MAIL)
+    # What is logged says why, and names nobody.
+    assert re.fullmatch("5[0-9][0-9]", refused.value.cause)
 
 
 @pytest.mark.parametrize("behaviour", ["greylists", "hangs", "drops"])
 async def test_what_is_not_final_is_tried_again(mail_server: StartServer, behaviour: str) -> None:
-    with pytest.raises(DeliveryDeferred):
+    with pytest.raises(DeliveryDeferred) as deferred:
         await mailer(mail_server(behaviour)).send(MAIL)
+    assert re.fullmatch("4[0-9][0-9]|[A-Za-z]+( [0-9]+)?", deferred.value.cause)
 
 
 async def test_a_server_that_is_away_is_tried_again(mail_server: StartServer) -> None:
@@ -105,6 +109,22 @@ async def test_a_server_that_is_away_is_tried_again(mail_server: StartServer) ->
     server.stop()
     with pytest.raises(DeliveryDeferred):
         await mailer(server).send(MAIL)
+
+
+async def test_an_international_domain_needs_no_extension_of_the_server(mail_server: StartServer) -> None:
+    server = mail_server()
+    await mailer(server).send(msgspec.structs.replace(MAIL, recipient="vera@münchen.example"))
+    (received,) = server.received
+    assert received["To"] == "vera@xn--mnchen-3ya.example"
+
+
+async def test_a_name_with_a_line_break_is_written_in_one_line(mail_server: StartServer) -> None:
+    """Organisations may have been stored with one."""
+    server, name = mail_server(), "Acme\r\nBcc: ben@shop.example"
+    await mailer(server).send(msgspec.structs.replace(MAIL, sender_name=name, subject=f"Hello {name}"))
+    (received,) = server.received
+    assert (received["To"], received["Bcc"]) == (MAIL.recipient, None)
+    assert received["Subject"] == "Hello Acme Bcc: ben@shop.example"
 
 
 @pytest.mark.parametrize(

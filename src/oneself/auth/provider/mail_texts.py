@@ -63,7 +63,7 @@ class PageMailTexts:
     def recovery(self, handle: str, name: str, link: RecoveryLink, secret: str) -> MailText:
         """Lets the recipient choose a new password, or begin with a new account."""
         is_new = link.purpose == NEW_ACCOUNT
-        unproven = "Nobody has confirmed this address yet, so you begin with a new account."
+        unproven = "Nobody has confirmed this address yet, so it asks whose account it is."
         return mail_of(
             name,
             Note(
@@ -73,7 +73,7 @@ class PageMailTexts:
                     f"on {day_and_time(link.asked_at)}.",
                     f"If it was you, open this page. {unproven if is_new else 'Choose a new one there.'}",
                 ),
-                label="Begin with a new account" if is_new else "Choose a new password",
+                label="Choose your account" if is_new else "Choose a new password",
                 url=self._url(handle, RECOVERY_LINK_PATH, secret),
                 after=(
                     "If it was not you, do nothing. Nobody can use the link without this mail.",

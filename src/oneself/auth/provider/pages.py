@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from litestar import Response
 
 from oneself.auth.provider.rendering import render
-from oneself.service.directory.accounts import VERIFIABLE_CLAIMS, Account
+from oneself.service.directory.accounts import ADDRESS_CLAIM, VERIFIABLE_CLAIMS, Account
 from oneself.web.assets import immutable, static_file, version_of
 from oneself.web.csp import content_security_policy, form_source
 

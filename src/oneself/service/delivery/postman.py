@@ -143,12 +143,13 @@ class Postman:
             if not await carrier.carry(delivery, content):
                 await deliveries.put_delivered(delivery.delivery_id, time.time_ns() // 1000)
                 return
-        except DeliveryRejected:
+        except DeliveryRejected as error:
             # Addresses are typed by people, so most rejected mails are misspelled; a webhook has a fault.
             log = _logger.info if delivery.channel == "mail" else _logger.warning
-            log("delivery_rejected", **_described(delivery))
+            log("delivery_rejected", **_described(delivery), cause=error.cause)
         except DeliveryDeferred as error:
-            _logger.warning("delivery_deferred", **_described(delivery), attempts=delivery.attempts)
+            described = _described(delivery)
+            _logger.warning("delivery_deferred", **described, attempts=delivery.attempts, cause=error.cause)
             wait_us = int(_wait_s(carrier.retry_first_s, delivery.attempts) * SECOND_US)
             failure, due_at = error.message[:FAILURE_CHARACTERS_MAX], time.time_ns() // 1000 + wait_us
             await deliveries.put_failure(delivery.delivery_id, failure, due_at)

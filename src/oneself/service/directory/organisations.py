@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from oneself.store.tables.organisation import OrganisationRow
 
 # The form of the constraint organisation_handle_form: valid in a path, a token and a log line.
+NAME_CHARACTERS_MAX = 100
 _HANDLE = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 
 
@@ -57,6 +58,10 @@ class Organisations:
 
     async def put(self, handle: str, name: str) -> bool:
         """Insert an organisation with its default dataset; False if it exists. Raises InvalidInput."""
+        if not name.isprintable() or not 0 < len(name.strip()) <= NAME_CHARACTERS_MAX:
+            # It is in the header of each mail.
+            sentence = f"A name is one line of at most {NAME_CHARACTERS_MAX} printable characters."
+            raise InvalidInput("name", sentence)
         if not _HANDLE.fullmatch(handle):
             sentence = (
                 "A handle has 1 to 63 of a-z, 0-9, '.', '_' and '-', and begins with a letter or digit."

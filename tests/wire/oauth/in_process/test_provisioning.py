@@ -124,6 +124,14 @@ async def test_a_handle_is_unique(services: Services, dataset_ref: DatasetRef) -
         await services.setup.provisioning.create("acme")
 
 
+@pytest.mark.parametrize("name", [" ", "Acme\nBcc: ben@acme.example", "Acme\0", "a" * 101])
+async def test_a_name_is_one_line(services: Services, name: str) -> None:
+    """It is in the header of each mail of the organisation."""
+    with pytest.raises(InvalidInput):
+        await services.setup.provisioning.create("acme", name=name)
+    assert await services.directory.organisations.find("acme") is None
+
+
 @pytest.mark.parametrize("handle", ["", "Acme", "a b", "-a", ".a", "a" * 64, "a/b", "a\0b", "\u00e9"])
 async def test_a_handle_must_be_a_valid_path_segment(services: Services, handle: str) -> None:
     with pytest.raises(InvalidInput):
