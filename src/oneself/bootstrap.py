@@ -278,7 +278,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         issuers=Issuers(base.database, PERMISSIONS),
         tokens=tokens,
         signing_keys=signing_keys,
-        grants=Grants(directory, tokens, code_life_us=tunables.code_life_us),
+        grants=Grants(directory, tokens, base.secret_box, code_life_us=tunables.code_life_us),
         sign_ins=SignIns(directory, tokens, profiles, base.configurations),
         expired_rows=ExpiredRowSweeper(directory),
         throttle=throttle,

@@ -21,6 +21,7 @@ from authlib.oauth2.rfc7662 import IntrospectionEndpoint
 from authlib.oidc.core.grants.code import OpenIDCode
 from authlib.oidc.rpinitiated.end_session import EndSessionEndpoint
 from joserfc.jwk import KeySet
+from joserfc.jws import extract_compact
 
 from oneself.auth.callers.permissions import OFFLINE_ACCESS
 from oneself.auth.provider.authlib_models import (
@@ -41,7 +42,12 @@ from oneself.service.crypto import new_token
 from oneself.service.directory.accounts import Account
 from oneself.service.directory.grants import Redemption
 from oneself.service.directory.signing_keys import ALGORITHM
-from oneself.service.directory.tokens import TOKEN_LIFE_S, access_claims, sign_access_token
+from oneself.service.directory.tokens import (
+    ACCESS_TOKEN_TYPE,
+    TOKEN_LIFE_S,
+    access_claims,
+    sign_access_token,
+)
 
 S256 = "S256"
 CLIENT_NOT_AUTHENTICATED = (
@@ -77,7 +83,7 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         self.register_endpoint(TokenRevocationEndpoint)
         self.register_endpoint(EndSession)
         self.register_token_generator(
-            "default", BearerTokenGenerator(self._access_token, _refresh_token, TOKEN_LIFE_S)
+            "default", BearerTokenGenerator(self._access_token, self._refresh_token, TOKEN_LIFE_S)
         )
 
     def query_client(self, client_id: str) -> OAuthClient | None:
@@ -121,6 +127,10 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
             context.issuer, context.dataset_ref, client.client_id, subject, scope, grant_id
         )
         return sign_access_token(context.signing_key, claims)
+
+    def _refresh_token(self, **_: object) -> str:
+        credential = self.context.credential
+        return (credential.successor if credential else "") or new_token()
 
 
 class ClientCredentials(ClientCredentialsGrant):  # type: ignore[misc]
@@ -283,10 +293,14 @@ class EndSession(EndSessionEndpoint):  # type: ignore[misc]
 
     def _validate_id_token_hint(self, id_token_hint: str) -> dict[str, Any]:
         try:
-            return super()._validate_id_token_hint(id_token_hint)  # type: ignore[no-any-return]
+            claims: dict[str, Any] = super()._validate_id_token_hint(id_token_hint)
         except InvalidRequestError:
             # Authlib's description quotes the token and names the parts of the library.
             raise InvalidRequestError(INVALID_HINT) from None
+        if extract_compact(id_token_hint.encode()).protected.get("typ") == ACCESS_TOKEN_TYPE:
+            # Applications hand access tokens to others, and the same keys sign them.
+            raise InvalidRequestError(INVALID_HINT)
+        return claims
 
     def get_server_jwks(self) -> KeySet:
         return KeySet(list(self.server.context.key_ring.public.values()))
@@ -349,10 +363,6 @@ def _check_grant_type(grant_type: str | None) -> OAuth2Error | None:
     return OAuth2Error(
         f"The grant_type must be one of: {', '.join(GRANT_TYPES)}.", error="unsupported_grant_type"
     )
-
-
-def _refresh_token(**_: object) -> str:
-    return new_token()
 
 
 def _require_token(request: OAuthRequest) -> None:

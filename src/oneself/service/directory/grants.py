@@ -2,11 +2,14 @@
 
 Invariants: a code or refresh token is redeemed in one transaction that locks its row: read it, decide (the
 caller's `decide`), write the decision. A credential that is sent twice was stolen by one of the two senders,
-so its grant ends. Source: RFC 6749 §4.1.2, RFC 9700 §4.14.
+so its grant ends. A refresh token that is sent again within seconds, as two windows of one application do,
+gets the same successor, unless that was used: there is one line of tokens, so a thief still shows.
+Source: RFC 6749 §4.1.2, RFC 9700 §4.14, docs/decisions/0041-refresh-tokens-sent-twice.md.
 """
 
 from __future__ import annotations
 
+import base64
 import time
 import uuid
 from collections.abc import Callable
@@ -16,7 +19,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.service.context import DatasetRef
-from oneself.service.crypto import digest, new_token
+from oneself.service.crypto import SecretBox, digest, new_token
 from oneself.service.directory.accounts import Account
 from oneself.service.directory.tokens import AccessTokens
 from oneself.store.directory import Directory, DirectoryTables
@@ -25,6 +28,8 @@ from oneself.store.tables.oauth_grant import CodeRow, CredentialRow, GrantRow
 SECOND_US = 1_000_000
 CODE_LIFE_US = 300 * SECOND_US
 REFRESH_LIFE_US = 30 * 24 * 3600 * SECOND_US
+#: How long after its use a refresh token gets the same successor again.
+REPEAT_US = 10 * SECOND_US
 
 CredentialKind = Literal["code", "refresh_token"]
 
@@ -59,6 +64,10 @@ class Credential(msgspec.Struct, frozen=True):
     is_spent: bool
     #: It expired, or its grant was revoked.
     is_void: bool
+    #: It was redeemed a moment ago, and its successor was not: it may be redeemed once more.
+    is_repeated: bool = False
+    #: Of a refresh token: the one that follows it.
+    successor: str = ""
     nonce: str | None = None
     redirect_uri: str | None = None
     code_challenge: str | None = None
@@ -78,11 +87,19 @@ class Grants:
     """Creates grants and redeems their codes and refresh tokens."""
 
     def __init__(
-        self, directory: Directory, tokens: AccessTokens, *, code_life_us: int = CODE_LIFE_US
+        self,
+        directory: Directory,
+        tokens: AccessTokens,
+        secret_box: SecretBox,
+        *,
+        code_life_us: int = CODE_LIFE_US,
+        repeat_us: int = REPEAT_US,
     ) -> None:
         self._directory = directory
         self._tokens = tokens
+        self._secret_box = secret_box
         self._code_life_us = code_life_us
+        self._repeat_us = repeat_us
 
     async def create(self, dataset_ref: DatasetRef, account: Account, request: GrantRequest) -> str:
         """Store a grant and return its authorization code, which is valid once, for a short time."""
@@ -114,12 +131,14 @@ class Grants:
         async with self._directory.transaction() as tables:
             row = await _lock(tables, dataset_ref, kind, secret)
             credential = _credential(kind, row) if row else None
+            if credential is not None and row is not None and kind == "refresh_token":
+                credential = await self._followed(tables, dataset_ref, credential, secret, row.used_at)
             redemption = decide(credential)
             if credential is None:
                 return
             if credential.is_spent:
                 await self._end(tables, dataset_ref, credential.grant_id)
-            elif redemption.accepted:
+            elif redemption.accepted and not credential.is_repeated:
                 await _spend(tables, dataset_ref, kind, secret, credential.grant_id, redemption)
 
     async def find_code(self, dataset_ref: DatasetRef, code: str) -> Credential | None:
@@ -138,6 +157,28 @@ class Grants:
                 return False
             await self._end(tables, dataset_ref, row.grant_id)
             return True
+
+    async def _followed(
+        self,
+        tables: DirectoryTables,
+        dataset_ref: DatasetRef,
+        credential: Credential,
+        secret: str,
+        used_at: int | None,
+    ) -> Credential:
+        """A locked refresh token with its successor, which is always the same."""
+        key = self._secret_box.keyed_digest("refresh token", str(dataset_ref.org_id), secret)
+        successor = base64.urlsafe_b64encode(key).rstrip(b"=").decode()
+        repeats = used_at is not None and time.time_ns() // 1000 - used_at < self._repeat_us
+        if repeats:
+            grants = tables.of(dataset_ref.org_id).grants
+            repeats = await grants.is_refresh_token_unused(digest(successor))
+        return msgspec.structs.replace(
+            credential,
+            successor=successor,
+            is_repeated=repeats,
+            is_spent=credential.is_spent and not repeats,
+        )
 
     async def _find(self, dataset_ref: DatasetRef, kind: CredentialKind, secret: str) -> Credential | None:
         async with self._directory.transaction() as tables:

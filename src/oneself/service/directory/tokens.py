@@ -29,6 +29,8 @@ from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.revoked_token import RevocationRow
 
 AUDIENCE = "iam-cds"
+#: The `typ` of access tokens (RFC 9068 §2.1). ID tokens have another one.
+ACCESS_TOKEN_TYPE = "at+jwt"  # noqa: S105
 TOKEN_LIFE_S = 3_600
 TOKEN_CHARACTERS_MAX = 8_192
 REVOCATIONS_REREAD_S = 1.0
@@ -171,7 +173,7 @@ def access_claims(
 
 def sign_access_token(key: RSAKey, claims: Claims) -> str:
     """The compact JWT of an access token, signed with a private key."""
-    header = {"alg": ALGORITHM, "typ": "at+jwt", "kid": key.kid}
+    header = {"alg": ALGORITHM, "typ": ACCESS_TOKEN_TYPE, "kid": key.kid}
     return jwt.encode(header, claims, key, algorithms=[ALGORITHM])
 
 

@@ -102,6 +102,10 @@ class GrantTable(OrganisationTable):
             _sql.put_refresh_token, self._org_id, digest, grant_id, scope, now, expires_at
         )
 
+    async def is_refresh_token_unused(self, digest: bytes) -> bool:
+        """Whether a refresh token exists that nobody has used."""
+        return bool(await self._executor.fetchval(_sql.is_refresh_token_unused, self._org_id, digest))
+
     async def put_refresh_token_used(self, digest: bytes, now: int) -> None:
         """Mark a refresh token as used."""
         await self._executor.execute(_sql.put_refresh_token_used, self._org_id, digest, now)

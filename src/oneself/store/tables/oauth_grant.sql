@@ -71,6 +71,13 @@ FOR UPDATE OF token, oauth_grant;
 INSERT INTO refresh_token (org_id, token_digest, grant_id, scope, created_at, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6);
 
+-- name: is_refresh_token_unused
+-- Whether a refresh token exists that nobody has used.
+-- $2: digest of the token
+SELECT EXISTS (
+    SELECT FROM refresh_token WHERE org_id = $1 AND token_digest = $2 AND used_at IS NULL
+);
+
 -- name: put_refresh_token_used
 -- Mark a refresh token as used.
 -- $2: digest of the token

@@ -217,3 +217,12 @@ async def test_a_later_revocation_of_the_same_user_counts(
         (row,) = await directory.revoked_tokens.list_since(0, 0)
         revoked.append((row.revoked_at, row.expires_at))
     assert revoked[0] < revoked[1]
+
+
+async def test_an_access_token_is_no_hint(shop: Application, visitor: Visitor) -> None:
+    """Applications send access tokens to others, who must not be able to end the session by them."""
+    tokens = await shop.tokens(await visitor.register("vera@acme.example", await shop.registration()))
+    answer = await visitor.open("oauth2/logout", id_token_hint=tokens["access_token"])
+    assert answer.status_code == 400
+    assert "The id_token_hint is not a valid ID token of this organisation." in answer.text
+    assert heading(await visitor.open("accounts")) == "You are signed in"
