@@ -114,7 +114,8 @@ def test_create_show_and_delete_a_user(service: RunningService) -> None:
     assert facts["claims"]["givenname"] == "Bea"
     shown = service.command("user", "show", "bea@ACME.example", "--org", service.org)
     assert facts["user_id"] in shown.stdout
-    assert "Bea Bright" in service.command("user", "list", "--org", service.org).stdout
+    listed = service.command("user", "list", "--org", service.org, "--json")
+    assert "Bea Bright" in [user["name"] for user in json.loads(listed.stdout)["users"]]
     rejected = service.command(
         "user", "set-password", facts["user_id"], "--password", "short", "--org", service.org
     )
