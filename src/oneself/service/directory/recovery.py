@@ -185,6 +185,7 @@ class Recoveries:
             await self._proved(dataset_ref),
             source="mail",
         )
+        await self._withdraw_from_others(dataset_ref, link, proved)
         async with self._directory.transaction() as tables:
             links = tables.of(dataset_ref.org_id).account_links
             await links.put_used_of_address(account.user_id, time.time_ns() // 1000)
@@ -211,6 +212,7 @@ class Recoveries:
         await self._users.forget_words(dataset_ref, actor, user_id)
         verified = {**await self._proved(dataset_ref), MOBILE_CLAIM: False}
         proved = await self._users.change(dataset_ref, actor, user_id, fields, verified, source="mail")
+        await self._withdraw_from_others(dataset_ref, link, proved)
         async with self._directory.transaction() as tables:
             now, links = time.time_ns() // 1000, tables.of(dataset_ref.org_id).account_links
             # Every link, whatever it is for and whenever it was asked for.
@@ -218,6 +220,18 @@ class Recoveries:
             await links.put_used(digest(secret), now)
             await links.put_used_of_address(user_id, now)
         return proved
+
+    async def _withdraw_from_others(
+        self, dataset_ref: DatasetRef, link: RecoveryLink, proved: Account
+    ) -> None:
+        """Take the address from the accounts that somebody was asked about and that are not theirs.
+
+        Where the organisation does not accept mails, nobody has verified it, and they keep it.
+        """
+        if ADDRESS_CLAIM in proved.verified:
+            for other in link.accounts:
+                if other.user_id != proved.user_id:
+                    await self._users.withdraw_address(dataset_ref, Actor(INTERFACE), other)
 
     async def _proved(self, dataset_ref: DatasetRef) -> dict[str, bool]:
         """What whoever has the mailbox verifies: the address, if the organisation accepts mails."""

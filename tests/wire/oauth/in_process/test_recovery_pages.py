@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -117,6 +118,7 @@ async def test_whoever_has_none_of_the_accounts_begins_with_a_new_one(
     await visitor.sign_in(EMAIL)
     claims = claims_of((await shop.tokens(await shop.authorize(scope=SCOPE)))["id_token"])
     assert (claims["email_verified"], claims["sub"] == str(stranger_id)) == (True, False)
+    await assert_has_no_address(services, dataset_ref, stranger_id)
 
 
 async def test_a_link_ends_when_somebody_proves_the_address(
@@ -294,6 +296,34 @@ async def test_an_account_that_nobody_proved_is_handed_over_without_what_it_said
         assert (await vera.http.get(old)).status_code in (404, 410)
     report = await verify(services.database, lambda done, total: None)
     assert report.difference is None, report.difference
+
+
+async def test_the_other_accounts_lose_the_address(
+    services: Services, dataset_ref: DatasetRef, shop: Application, visitor: Visitor, new_visitor: NewVisitor
+) -> None:
+    await shop.tokens(await visitor.register(EMAIL, await shop.registration(scope=SCOPE), password=PASSWORD))
+    other_id = (await services.directory.accounts.list(dataset_ref))[0].user_id
+    await new_visitor().register(EMAIL, password=STRANGERS_PASSWORD)
+    ids = {account.user_id for account in await services.directory.accounts.list(dataset_ref)}
+    (hers,) = ids - {other_id}
+    vera = new_visitor()
+    page = await vera.http.get(await recovery_link(services, dataset_ref, vera))
+    fields = {"password": NEW_PASSWORD, "given_name": "Vera", "last_name": "Archer"}
+    assert heading(await vera.submit(page, account=str(hers), **fields)) == "Your account is ready"
+
+    await assert_has_no_address(services, dataset_ref, other_id)
+    assert EMAIL not in (await visitor.open("accounts")).text
+    assert (await new_visitor().sign_in(str(other_id), PASSWORD)).status_code == 303
+    assert (await new_visitor().sign_in(EMAIL, NEW_PASSWORD)).status_code == 303
+
+
+async def assert_has_no_address(services: Services, dataset_ref: DatasetRef, user_id: UUID) -> None:
+    """Neither the account nor the profile of a user has an e-mail address."""
+    account = await services.directory.accounts.find(dataset_ref, user_id)
+    assert account is not None
+    assert (account.username, account.claims.get("emailaddress")) == (str(user_id), None)
+    view = await services.profiles.profiles.find_own(dataset_ref, str(user_id))
+    assert view is None or EMAIL not in repr(view.survivor.record)
 
 
 async def test_only_an_account_with_the_address_is_handed_over(
