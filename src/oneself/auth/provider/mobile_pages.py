@@ -72,12 +72,10 @@ async def verify_mobile_page(request: AnyRequest) -> AnyResponse:
 @post(f"/t/{{org:str}}/{VERIFY_MOBILE_PATH}", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def verify_mobile(request: AnyRequest) -> AnyResponse:
     """Verify the number by a code."""
-    context = await _context_of_unproven(request)
-    if isinstance(context, Response):
-        return context
-    form = await submitted_form(context)
-    if form is None:
-        return await _page(context, {"form": FORM_EXPIRED}, status=403)
+    submission = await _submission(request)
+    if isinstance(submission, Response):
+        return submission
+    context, form = submission
     typed = field(form, "code")
     code = _SEPARATORS.sub("", typed)
     if not _CODE.fullmatch(code):
@@ -99,11 +97,10 @@ async def verify_mobile(request: AnyRequest) -> AnyResponse:
 @post(f"/t/{{org:str}}/{SEND_CODE_PATH}", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def send_code(request: AnyRequest) -> AnyResponse:
     """Send a code, or another one."""
-    context = await _context_of_unproven(request)
-    if isinstance(context, Response):
-        return context
-    if await submitted_form(context) is None:
-        return await _page(context, {"form": FORM_EXPIRED}, status=403)
+    submission = await _submission(request)
+    if isinstance(submission, Response):
+        return submission
+    context, _ = submission
     proofs, account = directory_of(request).mobile_proofs, _account_of(context)
     try:
         wait_s = await proofs.ask(context.dataset_ref, account, asker_of(request), _language(request))
@@ -118,11 +115,10 @@ async def send_code(request: AnyRequest) -> AnyResponse:
 @post(f"/t/{{org:str}}/{WITHDRAW_MOBILE_PATH}", request_max_body_size=FORM_BYTES_MAX, include_in_schema=False)
 async def withdraw_mobile(request: AnyRequest) -> AnyResponse:
     """Take the number from the account."""
-    context = await _context_of_unproven(request)
-    if isinstance(context, Response):
-        return context
-    if await submitted_form(context) is None:
-        return await _page(context, {"form": FORM_EXPIRED}, status=403)
+    submission = await _submission(request)
+    if isinstance(submission, Response):
+        return submission
+    context, _ = submission
     account = _account_of(context)
     await directory_of(request).mobile_proofs.withdraw(context.dataset_ref, account)
     sentence = f"Your account no longer has the number {account.claims[MOBILE_CLAIM]}."
@@ -148,7 +144,7 @@ async def _is_offered(context: PageContext) -> bool:
         return False
     if outbox_link(context.request, context.dataset_ref) is not None:
         return True
-    return await directory_of(context.request).code_webhooks.exists(context.dataset_ref)
+    return await _has_webhook(context)
 
 
 async def _context_of_unproven(request: AnyRequest) -> PageContext | AnyResponse:
@@ -168,6 +164,15 @@ async def _context_of_unproven(request: AnyRequest) -> PageContext | AnyResponse
     if MOBILE_CLAIM in session.account.verified:
         return _proved_page(context, session.account)
     return context
+
+
+async def _submission(request: AnyRequest) -> tuple[PageContext, Mapping[str, list[str]]] | AnyResponse:
+    """The same, with the form that was sent; a page if it expired."""
+    context = await _context_of_unproven(request)
+    if isinstance(context, Response):
+        return context
+    form = await submitted_form(context)
+    return (context, form) if form is not None else await _page(context, {"form": FORM_EXPIRED}, status=403)
 
 
 def _account_of(context: PageContext) -> Account:

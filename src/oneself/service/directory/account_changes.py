@@ -80,7 +80,7 @@ class AccountChanges:
             return None
         hashed = await self._accounts.hash_password(dataset_ref, known.username, new)
         counted = _counted(dataset_ref, account, asker)
-        wait_s = await self._acquire(dataset_ref, counted)
+        wait_s = await self._throttle.acquire_together(dataset_ref, *counted)
         if wait_s and ADDRESS_CLAIM in account.verified:
             return wait_s
         sends_notice = bool(counted) and not wait_s
@@ -143,13 +143,6 @@ class AccountChanges:
         """What a receipt says."""
         receipts = mail.facts.get("receipts", "").split()
         return self._notices.account_deleted(mail.handle, mail.name, receipts, mail.created_at)
-
-    async def _acquire(self, dataset_ref: DatasetRef, counted: Sequence[Subject]) -> int:
-        """Count a notice. Seconds to wait if there were too many, and it is not counted; 0: it is sent."""
-        wait_s = await self._throttle.acquire(dataset_ref, *counted)
-        if wait_s:
-            await self._throttle.give_back(dataset_ref, *counted)
-        return wait_s
 
     async def _settle(
         self,

@@ -97,7 +97,7 @@ class Users:
         """
         if (await self._configurations.current(dataset_ref.dataset_id)).settings.cds_enabled:
             user_id, proved = str(after.user_id), {claim: after.claims[claim]}
-            verified = tuple(name for name in proved if name in after.verified)
+            verified = (claim,) if claim in after.verified else ()
             await self._profiles.patch_claims(
                 dataset_ref, actor, user_id, proved, verified=verified, name=VERIFICATION
             )
