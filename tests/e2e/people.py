@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import re
+from collections.abc import Iterator
 
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page
@@ -72,6 +74,11 @@ class Person:
                 await self.open("accounts/outbox")
         await mail.first.locator("a").click()
 
+    async def ask_for_link(self, email: str) -> None:
+        """Say that the password of an address is forgotten."""
+        await self.open("accounts/recover")
+        await self.submit("Send the link", "Look into your mailbox", **{"E-mail_address": email})
+
     async def read_code(self, number: str) -> str:
         """The newest code that was sent to a number, once it has arrived in the outbox."""
         message = self.page.locator("article", has_text=number.replace(" ", ""))
@@ -110,3 +117,21 @@ async def new_person(
     )
     context.set_default_timeout(30_000)
     return Person(service, await context.new_page(), axe)
+
+
+@contextlib.contextmanager
+def proof_first(service: RunningService) -> Iterator[None]:
+    """The organisation asks for a verified address before the first sign-in."""
+    url = f"/t/{service.org}/cds/api/v1/config"
+    token = service.token("internal_cds_admin_config_update")
+    with service.client(headers={"Authorization": f"Bearer {token}"}) as client:
+
+        def require(proof: bool) -> None:
+            answer = client.patch(url, json={"verified_address_first": proof})
+            assert answer.status_code == 200, answer.text
+
+        require(True)
+        try:
+            yield
+        finally:
+            require(False)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +13,7 @@ import oneself.auth.provider
 from support.service import RunningService
 from support.visitor import PASSWORD
 
-from .people import SCREENS, Person, new_person
+from .people import SCREENS, Person, new_person, proof_first
 
 pytestmark = pytest.mark.e2e
 
@@ -40,7 +38,7 @@ async def test_every_page_is_accessible(service: RunningService, browser: Browse
         await vera.open(f"accounts/{path}")
         await vera.check_page()
     await _confirm_mobile(vera, {"narrow": "+44 7700 900125", "wide": "+44 7700 900126"}[screen])
-    with _proof_first(service):
+    with proof_first(service):
         await _wait_for_proof(vera, f"vera.first.{screen}@acme.example")
 
     fixed = {title for path in TEMPLATES.glob("*.html") for title in FIXED_TITLE.findall(path.read_text())}
@@ -78,7 +76,7 @@ async def _recover_unproved(vera: Person, email: str) -> None:
     """Look at the page of a verification link, then take the account by a forgotten password."""
     await vera.open_link(email, "Confirm your e-mail address")
     await vera.check_page()
-    await _ask_for_link(vera, email)
+    await vera.ask_for_link(email)
     await vera.open_link(email, "Your account at")
     await vera.check_page()
     await vera.page.get_by_label("Yes, the account created").check()
@@ -89,14 +87,9 @@ async def _recover_unproved(vera: Person, email: str) -> None:
 
 
 async def _recover_proved(vera: Person, email: str) -> None:
-    await _ask_for_link(vera, email)
+    await vera.ask_for_link(email)
     await vera.open_link(email, "Your account at")
     await vera.submit("Change the password", "Your password is changed", New_password=NEW_PASSWORD)
-
-
-async def _ask_for_link(vera: Person, email: str) -> None:
-    await vera.open("accounts/recover")
-    await vera.submit("Send the link", "Look into your mailbox", **{"E-mail_address": email})
 
 
 async def _change_address(vera: Person, former: str, address: str) -> None:
@@ -133,21 +126,3 @@ async def _wait_for_proof(vera: Person, email: str) -> None:
         "Create account", "Confirm your e-mail address",
         **{"E-mail_address": email, "First_name": "Vera", "Last_name": "Archer"}, Password=PASSWORD,
     )  # fmt: skip
-
-
-@contextlib.contextmanager
-def _proof_first(service: RunningService) -> Iterator[None]:
-    """The organisation asks for a verified address before the first sign-in."""
-    url = f"/t/{service.org}/cds/api/v1/config"
-    token = service.token("internal_cds_admin_config_update")
-    with service.client(headers={"Authorization": f"Bearer {token}"}) as client:
-
-        def require(proof: bool) -> None:
-            answer = client.patch(url, json={"verified_address_first": proof})
-            assert answer.status_code == 200, answer.text
-
-        require(True)
-        try:
-            yield
-        finally:
-            require(False)
