@@ -48,6 +48,7 @@ from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
+from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
 from oneself.service.history.timeline import ProfileHistory
@@ -179,7 +180,7 @@ def build_services(
         rules=_rules(base),
         profiles=profiles,
         events=_events(base),
-        history=_history(database),
+        history=_history(base),
         log=LogServices(
             audit=Audit(database),
             reconciler=base.reconciler,
@@ -407,11 +408,13 @@ def _events(base: _Foundation) -> EventServices:
     return EventServices(interactions=interactions, token_keys=token_keys, write_keys=write_keys)
 
 
-def _history(database: Database) -> HistoryServices:
+def _history(base: _Foundation) -> HistoryServices:
+    database = base.database
     return HistoryServices(
         person_events=PersonEvents(database),
         timeline=ProfileHistory(database),
         event_stream=EventStream(database),
+        change_feed=ChangeFeed(database, days=base.settings.change_retention_days),
     )
 
 

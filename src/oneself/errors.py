@@ -7,7 +7,8 @@
     │   ├── Forbidden           the caller is known and lacks the permission
     │   ├── NotFound            the organisation has no such thing
     │   ├── Conflict            the thing exists, or the name is in use
-    │   └── PreconditionFailed  If-Match names another version
+    │   ├── PreconditionFailed  If-Match names another version
+    │   └── Expired             what is asked for was deleted because it was too old
     ├── ServiceError            nothing was changed; the same request may succeed later
     │   ├── Contended           the request lost too many races for the same rows
     │   └── Unavailable         the database does not answer
@@ -95,6 +96,13 @@ class PreconditionFailed(RequestError):
 
     default_code = "stale"
     default_message = "The resource was changed in the meantime."
+
+
+class Expired(RequestError):
+    """What is asked for was deleted because it was too old."""
+
+    default_code = "expired"
+    default_message = "Expired."
 
 
 class ServiceError(OneselfError):

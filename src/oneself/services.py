@@ -39,6 +39,7 @@ from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
+from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
 from oneself.service.history.timeline import ProfileHistory
@@ -162,6 +163,7 @@ class HistoryServices(msgspec.Struct, frozen=True):
     person_events: PersonEvents
     timeline: ProfileHistory
     event_stream: EventStream
+    change_feed: ChangeFeed
 
 
 class LogServices(msgspec.Struct, frozen=True):

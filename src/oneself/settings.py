@@ -166,6 +166,15 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         _describe_as("Name of an application in application data; the identity server is asked for it."),
     ] = "client_id"
 
+    change_retention_days: Annotated[
+        int,
+        _describe_as(
+            "How long changes of profiles are stored for systems that follow them.",
+            unit="days",
+            ge=1,
+            le=3650,
+        ),
+    ] = 7
     smtp_url: Annotated[
         str | None,
         _describe_as(

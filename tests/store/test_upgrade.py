@@ -265,3 +265,14 @@ def test_erased_identities_start_a_new_user(upgraded: Upgraded) -> None:
     event = {"interaction": {"name": "View"}, "user": user, "source": {"time": int(time.time() * 1000)}}
     answer = upgraded.http.post(f"{ORG}/api2/event/web", json=event).json()
     assert answer["resolvedUserId"] not in ("", erased["user"])
+
+
+def test_changes_are_followed_from_the_upgrade_on(upgraded: Upgraded) -> None:
+    def changes(**params: str) -> Any:
+        path = f"{ORG}/api/v1/changes"
+        return upgraded.http.get(path, params=params, headers=upgraded.bearer(SYSTEM)).json()
+
+    start = changes(start="now")
+    made = upgraded.post(PROFILES, {}).json()["profile_id"]
+    (created,) = changes(cursor=start["cursor"])["changes"]
+    assert (created["type"], created["after"]) == ("profile.created", [made])

@@ -58,6 +58,7 @@ from oneself.service.log.verify import verify
 from oneself.services import Services
 from support.application import ORG, SECRET, SYSTEM
 from support.caller import Cds
+from support.feed_consumer import FollowedDataset
 from support.service import SYNC
 from support.story_words import (
     ATTRIBUTES,
@@ -86,6 +87,7 @@ class Stage:
 
     def __init__(self, services: Services, app: Any, cds: Cds) -> None:
         self.services, self.cds = services, cds
+        self.followed = FollowedDataset(services.database, cds.dataset_ref)
         self._app = app
         self._profiles: dict[str, str] = {}
         self._trackers: dict[str, str] = {}
@@ -137,12 +139,14 @@ class Stage:
         return answer
 
     async def end(self) -> None:
-        """Close the browsers; the log must fold to the state."""
+        """Close the browsers; the log must fold to the state, and the change feed lead to it."""
         await self.cds.http.aclose()
         for visitor in self._browsers.values():
             await visitor.http.aclose()
         report = await verify(self.services.database, lambda done, total: None)
         assert report.difference is None, report.difference
+        await self.followed.read()
+        await self.followed.assert_right()
 
     # -- playing -------------------------------------------------------------------------------------
 

@@ -250,7 +250,8 @@ class ComponentMerges(BatchComponents):
         """What becomes of the profiles in each view; None: it is not that simple."""
         keys = {(view, head) for view, heads in joined.heads.items() for head in heads}
         found = await self._transaction.view_profiles.lock(keys)
-        stored = {(row.view, row.profile_id): row for row in found}
+        stored: dict[tuple[View, UUID], ViewRow] = {(row.view, row.profile_id): row for row in found}
+        self.stored |= stored
         users = self._users_of(evidence, joined, stored)
         own = await self._own_identity(users)
         if own is None or not await self._are_compatible(evidence, joined, users, stored):

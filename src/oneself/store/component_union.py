@@ -106,6 +106,8 @@ class BatchComponents:
         self._changed = changed
         self._new_items = new_items
         self._rules = loaded.rules
+        #: The profiles that were locked to be written, as they are stored.
+        self.stored: dict[tuple[View, UUID], ViewRow] = {}
 
 
 class ComponentUnions(BatchComponents):
@@ -230,7 +232,7 @@ class ComponentUnions(BatchComponents):
         rows = await transaction.view_profiles.lock_alone({(view, profile_id)})
         if not rows or not self._is_steady(rows[0], joins):
             return None
-        stored = rows[0]
+        stored = self.stored[view, profile_id] = rows[0]
         fragments = [fragment for _, fragment in joins]
         items = [*self._items_of(stored, fragments)]
         component = await self._stored_part(view, stored, joins, items)

@@ -9,7 +9,7 @@ Source: docs/concepts/trust.md, "Views"; docs/decisions/0021-views-beside-the-be
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -33,6 +33,7 @@ from oneself.core.identity_graph.unreconciled import needs_reconciliation
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.values.record import Path, Values
 from oneself.errors import Contended
+from oneself.store.change_recorder import GraphReading
 from oneself.store.component_merge import ComponentMerge, ComponentMerges
 from oneself.store.component_union import ComponentUnions, Union, visible_items
 from oneself.store.loaded_graph import LoadedGraph, exact_digest, proven_identifiers_of, users_of
@@ -68,6 +69,9 @@ class GraphWriter:
 
         #: Profile of the view `proven` → one of the fragments that came to it.
         self._moved: dict[UUID, UUID] = {}
+        #: The profiles of several fragments that are written, as they were and as they are.
+        self._former: dict[tuple[View, UUID], ViewRow] = {}
+        self._present: dict[tuple[View, UUID], ViewRow] = {}
         self._unions = ComponentUnions(transaction, loaded, first_seq, self._changed, self._new_items)
         self._merges = ComponentMerges(transaction, loaded, first_seq, self._changed, self._new_items)
 
@@ -129,6 +133,14 @@ class GraphWriter:
         return {key for key, item in changed if needs_reconciliation(self._loaded.before(key), item)}.union(
             self._moved.values()
         )
+
+    @property
+    def readings(self) -> tuple[GraphReading, GraphReading]:
+        """What was read of what is written, and what is written."""
+        heads = {item for _, item in (*self._former, *self._present)}
+        known = self._loaded.rows
+        before = {item: known[item] for item in (*self._rows, *heads) if item in known}
+        return GraphReading(before, self._former), GraphReading(before | self._rows, self._present)
 
     def _row(self, fragment: Fragment) -> FragmentRow:
         """The new row of a changed fragment; its survivors are as before, or itself."""
@@ -210,12 +222,17 @@ class GraphWriter:
         before = await self._transaction.view_profiles.lock(former)
         await self._transaction.view_profiles.delete(former - several.keys())
         reasons = _Reasons(self._loaded.rules.reasons, before)
-        await self._transaction.view_profiles.put([_view_row(item, reasons) for item in several.values()])
+        self._note_written(before, [_view_row(item, reasons) for item in several.values()])
+        await self._transaction.view_profiles.put([self._present[key] for key in several])
         for fragment_id in around:
             self._point(fragment_id, profiles["own", fragment_id], profiles["proven", fragment_id])
         for _, profile_id in several.keys() - {(row.view, row.profile_id) for row in before}:
             # Whoever is writing to it found no row of the view, and has to repeat the batch.
             self._rows.setdefault(profile_id, self._known_row(profile_id))
+
+    def _note_written(self, former: Iterable[ViewRow], present: Iterable[ViewRow]) -> None:
+        self._former |= {(row.view, row.profile_id): row for row in former}
+        self._present |= {(row.view, row.profile_id): row for row in present}
 
     async def _view(self, around: set[UUID]) -> dict[tuple[View, UUID], ViewedProfile]:
         graph, rules = self._loaded.graph, self._loaded.rules
@@ -256,7 +273,9 @@ class GraphWriter:
             if created_at != union.head.created_at:
                 head = self._rows.get(head_id, union.head)
                 self._rows[head_id] = msgspec.structs.replace(head, created_at=created_at)
-        await self._transaction.view_profiles.advance([row for union in unions for row in union.views])
+        views = [row for union in unions for row in union.views]
+        self._note_written((self._unions.stored[row.view, row.profile_id] for row in views), views)
+        await self._transaction.view_profiles.advance(views)
 
     async def _put_merge(self, merge: ComponentMerge) -> None:
         """Write what profiles become, and point the fragments at it that headed them or were written."""
@@ -269,6 +288,8 @@ class GraphWriter:
                 proven_id=merge.head_now("proven", row.proven_id),
                 created_at=self._created_at(row, merge),
             )
+        former = (row for key, row in self._merges.stored.items() if key in merge.keys)
+        self._note_written(former, merge.rows.values())
         kept = {(view, row.profile_id) for view, row in merge.rows.items()}
         await self._transaction.view_profiles.delete(merge.keys - kept)
         await self._transaction.view_profiles.put(list(merge.rows.values()))
@@ -313,6 +334,7 @@ class GraphWriter:
                 item for item in moved.values() if key in self._loaded.rows[item.fragment_id].view_keys
             ]
             advanced.append(self._advanced(stored, members, own.get(stored.user_id, frozenset())))
+        self._note_written(locked, advanced)
         await self._transaction.view_profiles.advance(advanced)
 
     def _advanced(self, stored: ViewRow, members: list[Fragment], own: frozenset[Path]) -> ViewRow:

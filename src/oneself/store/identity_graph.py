@@ -13,6 +13,7 @@ from oneself.core.identity_graph.footprint import GraphFootprint
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.units import SEQ_MAX
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.graph_writer import GraphWriter
 from oneself.store.loaded_graph import LoadedGraph, exact_digest
 from oneself.store.transaction import Transaction
@@ -129,13 +130,18 @@ def _exact_keys(graph: IdentityGraph, footprint: GraphFootprint) -> Iterable[tup
         yield exact_digest(key), key
 
 
-async def save(transaction: Transaction, loaded: LoadedGraph) -> dict[UUID, int]:
+async def save(
+    transaction: Transaction, loaded: LoadedGraph, recorder: ChangeRecorder | None = None
+) -> dict[UUID, int]:
     """Write what has changed, after the entries of the log and of the fragments, and what was left for later.
 
     Returns the fragments whose people may have to part, or be joined, in the view `all`, each with its last
     observation, by its place in the log. Raises Contended if another transaction changed the same meanwhile.
+    `recorder`: gathers the changes for those who follow; they are stored with the rest.
     """
     if loaded.first_seq is None:
+        if recorder is not None:
+            await recorder.put(transaction.later)
         await transaction.flush()
         return {}
     await loaded.save_names(transaction)
@@ -143,5 +149,8 @@ async def save(transaction: Transaction, loaded: LoadedGraph) -> dict[UUID, int]
     writer = GraphWriter(transaction, loaded, loaded.first_seq, changed)
     if changed or loaded.new_joins or loaded.reviewed:
         await writer.save()
+    if recorder is not None:
+        recorder.note_graph(*writer.readings)
+        await recorder.put(transaction.later)
     await transaction.flush()
     return {item: loaded.graph.fragments[item].seq for item in writer.unreconciled}

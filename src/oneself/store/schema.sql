@@ -398,6 +398,20 @@ CREATE INDEX profile_by_survivor ON profile USING btree (dataset_id, survivor_id
 CREATE INDEX profile_listing ON profile USING btree (dataset_id, created_at DESC, profile_id DESC) WHERE ((survivor_id IS NULL) AND (NOT erased));
 CREATE UNIQUE INDEX profile_user_once ON profile USING btree (dataset_id, user_id) WHERE ((survivor_id IS NULL) AND (NOT erased) AND (user_id IS NOT NULL));
 
+CREATE TABLE profile_change (
+    dataset_id integer NOT NULL,
+    recorded_at bigint NOT NULL,
+    observation_id uuid NOT NULL,
+    changes json NOT NULL,
+    CONSTRAINT profile_change_pkey PRIMARY KEY (dataset_id, recorded_at, observation_id)
+);
+
+CREATE TABLE profile_change_floor (
+    dataset_id integer NOT NULL,
+    floor_at bigint NOT NULL,
+    CONSTRAINT profile_change_floor_pkey PRIMARY KEY (dataset_id)
+);
+
 CREATE TABLE refresh_token (
     org_id integer NOT NULL,
     token_digest bytea NOT NULL,

@@ -8,12 +8,15 @@ module and from the catalog, never from outside.
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from oneself.core.identity_graph.joins import VIEWS
+from oneself.store.change_recorder import ChangeRecorder, rebuilt
 from oneself.store.queries import Queries
 from oneself.store.tables.pending_rebuild import PendingRebuildTable
 from oneself.store.transaction import Transaction
@@ -23,6 +26,8 @@ if TYPE_CHECKING:
 
 _sql = Queries("shadow", folder=".")
 
+#: A rebuild records the changes of so many ids in a view.
+CHANGES_RECORDED_MAX = 10_000
 #: A view of two columns of the log that are derived, unlike all others of it.
 ENTRIES = "fragment_entry"
 #: The state that is derived from the log, in the order in which differences say most.
@@ -136,6 +141,20 @@ class Shadow:
             await self._connection.execute(delete, dataset_id)
             await self._connection.execute(f"INSERT INTO oneself.{table} {right}", dataset_id)
         return differing
+
+    async def record_changes(self, dataset_id: int, ids_max: int) -> None:
+        """Record how the profiles of each view differ in the folded state, for those who follow.
+
+        If more than `ids_max` ids differ, whoever follows has to begin anew.
+        """
+        recorder, table = ChangeRecorder({}, uuid.uuid4()), self.dataset(dataset_id).profile_changes
+        for view in VIEWS:
+            found = await self._connection.fetch(_sql.find_differing, dataset_id, view, ids_max + 1)
+            if len(found) > ids_max:
+                await table.put_floor()
+                return
+            recorder.compare_rebuilt(view, [rebuilt(row) for row in found])
+        await recorder.put(self.dataset(dataset_id))
 
     async def _find_difference(self, table: str) -> Difference | None:
         """The first row by key that is not the same on both sides."""

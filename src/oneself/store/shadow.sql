@@ -78,3 +78,40 @@ JOIN pg_attribute AS attribute ON attribute.attnum = key.number
 WHERE pg_index.indrelid = ('oneself.' || $1)::regclass AND indisprimary
   AND attribute.attrelid = pg_index.indrelid
 ORDER BY key.place;
+
+-- name: find_differing
+-- The ids of a view whose current profile, or its values, differ between the live and the folded state.
+-- $1: dataset
+-- $2: view
+-- $3: ids at most
+-- With them, the profiles that such ids leave.
+WITH live AS (
+    SELECT part.fragment_id AS id, CASE $2::text WHEN 'own' THEN part.own_id ELSE part.proven_id END AS head,
+           coalesce(unified.record_values, part.record_values) AS record_values
+    FROM oneself.fragment AS part
+    LEFT JOIN oneself.view_profile AS unified ON unified.dataset_id = $1 AND unified.view = $2
+        AND unified.profile_id = part.fragment_id
+    WHERE part.dataset_id = $1 AND $2 <> 'all'
+    UNION ALL
+    SELECT profile_id, coalesce(survivor_id, profile_id), record_values
+    FROM oneself.profile WHERE dataset_id = $1 AND $2 = 'all' AND NOT erased
+), folded AS (
+    SELECT part.fragment_id AS id, CASE $2::text WHEN 'own' THEN part.own_id ELSE part.proven_id END AS head,
+           coalesce(unified.record_values, part.record_values) AS record_values
+    FROM fragment AS part
+    LEFT JOIN view_profile AS unified ON unified.dataset_id = $1 AND unified.view = $2
+        AND unified.profile_id = part.fragment_id
+    WHERE part.dataset_id = $1 AND $2 <> 'all'
+    UNION ALL
+    SELECT profile_id, coalesce(survivor_id, profile_id), record_values
+    FROM profile WHERE dataset_id = $1 AND $2 = 'all' AND NOT erased
+), compared AS (
+    SELECT id, live.head AS head_before, folded.head AS head_after,
+           live.record_values AS values_before, folded.record_values AS values_after
+    FROM live FULL JOIN folded USING (id)
+)
+SELECT id, head_before, head_after, values_before::text, values_after::text
+FROM compared
+WHERE (head_before, values_before) IS DISTINCT FROM (head_after, values_after)
+   OR id IN (SELECT head_before FROM compared WHERE head_before IS DISTINCT FROM head_after)
+LIMIT $3;

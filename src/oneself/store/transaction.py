@@ -28,6 +28,7 @@ from oneself.store.tables.log import LogTable
 from oneself.store.tables.merge import MergeTable
 from oneself.store.tables.person_join import PersonJoinTable
 from oneself.store.tables.profile import ProfileTable
+from oneself.store.tables.profile_change import ProfileChangeTable
 from oneself.store.tables.profile_listing import ProfileListingTable
 from oneself.store.tables.refusal import RefusalTable
 from oneself.store.tables.reindex_job import ReindexJobTable
@@ -113,6 +114,10 @@ class Tables:
     @property
     def person_joins(self) -> PersonJoinTable:
         return PersonJoinTable(self._executor, self.dataset_id)
+
+    @property
+    def profile_changes(self) -> ProfileChangeTable:
+        return ProfileChangeTable(self._executor, self.dataset_id)
 
     @property
     def profile_listing(self) -> ProfileListingTable:

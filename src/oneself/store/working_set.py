@@ -23,6 +23,7 @@ from oneself.core.resolution.reachability import (
 )
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.tables.claim import LiveClaims
 from oneself.store.tables.idempotency_record import IdempotencyRecord
 from oneself.store.tables.log import NewEntry
@@ -193,11 +194,21 @@ def _working_set(
     return WorkingSet((*pointers, *present.values()), live.claims, members)
 
 
-async def save(transaction: Transaction, working_set: WorkingSet, entries: Sequence[NewEntry] = ()) -> None:
-    """Append the new entries of the log, and write what has changed, most of it later."""
+async def save(
+    transaction: Transaction,
+    working_set: WorkingSet,
+    entries: Sequence[NewEntry] = (),
+    recorder: ChangeRecorder | None = None,
+) -> None:
+    """Append the new entries of the log, and write what has changed, most of it later.
+
+    `recorder`: gathers the changes for those who follow.
+    """
     changes = working_set.changes
     touched = {profile_id for profile_id in changes.profiles if working_set.only_touched(profile_id)}
     active = [working_set.profiles[profile_id] for profile_id in touched]
+    if recorder is not None and len(touched) < len(changes.profiles):
+        recorder.note_believed(working_set, changes.profiles - touched)
     await transaction.log.append(entries, active)
     absorbed = (record.merge.absorbed_id for record in changes.merged)
     await transaction.profiles.put_survivors(

@@ -6,6 +6,7 @@ from litestar import Router
 
 from oneself.api.admin import (
     applications,
+    changes,
     claims,
     code_webhook,
     dataset_events,
@@ -43,6 +44,7 @@ admin_routes = Router(
         *profiles.ROUTES,
         *person_events.ROUTES,
         *dataset_events.ROUTES,
+        *changes.ROUTES,
     ],
     guards=[require_permission],
     security=[{"bearer": []}],

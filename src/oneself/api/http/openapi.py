@@ -36,6 +36,7 @@ DESCRIPTIONS = {
     404: "It does not exist in this organisation.",
     405: "Not possible for identity attributes.",
     409: "It exists already, or its current state forbids the change.",
+    410: "The cursor is too old; what follows it was deleted.",
     412: "`If-Match` names another version.",
     413: "The body is larger than 1 MiB.",
     415: "The body is not JSON in UTF-8, or compressed.",

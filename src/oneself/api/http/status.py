@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from oneself.errors import (
     Conflict,
+    Expired,
     Forbidden,
     InvalidInput,
     NotFound,
@@ -18,6 +19,7 @@ STATUSES: dict[type[RequestError], int] = {
     Forbidden: 403,
     NotFound: 404,
     Conflict: 409,
+    Expired: 410,
     PreconditionFailed: 412,
     RequestError: 400,
 }

@@ -87,6 +87,10 @@ class WorkingSet:
             profile = self.profiles.get(profile.survivor_id)
         return None if profile is None or profile.erased else profile
 
+    def before(self, profile_id: UUID) -> Profile | None:
+        """A profile as it was loaded; None: it is new."""
+        return self._found.get(profile_id)
+
     @property
     def known_ids(self) -> set[UUID]:
         """Every profile that it knows, the absorbed ones included."""

@@ -25,6 +25,7 @@ from oneself.errors import OneselfError
 from oneself.service.background import run_steps
 from oneself.service.log.refold import forget_verified
 from oneself.store import identity_graph
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.directory import Directory
 from oneself.store.tables.log import VerificationEntry
 from oneself.store.tables.verification_queue import QueuedChange
@@ -130,7 +131,9 @@ async def _record(transaction: Transaction, verifications: Sequence[ClaimVerific
         if graph.record(verification, config, seq + len(entries)):
             entries.append(VerificationEntry(seq + len(entries), uuid.uuid4(), verification))
     await transaction.log.put_verifications(entries, config.version)
-    await transaction.unreconciled_fragments.put(await identity_graph.save(transaction, graph))
+    observations = {entry.seq: entry.observation_id for entry in entries}
+    recorder = ChangeRecorder(observations, entries[-1].observation_id) if entries else None
+    await transaction.unreconciled_fragments.put(await identity_graph.save(transaction, graph, recorder))
 
 
 def _note_interruption(error: OneselfError) -> None:

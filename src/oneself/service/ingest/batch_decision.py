@@ -38,6 +38,7 @@ from oneself.service.ingest.submission import (
     Submission,
 )
 from oneself.store import identity_graph, working_set
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.tables.fragment import FragmentEntry
 from oneself.store.tables.idempotency_record import IdempotencyRecord
@@ -108,14 +109,22 @@ class BatchDecision:
 
     async def save(self, transaction: Transaction) -> None:
         """Write everything. Those who are answered in a narrower view get what it shows then."""
-        await working_set.save(transaction, self._state, self._entries)
-        unreconciled = self._refused | await identity_graph.save(transaction, self._graph)
+        recorder = self._recorder()
+        await working_set.save(transaction, self._state, self._entries, recorder)
+        unreconciled = self._refused | await identity_graph.save(transaction, self._graph, recorder)
         await transaction.unreconciled_fragments.put(unreconciled)
         self.lists_unreconciled = bool(unreconciled)
         await transaction.verification_queue.put(self._graph.graph.verifications)
         for number, submission in self._viewed.items():
             await self._complete(transaction, number, submission)
         await transaction.idempotency_records.put(list(self._new_records.values()))
+
+    def _recorder(self) -> ChangeRecorder | None:
+        """What gathers the changes of profiles; None: the batch has no observation."""
+        if not self._entries:
+            return None
+        observations = {entry.seq: entry.observation.observation_id for entry in self._entries}
+        return ChangeRecorder(observations, self._entries[-1].observation.observation_id)
 
     async def _complete(self, transaction: Transaction, number: int, submission: Submission) -> None:
         """Answer a submission with what its view shows now."""

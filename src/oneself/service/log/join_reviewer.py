@@ -26,6 +26,7 @@ from oneself.errors import OneselfError
 from oneself.service.background import run_steps
 from oneself.service.lost_races import repeat
 from oneself.store import identity_graph
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
 from oneself.store.tables.fragment import HeadApart
 from oneself.store.tables.join_review import JoinReviewProgress, list_unreviewed_datasets
@@ -128,9 +129,10 @@ class JoinReviewer:
         clock = await transaction.read_clock()
         seq = max(clock.now, config.seq + 1, graph.latest_seq + 1)
         graph.review(heads, seq)
-        unreconciled = await identity_graph.save(transaction, graph)
+        review_id = uuid.uuid4()
+        unreconciled = await identity_graph.save(transaction, graph, ChangeRecorder({}, review_id))
         reviewed = Reviewed(tuple(sorted(graph.reviewed)))
-        await transaction.log.put_review(seq, uuid.uuid4(), reviewed, config.version)
+        await transaction.log.put_review(seq, review_id, reviewed, config.version)
         await transaction.unreconciled_fragments.put(unreconciled)
         if unreconciled:
             self._on_unreconciled()

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from oneself.service.log.verify import Progress, fold_dataset
-from oneself.store.shadow import TABLES, Shadow, open_shadow
+from oneself.store.shadow import CHANGES_RECORDED_MAX, TABLES, Shadow, open_shadow
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
@@ -28,13 +28,16 @@ class Rebuilt(msgspec.Struct, frozen=True):
     corrected: dict[str, int]
 
 
-async def rebuild(database: "Database", progress: Progress) -> Rebuilt:
+async def rebuild(
+    database: "Database", progress: Progress, *, changes_max: int = CHANGES_RECORDED_MAX
+) -> Rebuilt:
     """Fold every dataset's log and replace its state by the outcome. Calls `progress(done, total)`.
 
+    `changes_max`: of a dataset in which more ids differ, no changes are recorded.
     Raises replay.Diverged if an entry that was once accepted is rejected now; that dataset keeps its state.
     """
     async with open_shadow(database) as shadow:
-        return await _rebuild(shadow, await shadow.find_datasets(), progress)
+        return await _rebuild(shadow, await shadow.find_datasets(), progress, changes_max)
 
 
 async def rebuild_outdated(database: "Database", progress: Progress) -> Rebuilt:
@@ -43,27 +46,27 @@ async def rebuild_outdated(database: "Database", progress: Progress) -> Rebuilt:
         return await _rebuild(shadow, await shadow.pending_rebuilds.list(), progress)
 
 
-async def _rebuild(shadow: Shadow, dataset_ids: list[int], progress: Progress) -> Rebuilt:
+async def _rebuild(
+    shadow: Shadow, dataset_ids: list[int], progress: Progress, changes_max: int = CHANGES_RECORDED_MAX
+) -> Rebuilt:
     total = await shadow.count_entries(dataset_ids)
     corrected = dict.fromkeys(TABLES, 0)
     done = 0
     for dataset_id in dataset_ids:
         async with shadow.replacing():
-            done = await _rebuild_dataset(
-                shadow, dataset_id, lambda n: progress(n, max(n, total)), done, corrected
-            )
+            done = await _fold_locked(shadow, dataset_id, lambda n: progress(n, max(n, total)), done)
+            await shadow.record_changes(dataset_id, changes_max)
+            for table in TABLES:
+                corrected[table] += await shadow.replace(table, dataset_id)
+            await shadow.pending_rebuilds.remove(dataset_id)
     return Rebuilt(done, await shadow.count_profiles(), corrected)
 
 
-async def _rebuild_dataset(
-    shadow: Shadow, dataset_id: int, progress: Callable[[int], None], done: int, corrected: dict[str, int]
-) -> int:
+async def _fold_locked(shadow: Shadow, dataset_id: int, progress: Callable[[int], None], done: int) -> int:
+    """Fold a dataset's log into the scratch tables; returns `done` plus the entries folded."""
     # Every batch and every erasure holds this lock shared: writers wait until this transaction is committed.
     transaction = shadow.dataset(dataset_id)
     await transaction.lock_config()
     done = await fold_dataset(transaction, progress, done)
     await shadow.begin_comparison()
-    for table in TABLES:
-        corrected[table] += await shadow.replace(table, dataset_id)
-    await shadow.pending_rebuilds.remove(dataset_id)
     return done

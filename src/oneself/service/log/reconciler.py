@@ -13,6 +13,7 @@ Source: docs/concepts/trust.md, "Joins"; docs/decisions/0027-the-view-all-is-rec
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from uuid import UUID
 
@@ -51,6 +52,7 @@ from oneself.service.log.believed_profiles import (
 )
 from oneself.service.lost_races import repeat
 from oneself.store import working_set
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
 from oneself.store.loaded_graph import users_of
 from oneself.store.tables.fragment import FragmentRow
@@ -190,7 +192,10 @@ class Reconciler:
         expected = await reach.find_expected(log, config)
         if differing := reach.differing(expected):
             believed = await _find_believed(transaction, reach, differing, log)
-            await _fold_again(transaction, believed, expected, config)
+            cause = await transaction.log.find_observation(listed.seq)
+            recorder = ChangeRecorder({}, cause or uuid.uuid4())
+            await _fold_again(transaction, believed, expected, config, recorder)
+            await recorder.put(transaction)
         return together
 
 
@@ -291,9 +296,14 @@ async def _find_neighbours(transaction: Transaction, seeds: set[UUID]) -> set[UU
 
 
 async def _fold_again(
-    transaction: Transaction, believed: BelievedProfiles, expected: ExpectedPartition, config: Config
+    transaction: Transaction,
+    believed: BelievedProfiles,
+    expected: ExpectedPartition,
+    config: Config,
+    recorder: ChangeRecorder,
 ) -> None:
     """Replace what profiles have in the view `all` by what is expected."""
+    former = await transaction.profiles.find(believed.profile_ids)
     scope, reasons = believed.scope(keeps_profiles=True), graph_rules(config).reasons
     apart = await asyncio.to_thread(fold_apart, believed.log, expected, scope, reasons)
     if missing := believed.profile_ids - apart.state.profiles.keys():
@@ -309,6 +319,7 @@ async def _fold_again(
     await transaction.log.freeze_refused(sorted(believed.profile_ids))
     await transaction.log.freeze_entries(await transaction.fragments.find_entries(neighbours))
     entries = _complete(apart, config, seq)
+    recorder.compare_believed({item.profile_id: item for item in former}, apart.state.profiles)
     await delete_state(transaction, believed, seq)
     await transaction.log.append(entries)
     await working_set.save(transaction, apart.state)

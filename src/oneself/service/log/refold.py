@@ -9,6 +9,7 @@ Invariants: one transaction, in which the names of the part are locked. Source: 
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Collection, Mapping
 from functools import partial
 from itertools import groupby
@@ -32,6 +33,7 @@ from oneself.core.resolution.kinds import policy_of
 from oneself.errors import Contended
 from oneself.service.log.graph_fold import fold_entry, gather_graph
 from oneself.store import identity_graph
+from oneself.store.change_recorder import ChangeRecorder, read_graph
 from oneself.store.loaded_graph import proven_identifiers_of, users_of
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Transaction
@@ -140,12 +142,18 @@ async def forget_verified(transaction: Transaction, user_id: str) -> None:
     part = await find_part(transaction, set(), frozenset({user_id}))
     if gone := part.verifications_of(user_id):
         await transaction.log.delete(gone)
-        await refold(transaction, part)
+        recorder = ChangeRecorder({}, uuid.uuid4())
+        await refold(transaction, part, recorder)
+        await recorder.put(transaction)
         await transaction.verification_queue.put_compared(part.verified_users - {user_id})
 
 
-async def refold(transaction: Transaction, part: GraphPart) -> None:
-    """Replace a part by what the log entries that are left of it fold to, erasures among them."""
+async def refold(transaction: Transaction, part: GraphPart, recorder: ChangeRecorder) -> None:
+    """Replace a part by what the log entries that are left of it fold to, erasures among them.
+
+    `recorder`: gathers the changes for those who follow.
+    """
+    before = await read_graph(transaction, part.rows)
     believed = {row.believed_id for row in part.rows.values()}
     believed |= await transaction.log.find_profiles(part.entries)
     await _delete(transaction, part)
@@ -156,8 +164,10 @@ async def refold(transaction: Transaction, part: GraphPart) -> None:
     entries += await transaction.log.find_erasures_of(part.rows, part.devices)
     entries += await transaction.log.find_reviews_of(part.rows)
     entries.sort(key=lambda entry: (entry.seq, entry.observation_id))
+    fragment_ids = set(part.rows)
     for version, run in groupby(entries, key=lambda entry: entry.config_version):
-        await _fold(transaction, part, list(run), configs[version])
+        fragment_ids |= await _fold(transaction, part, list(run), configs[version])
+    recorder.note_graph(before, await read_graph(transaction, fragment_ids))
 
 
 async def _around(transaction: Transaction, seeds: set[UUID], users: frozenset[str]) -> GraphPart:
@@ -234,7 +244,10 @@ async def _delete(transaction: Transaction, part: GraphPart) -> None:
     await transaction.fragments.delete(part.rows)
 
 
-async def _fold(transaction: Transaction, part: GraphPart, entries: list[LogEntry], config: Config) -> None:
+async def _fold(
+    transaction: Transaction, part: GraphPart, entries: list[LogEntry], config: Config
+) -> set[UUID]:
+    """Fold entries of one configuration; returns the fragments."""
     touched = [part.concerned(touches(entry, config)) for entry in entries]
     unified = await _find_unified(transaction, touched)
     reindexed = {profile.profile_id for found in unified.values() for profile in found}
@@ -247,6 +260,7 @@ async def _fold(transaction: Transaction, part: GraphPart, entries: list[LogEntr
         fold_entry(graph, entry, found, config, partial(unified_ids, seq=entry.seq))
     await transaction.log.put_fragments(graph.entries)
     await identity_graph.save(transaction, graph)
+    return set(graph.graph.fragments)
 
 
 async def _find_unified(transaction: Transaction, touched: list[Touched]) -> dict[UUID, list[Profile]]:

@@ -31,6 +31,7 @@ from oneself.service.log.believed_profiles import (
     return_devices,
 )
 from oneself.store import working_set
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.log import NewEntry
 from oneself.store.transaction import Transaction
@@ -59,8 +60,14 @@ class Erasing(msgspec.Struct, frozen=True, kw_only=True):
     config: Config
 
 
-async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[UUID, ...]:
-    """Delete the entries and fold what is left; returns the profiles that are gone."""
+async def refold_believed(
+    transaction: Transaction, erasing: Erasing, recorder: ChangeRecorder
+) -> tuple[UUID, ...]:
+    """Delete the entries and fold what is left; returns the profiles that are gone.
+
+    `recorder`: gathers the changes for those who follow.
+    """
+    former = await transaction.profiles.find(erasing.profile_ids)
     await transaction.log.delete(erasing.entries)
     log = await load_log(transaction, erasing.profile_ids, erasing.rows)
     believed = await load_profiles(transaction, erasing.profile_ids, erasing.rows, log)
@@ -73,6 +80,7 @@ async def refold_believed(transaction: Transaction, erasing: Erasing) -> tuple[U
     bridges = _bridge(again, erasing)
     gone = tuple(sorted({*erasing.profile_ids, *erasing.erased_ids} - state.profiles.keys()))
     erase(state, gone, erasing.seq, erasing.detached)
+    recorder.compare_believed({item.profile_id: item for item in former}, state.profiles)
     await delete_state(transaction, believed, erasing.seq)
     await transaction.idempotency_records.blank_of_profiles(sorted(erasing.profile_ids))
     await transaction.log.append(bridges)

@@ -33,6 +33,7 @@ from oneself.service.privacy.account_words import name_user
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, is_absorbed, select
 from oneself.service.privacy.verified_elsewhere import queue_erased
 from oneself.store import working_set
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.directory import OrganisationTables
 from oneself.store.loaded_graph import users_of
 from oneself.store.tables.idempotency_record import IdempotencyRecord
@@ -267,9 +268,11 @@ class Erasure:
         await transaction.log.delete(reach.verifications)
         if selection.left_to is not None:
             await name_user(transaction, selection.left_to, selection.fragments, selection.entries)
-        gone = await refold_believed(transaction, erasing)
+        receipt_id = uuid.uuid4()
+        recorder = ChangeRecorder({}, receipt_id)
+        gone = await refold_believed(transaction, erasing, recorder)
         receipt = Receipt(
-            receipt_id=uuid.uuid4(),
+            receipt_id=receipt_id,
             erased_at=seq,
             profile_ids=tuple(
                 dict.fromkeys(item for item in (*selection.profile_ids, *gone) if item in gone)
@@ -289,7 +292,8 @@ class Erasure:
         )
         entry = ErasureEntry(receipt.erased_at, receipt.receipt_id, erased)
         await transaction.log.put_erasure(entry, config.version)
-        await refold(transaction, reach.part)
+        await refold(transaction, reach.part, recorder)
+        await recorder.put(transaction)
         await queue_erased(transaction, reach.part, selection.fragments, reach.forgotten)
         return receipt
 

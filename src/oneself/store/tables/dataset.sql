@@ -36,7 +36,9 @@ WITH configuration AS (DELETE FROM config WHERE dataset_id = $1),
      reviews AS (DELETE FROM join_review WHERE dataset_id = $1),
      verified AS (DELETE FROM verified_claim WHERE dataset_id = $1),
      transfers AS (DELETE FROM identifier_transfer WHERE dataset_id = $1),
-     queued AS (DELETE FROM verification_queue WHERE dataset_id = $1)
+     queued AS (DELETE FROM verification_queue WHERE dataset_id = $1),
+     changes AS (DELETE FROM profile_change WHERE dataset_id = $1),
+     floors AS (DELETE FROM profile_change_floor WHERE dataset_id = $1)
 DELETE FROM dataset WHERE dataset_id = $1 RETURNING dataset_id;
 
 -- name: holds_identity

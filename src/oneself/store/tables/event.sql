@@ -112,14 +112,15 @@ HAVING count(*) > 0;
 -- The seq in µs below which nothing can be added to the dataset's log any more.
 -- The instant is that of the statement's arrival, before the locks are read. A writer that is idle when its
 -- activity is read has committed in between; one whose activity may not be read is given a minute.
--- $1: the lock that the dataset's writers share
+-- $1: the lock that the dataset's writers share, and that erasures may have alone
 SELECT (least(
     extract(epoch FROM statement_timestamp()),
     extract(epoch FROM (
         SELECT min(coalesce(writer.xact_start, statement_timestamp() - interval '1 minute'))
         FROM pg_locks AS writer_lock
         LEFT JOIN LATERAL pg_stat_get_activity(writer_lock.pid) AS writer ON true
-        WHERE writer_lock.locktype = 'advisory' AND writer_lock.mode = 'ShareLock' AND writer_lock.granted
+        WHERE writer_lock.locktype = 'advisory' AND writer_lock.mode IN ('ShareLock', 'ExclusiveLock')
+          AND writer_lock.granted
           AND writer_lock.objsubid = 1
           AND writer_lock.database = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND (writer_lock.classid::bigint << 32) | writer_lock.objid::bigint = $1

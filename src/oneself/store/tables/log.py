@@ -118,6 +118,11 @@ class LogTable(Table):
             await executor.execute(_sql.append, dataset_id, *rows.columns(11, map(_row, entries)))
         await ProfileTable(executor, dataset_id).put_activity(active)
 
+    async def find_observation(self, seq: int) -> UUID | None:
+        """An observation that was recorded at a seq."""
+        found: UUID | None = await self._executor.fetchval(_sql.find_observation, self._dataset_id, seq)
+        return found
+
     async def put_fragments(self, entries: Sequence[FragmentEntry]) -> None:
         """Record which fragments entries belong to that the log has already."""
         if entries:

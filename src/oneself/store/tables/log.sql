@@ -392,3 +392,8 @@ ORDER BY seq, observation_id;
 UPDATE log SET replay = 'apply'
 FROM unnest($2::bigint[], $3::uuid[]) AS row (seq, profile_id)
 WHERE log.dataset_id = $1 AND log.seq = row.seq AND log.profile_id = row.profile_id;
+
+-- name: find_observation
+-- An observation that was recorded at a seq.
+-- $2: seq
+SELECT observation_id FROM log WHERE dataset_id = $1 AND seq = $2 ORDER BY observation_id LIMIT 1;

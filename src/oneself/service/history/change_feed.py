@@ -1,0 +1,144 @@
+"""The change feed: what changed of profiles, in order, for other systems that follow.
+
+    page ─▶ the changes of a view after a position, up to the watermark ─▶ the next position
+
+Invariants: as in `event_stream`, nothing is added before the watermark any more, so that a reader who
+continues from its position misses nothing and sees nothing twice. Changes of one profile are in the order in
+which they were committed. A position that is too old is an error, never a gap.
+
+Source: docs/guides/change-feed.md, docs/decisions/0045-the-change-feed.md.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+import msgspec
+import structlog
+
+from oneself.core.fold.profile_changes import VIEW_BITS, ProfileChange
+from oneself.core.identity_graph.joins import View
+from oneself.errors import Expired, OneselfError
+from oneself.service.background import run_steps
+from oneself.service.context import DatasetRef
+from oneself.store.database import Database
+from oneself.store.tables.profile_change import (
+    BEGINNING,
+    ChangePosition,
+    RecordedChanges,
+    find_next_dataset,
+)
+from oneself.store.transaction import Tables
+
+_logger = structlog.get_logger("oneself.change_feed")
+
+#: Observations that one page reads, if few of their changes are in the view.
+OBSERVATIONS_PER_PAGE = 1_000
+DAY_US = 24 * 3600 * 1_000_000
+#: Changes are deleted so much later than they may be: a page that is being read keeps its rows.
+GRACE_US = 3600 * 1_000_000
+SWEEP_S = 600.0
+DELETED_AT_ONCE = 5_000
+
+
+class FeedChange(msgspec.Struct, frozen=True):
+    """A change of a view, and the position after it."""
+
+    position: ChangePosition
+    observation_id: UUID
+    change: ProfileChange
+
+
+class FeedPage(msgspec.Struct, frozen=True):
+    """Changes in order, often none."""
+
+    changes: tuple[FeedChange, ...]
+    #: Everything of the view up to here has been read.
+    position: ChangePosition
+    #: Whether more can be read now.
+    more: bool
+
+
+class ChangeFeed:
+    """Reads and deletes the changes of datasets."""
+
+    def __init__(
+        self, database: Database, *, days: int, observations_per_page: int = OBSERVATIONS_PER_PAGE
+    ) -> None:
+        """`days`: how long changes are stored."""
+        self._database = database
+        self._life_us = days * DAY_US
+        self._observations_per_page = observations_per_page
+
+    async def now(self, dataset_ref: DatasetRef) -> ChangePosition:
+        """The position after everything that can be read now."""
+        return await self._watermark(dataset_ref.dataset_id)
+
+    async def page(
+        self, dataset_ref: DatasetRef, view: View, *, after: ChangePosition = BEGINNING, size: int
+    ) -> FeedPage:
+        """Up to `size` changes of a view after a position. Raises Expired if changes after it are deleted."""
+        table, dataset_id = self._tables(dataset_ref.dataset_id).profile_changes, dataset_ref.dataset_id
+        start = after
+        if after == BEGINNING:
+            start = ChangePosition(await table.find_floor(), UUID(int=0), 0)
+        watermark = await self._watermark(dataset_id)
+        limit = max(size, self._observations_per_page) + 1
+        found = await table.list_after(start, watermark.recorded_at, limit)
+        if after != BEGINNING and after.recorded_at < await table.find_floor():
+            raise Expired(
+                "Changes after this cursor were deleted. Read the profiles again, then follow from now on.",
+                code="cursor_expired",
+                message="The cursor is too old.",
+            )
+        changes = list(_in_view(found, view, start))
+        if len(changes) > size:
+            return FeedPage(tuple(changes[:size]), changes[size - 1].position, more=True)
+        if len(found) == limit:
+            last = found[-1]
+            position = ChangePosition(last.recorded_at, last.observation_id, len(last.changes))
+            return FeedPage(tuple(changes), position, more=True)
+        return FeedPage(tuple(changes), max(start, watermark), more=False)
+
+    async def run(self) -> None:
+        """Delete what is too old until cancelled."""
+        await run_steps(self._sweep_all, SWEEP_S, _note_interruption)
+
+    async def sweep(self) -> int:
+        """Delete the changes that are too old, in every dataset; returns of how many observations."""
+        before = time.time_ns() // 1000 - self._life_us - GRACE_US
+        deleted, dataset_id = 0, -1
+        while (following := await find_next_dataset(self._database, dataset_id)) is not None:
+            dataset_id, table = following, self._tables(following).profile_changes
+            while number := await table.delete_before(before, DELETED_AT_ONCE):
+                deleted += number
+        return deleted
+
+    async def _sweep_all(self) -> bool:
+        await self.sweep()
+        return False
+
+    async def _watermark(self, dataset_id: int) -> ChangePosition:
+        return ChangePosition(await self._tables(dataset_id).events.find_watermark(), UUID(int=0), 0)
+
+    def _tables(self, dataset_id: int) -> Tables:
+        return Tables(self._database, dataset_id)
+
+
+def _in_view(found: Iterable[RecordedChanges], view: View, after: ChangePosition) -> Iterator[FeedChange]:
+    """The changes that a view has, without those before a position."""
+    for recorded in found:
+        is_first = (recorded.recorded_at, recorded.observation_id) == (
+            after.recorded_at,
+            after.observation_id,
+        )
+        for number, stored in enumerate(recorded.changes, 1):
+            if stored.views & VIEW_BITS[view] and not (is_first and number <= after.number):
+                position = ChangePosition(recorded.recorded_at, recorded.observation_id, number)
+                yield FeedChange(position, recorded.observation_id, stored.change)
+
+
+def _note_interruption(error: OneselfError) -> None:
+    _logger.warning("change_sweep_interrupted", cause=type(error).__name__)
