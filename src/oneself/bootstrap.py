@@ -50,6 +50,7 @@ from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
 from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
+from oneself.service.history.followers import Followers
 from oneself.service.history.person_events import PersonEvents
 from oneself.service.history.timeline import ProfileHistory
 from oneself.service.identity.attributes import IdentityBindings
@@ -409,12 +410,12 @@ def _events(base: _Foundation) -> EventServices:
 
 
 def _history(base: _Foundation) -> HistoryServices:
-    database = base.database
+    database, followers = base.database, Followers()
     return HistoryServices(
         person_events=PersonEvents(database),
         timeline=ProfileHistory(database),
-        event_stream=EventStream(database),
-        change_feed=ChangeFeed(database, days=base.settings.change_retention_days),
+        event_stream=EventStream(database, followers=followers),
+        change_feed=ChangeFeed(database, days=base.settings.change_retention_days, followers=followers),
     )
 
 

@@ -18,6 +18,7 @@ from oneself.service.history.event_stream import (
     EventStream,
     StreamedEvent,
 )
+from oneself.service.history.followers import Followers
 from oneself.services import Services
 from oneself.store.database import connect
 from oneself.store.tables.event import NOW, EventFilter, EventPosition, scan_statement
@@ -227,7 +228,7 @@ async def test_a_slow_batch_does_not_delay_other_datasets(
 
 async def test_followers_of_a_busy_dataset_get_each_event_once(harness: InteractionsHarness) -> None:
     """Concurrent writers use shared profiles, while a follower reconnects at random positions."""
-    limit_stream(harness, poll_s=0.005)
+    limit_stream(harness, followers=Followers(poll_s=0.005))
     count, streamed = 400, list[StreamedEvent]()
     start = await harness.services.history.event_stream.watermark(harness.dataset_ref)
     chance = random.Random(7)
@@ -278,18 +279,18 @@ async def test_following_ends_when_the_service_stops(harness: InteractionsHarnes
     async with asyncio.timeout(DEADLINE_S):
         task = asyncio.create_task(follow())
         await started.wait()
-        stream.close()
+        stream.followers.close()
         await task
 
 
 async def test_the_number_of_followers_of_a_process_is_limited(harness: InteractionsHarness) -> None:
-    limit_stream(harness, followers_max=1)
+    limit_stream(harness, followers=Followers(followers_max=1))
     stream = harness.services.history.event_stream
-    assert not stream.is_full
+    assert not stream.followers.is_full
     async with aclosing(stream.follow(harness.dataset_ref, EventFilter(), after=BEGINNING)) as following:
         await anext(following)
-        assert stream.is_full
-    assert not stream.is_full
+        assert stream.followers.is_full
+    assert not stream.followers.is_full
 
 
 @pytest.mark.parametrize("direction", ["forwards", "backwards"])

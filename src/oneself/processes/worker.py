@@ -72,7 +72,7 @@ async def answer_requests(
         app = create_app(services, services.settings, metrics)
         server = Server(server_config(app, settings), ready)
         tune_garbage_collector()
-        stop_task = asyncio.create_task(server.exit_on(stop, services.history.event_stream.close))
+        stop_task = asyncio.create_task(server.exit_on(stop, services.history.event_stream.followers.close))
         background = [
             asyncio.create_task(services.rules.reindexer.run()),
             asyncio.create_task(services.log.reconciler.run()),

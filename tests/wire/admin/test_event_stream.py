@@ -44,13 +44,13 @@ def names(events: list[dict[str, Any]]) -> list[str]:
 
 @contextmanager
 def stream(
-    web: WebDataset, last_event_id: str | None = None, **params: Any
+    web: WebDataset, last_event_id: str | None = None, *, of: str = "events", **params: Any
 ) -> Iterator[Iterator[tuple[str, Any]]]:
     """An open stream: pairs of event id and event; the event of a heartbeat is None."""
     headers = {**STREAM, "Authorization": f"Bearer {web.org.token('profile_view', 'profile_view_all')}"}
     if last_event_id is not None:
         headers["Last-Event-ID"] = last_event_id
-    path = web.org.path(web.path("events"), "/api/v1")
+    path = web.org.path(web.path(of), "/api/v1")
     with web.org.http.stream("GET", path, headers=headers, params=params, timeout=DEADLINE_S) as answer:
         assert answer.status_code == 200, answer.read()
         assert answer.headers["content-type"].startswith("text/event-stream")

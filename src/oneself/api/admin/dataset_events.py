@@ -3,24 +3,17 @@
     Accept: text/event-stream    server-sent events, from now on or after `Last-Event-ID`
     else                         JSON, the last recorded first
 
-A stream begins with its start position, and repeats its position while there is no event, both without data.
-A client that reconnects misses no event. Decode, one use-case, render.
+Decode, one use-case, render. Source: `api.http.server_sent_events` for the form of a stream.
 """
 
 from __future__ import annotations
 
-import time
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from typing import Annotated, Any, Literal
 
 import msgspec
-import structlog
 from litestar import Response, get
 from litestar.enums import MediaType
-from litestar.openapi.spec import OpenAPIMediaType, OpenAPIResponse
 from litestar.params import FromPath, HeaderParameter, QueryParameter
-from litestar.response import Stream
 from msgspec import Struct, field
 
 from oneself.api.admin.person_events import Instant, Name, event_filter
@@ -39,25 +32,19 @@ from oneself.api.documents.paging import (
 from oneself.api.documents.person import disclosed_body
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest
-from oneself.api.http.openapi import TEXT, Described, error_responses
+from oneself.api.http.openapi import error_responses
 from oneself.api.http.query import ViewParameter, query_flag
+from oneself.api.http.server_sent_events import DescribedStream, accepts_stream, stream_response
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
 from oneself.core.identity_graph.joins import View
-from oneself.errors import Contended, ServiceError
+from oneself.errors import Contended
 from oneself.service.context import DatasetRef
 from oneself.service.history.event_stream import Decision, EventBatch, StreamedEvent
 from oneself.store.tables.event import NOW, EventFilter, EventPosition
 
 VIEW = requires("profile_view")
-EVENT_STREAM = "text/event-stream"
-#: Many proxies close a connection after a minute of silence; writing detects clients that are gone.
-HEARTBEAT_S = 15.0
-#: The lifetime of an access token: a client that reconnects sends a valid one.
-STREAM_S_MAX = 3600.0
-
-log = structlog.get_logger("oneself.api")
 
 
 class DecisionDocument(Struct, frozen=True):
@@ -94,16 +81,6 @@ class StreamedEventList(Struct, frozen=True):
 
     events: list[StreamedEventDocument]
     pagination: Pagination
-
-
-class DescribedStream(Described):
-    """An operation with the same response as a stream."""
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        answer = (self.responses or {}).get("200")
-        assert isinstance(answer, OpenAPIResponse)
-        answer.content = {**(answer.content or {}), EVENT_STREAM: OpenAPIMediaType(schema=TEXT)}
 
 
 class _Asked(Struct, frozen=True):
@@ -144,7 +121,7 @@ async def list_dataset_events(
 ) -> Response[StreamedEventList]:
     """List the events of a dataset, the last recorded first. `Accept: text/event-stream` streams new ones."""
     call, limit, filters = context_of(request), page_size(size), event_filter(name, since, until)
-    is_stream = EVENT_STREAM in request.headers.get("accept", "")
+    is_stream = accepts_stream(request)
     before = requested_position(cursor, NOW)
     after = decode_cursor(last_event_id, EventPosition) if last_event_id and is_stream else None
     at = await dataset_of(call, dataset)
@@ -169,49 +146,20 @@ async def _list(call: RequestContext, asked: _Asked, before: EventPosition, limi
 
 
 async def _stream(call: RequestContext, asked: _Asked, after: EventPosition | None) -> Response[Any]:
-    if call.services.history.event_stream.is_full:
+    stream = call.services.history.event_stream
+    if stream.followers.is_full:
         raise Contended("Too many streams are open.")
-    start = after or await call.services.history.event_stream.watermark(asked.at)
-    # Without it nginx buffers small chunks.
-    return Stream(_chunks(call, asked, start), media_type=EVENT_STREAM, headers={"X-Accel-Buffering": "no"})
+    start = after or await stream.watermark(asked.at)
+    batches = stream.follow(asked.at, asked.filters, after=start, with_body=asked.with_body, view=asked.view)
 
+    async def render(batch: EventBatch) -> tuple[list[tuple[str, Any]], str]:
+        if not batch.events:
+            return [], encode_cursor(batch.position)
+        config = await call.services.configurations.current(asked.at.dataset_id)
+        events = [(encode_cursor(event.position), _render(event, asked, config)) for event in batch.events]
+        return events, encode_cursor(batch.position)
 
-async def _chunks(call: RequestContext, asked: _Asked, start: EventPosition) -> AsyncIterator[bytes]:
-    """The chunks of a stream. It ends when the service stops, when the database is unavailable, and after
-    STREAM_S_MAX; the client reconnects.
-    """
-    yield _resume_point(start)
-    opened_s = written_s = time.monotonic()
-    follow = call.services.history.event_stream.follow(
-        asked.at, asked.filters, after=start, with_body=asked.with_body, view=asked.view
-    )
-    try:
-        async with aclosing(follow) as following:
-            async for batch in following:
-                now_s = time.monotonic()
-                if batch.events or now_s - written_s >= HEARTBEAT_S:
-                    written_s = now_s
-                    yield await _chunk(call, asked, batch)
-                if now_s - opened_s >= STREAM_S_MAX:
-                    return
-    except ServiceError as error:
-        log.warning("stream_ended", cause=type(error).__name__)
-
-
-async def _chunk(call: RequestContext, asked: _Asked, batch: EventBatch) -> bytes:
-    if not batch.events:
-        return b": nothing new\n" + _resume_point(batch.position)
-    config = await call.services.configurations.current(asked.at.dataset_id)
-    return b"".join(_line(event, _render(event, asked, config)) for event in batch.events)
-
-
-def _line(event: StreamedEvent, document: StreamedEventDocument) -> bytes:
-    return b"id: %b\ndata: %b\n\n" % (encode_cursor(event.position).encode(), msgspec.json.encode(document))
-
-
-def _resume_point(position: EventPosition) -> bytes:
-    """A position without data: not an event, only where the client resumes."""
-    return b"id: %b\n\n" % encode_cursor(position).encode()
+    return stream_response(encode_cursor(start), batches, render)
 
 
 def _render(event: StreamedEvent, asked: _Asked, config: Config) -> StreamedEventDocument:

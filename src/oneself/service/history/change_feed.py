@@ -12,7 +12,8 @@ Source: docs/guides/change-feed.md, docs/decisions/0045-the-change-feed.md.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import AsyncGenerator, Iterable, Iterator
+from contextlib import aclosing
 from uuid import UUID
 
 import msgspec
@@ -23,6 +24,7 @@ from oneself.core.identity_graph.joins import View
 from oneself.errors import Expired, OneselfError
 from oneself.service.background import run_steps
 from oneself.service.context import DatasetRef
+from oneself.service.history.followers import Followers
 from oneself.store.database import Database
 from oneself.store.tables.profile_change import (
     BEGINNING,
@@ -36,6 +38,8 @@ _logger = structlog.get_logger("oneself.change_feed")
 
 #: Observations that one page reads, if few of their changes are in the view.
 OBSERVATIONS_PER_PAGE = 1_000
+#: Changes that a follower reads at once.
+FOLLOWED_AT_ONCE = 500
 DAY_US = 24 * 3600 * 1_000_000
 #: Changes are deleted so much later than they may be: a page that is being read keeps its rows.
 GRACE_US = 3600 * 1_000_000
@@ -65,10 +69,16 @@ class ChangeFeed:
     """Reads and deletes the changes of datasets."""
 
     def __init__(
-        self, database: Database, *, days: int, observations_per_page: int = OBSERVATIONS_PER_PAGE
+        self,
+        database: Database,
+        *,
+        days: int,
+        followers: Followers | None = None,
+        observations_per_page: int = OBSERVATIONS_PER_PAGE,
     ) -> None:
         """`days`: how long changes are stored."""
         self._database = database
+        self.followers = followers or Followers()
         self._life_us = days * DAY_US
         self._observations_per_page = observations_per_page
 
@@ -101,6 +111,21 @@ class ChangeFeed:
             position = ChangePosition(last.recorded_at, last.observation_id, len(last.changes))
             return FeedPage(tuple(changes), position, more=True)
         return FeedPage(tuple(changes), max(start, watermark), more=False)
+
+    async def follow(
+        self, dataset_ref: DatasetRef, view: View, *, after: ChangePosition
+    ) -> AsyncGenerator[FeedPage, None]:
+        """The pages after a position, until the process stops. Raises as `page`."""
+
+        async def next_page() -> FeedPage:
+            nonlocal after
+            found = await self.page(dataset_ref, view, after=after, size=FOLLOWED_AT_ONCE)
+            after = found.position
+            return found
+
+        async with aclosing(self.followers.follow(next_page)) as pages:
+            async for found in pages:
+                yield found
 
     async def run(self) -> None:
         """Delete what is too old until cancelled."""

@@ -12,15 +12,16 @@ later: a reader of what is visible would miss it. So only events before the wate
       holds this lock. A holder has read the clock since then. Any other writer has committed, and later
       statements see it, or will read the clock later than that instant.
 
-An event is delivered when the batches that began before it have ended, after some milliseconds, and POLL_S.
+An event is delivered when the batches that began before it have ended, after some milliseconds, and
+`followers.POLL_S`.
 If the clock of the database is set back, followers do not see what it records until the clock is as far
 again.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
+from contextlib import aclosing
 from typing import Any, Literal
 from uuid import UUID
 
@@ -30,6 +31,7 @@ from oneself.core.identity_graph.joins import View
 from oneself.core.resolution.observation import SenderTrust
 from oneself.core.resolution.plan import Plan
 from oneself.service.context import DatasetRef
+from oneself.service.history.followers import Followers
 from oneself.service.history.person_events import (
     CLOCK_SKEW_MAX_US,
     EVENT_ID_CHARS,
@@ -41,11 +43,8 @@ from oneself.store.database import Database
 from oneself.store.tables.event import NOW, EventFilter, EventPosition, EventTable, ScannedEntry
 from oneself.store.transaction import Tables, snapshot
 
-POLL_S = 0.5
 #: Entries of one statement; a few milliseconds.
 ENTRIES_PER_SCAN = 500
-#: Of one process. Each queries the database twice a second.
-FOLLOWERS_MAX = 100
 
 Effect = Literal["created", "promoted", "merged", "attached"]
 
@@ -105,27 +104,14 @@ class EventStream:
         self,
         database: Database,
         *,
-        poll_s: float = POLL_S,
-        followers_max: int = FOLLOWERS_MAX,
+        followers: Followers | None = None,
         scanned_max: int = SCANNED_MAX,
         scanned_at_once: int = ENTRIES_PER_SCAN,
     ) -> None:
         self._database = database
-        self._poll_s = poll_s
-        self._followers_max = followers_max
         self._scanned_max = scanned_max
         self._scanned_at_once = scanned_at_once
-        self._closed = asyncio.Event()
-        self._followers = 0
-
-    @property
-    def is_full(self) -> bool:
-        """Whether this process serves its maximum of followers."""
-        return self._followers >= self._followers_max
-
-    def close(self) -> None:
-        """End every follower, because the process stops."""
-        self._closed.set()
+        self.followers = followers or Followers()
 
     async def watermark(self, dataset_ref: DatasetRef) -> EventPosition:
         """The position before which nothing can be added to the dataset's log any more."""
@@ -191,23 +177,23 @@ class EventStream:
         with_body: bool = False,
         view: View = "all",
     ) -> AsyncGenerator[EventBatch, None]:
-        """The batches after a position, every POLL_S until `close`.
+        """The batches after a position, until the process stops.
 
         Raises Unavailable if the database is away. A follower that continues from its last position misses
         nothing.
         """
-        self._followers += 1
-        try:
-            while not self._closed.is_set():
-                batch = await self.next_batch(
-                    dataset_ref, event_filter, after=after, with_body=with_body, view=view
-                )
-                after = batch.position
+
+        async def next_batch() -> EventBatch:
+            nonlocal after
+            batch = await self.next_batch(
+                dataset_ref, event_filter, after=after, with_body=with_body, view=view
+            )
+            after = batch.position
+            return batch
+
+        async with aclosing(self.followers.follow(next_batch)) as batches:
+            async for batch in batches:
                 yield batch
-                if not batch.more:
-                    await self._pause()
-        finally:
-            self._followers -= 1
 
     async def _streamed(
         self, dataset_ref: DatasetRef, scanned: list[ScannedEntry], view: View
@@ -229,13 +215,6 @@ class EventStream:
 
     def _events(self, dataset_ref: DatasetRef) -> EventTable:
         return Tables(self._database, dataset_ref.dataset_id).events
-
-    async def _pause(self) -> None:
-        try:
-            async with asyncio.timeout(self._poll_s):
-                await self._closed.wait()
-        except TimeoutError:
-            return
 
 
 def _streamed_events(scanned: list[ScannedEntry]) -> list[StreamedEvent]:
