@@ -48,6 +48,7 @@ from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
+from oneself.service.explain.explanations import Explanations
 from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.followers import Followers
@@ -223,12 +224,14 @@ def _foundation(
 def _profiles(base: _Foundation) -> ProfileServices:
     database, configurations = base.database, base.configurations
     profiles = Profiles(database, configurations, base.ingest)
+    lookup = Lookup(database, configurations, profiles)
     return ProfileServices(
         profiles=profiles,
         listing=ProfileListing(database),
-        lookup=Lookup(database, configurations, profiles),
+        lookup=lookup,
         consents=Consents(configurations, profiles),
         refusals=Refusals(database, configurations),
+        explanations=Explanations(database, lookup),
         invalid_values=InvalidValues(database, configurations),
     )
 

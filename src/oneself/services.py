@@ -39,6 +39,7 @@ from oneself.service.directory.users import Users
 from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
+from oneself.service.explain.explanations import Explanations
 from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
@@ -146,6 +147,7 @@ class ProfileServices(msgspec.Struct, frozen=True):
     lookup: Lookup
     consents: Consents
     refusals: Refusals
+    explanations: Explanations
     invalid_values: InvalidValues
 
 

@@ -45,7 +45,9 @@ SELECT 1, seq, fragment_id, 'verification', 1,
        jsonb_build_object('user_id', 'u-' || seq, 'value', fragment_id)
 FROM fragment;
 INSERT INTO verification_queue (dataset_id, change, user_id) SELECT 1, 'verified', 'u-' || seq FROM fragment;
-ANALYZE profile, claim, log, verification_queue, fragment, fragment_claim, browser,
+INSERT INTO merge SELECT 1, fragment_id, seq, fragment_id, 'x', NULL, NULL, fragment_id FROM fragment;
+INSERT INTO refusal SELECT 1, 'x', fragment_id, fragment_id, '', 1, 1, 1 FROM fragment;
+ANALYZE merge, refusal, profile, claim, log, verification_queue, fragment, fragment_claim, browser,
     identifier_transfer, person_join, verified_claim, view_profile;
 """
 #: Table, statement, parameters, the index, what its condition contains.
@@ -105,6 +107,20 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("verified_claim", "find_transfers", NAMES, "identifier_transfer_key", "value"),
     ("view_profile", "find_of_fragment", ("own", ID), "view_profile_key", "profile_id"),
     ("view_profile", "find_of_fragment", ("own", ID), "fragment_key", "fragment_id"),
+    ("view_profile", "find_alone_of_fragment", ("own", ID), "view_profile_key", "profile_id"),
+    ("explanation", "list_of_owner", ("u-2", ID, 9), "fragment_by_owner", "fragment_id"),
+    ("explanation", "list_of_reported_user", ("u-2", ID, 9), "fragment_by_reported_user", "fragment_id"),
+    ("explanation", "list_members", (ID, ID, 9), "fragment_by_proven", "fragment_id"),
+    ("explanation", "list_claimants", (*NAMES, [0], 0, ID, 9), "fragment_claim_by_age", "since"),
+    ("explanation", "find_claimants", (*NAMES, [0], ID, 9), "fragment_claim_by_age", "tenure"),
+    ("explanation", "find_claimants", (*NAMES, [0], ID, 9), "fragment_key", "fragment_id"),
+    ("explanation", "find_observations", ([1],), "log_key", "seq"),
+    ("explanation", "list_merges", (ID, ID, 9), "profile_by_survivor", "profile_id"),
+    ("explanation", "list_merges", (ID, ID, 9), "merge_key", "absorbed_id"),
+    ("explanation", "find_merges_up", (ID, 9), "merge_key", "absorbed_id"),
+    ("explanation", "find_claims", (*NAMES, [ID]), "claim_by_profile", "profile_id"),
+    ("explanation", "find_refusals", ([ID], [ID]), "refusal_key", "profile_id"),
+    ("explanation", "list_absorbed", (ID, 9), "profile_by_survivor", "survivor_id"),
     ("view_profile", "find_of_user", ("own", "u-2"), "view_profile_key", "profile_id"),
     ("view_profile", "find_of_user", ("own", "u-2"), "fragment_of_user", "owner_id"),
 ]

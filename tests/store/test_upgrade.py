@@ -194,6 +194,17 @@ def test_a_rule_that_was_active_still_matches(upgraded: Upgraded) -> None:
     assert survivor == {"profile_id": EXPECTED["people"]["ann"], "reason": "same loyalty card"}
 
 
+def test_merges_of_before_are_explained(upgraded: Upgraded) -> None:
+    """The new order of indexes, and what the log of an earlier version says of the joins."""
+    people = EXPECTED["people"]
+    address = f"{ORG}/api/v1/profiles/{people['ann']}/explain"
+    listed = upgraded.http.get(address, headers=upgraded.bearer(SYSTEM))
+    assert {"same loyalty card", "same phone"} <= {join["reason"] for join in listed.json()["joins"]}
+    params = {"with": people["ann by card"]}
+    path = upgraded.http.get(address, params=params, headers=upgraded.bearer(SYSTEM)).json()["path"]
+    assert {side["observation"]["kind"] for join in path for side in join["sides"]} == {"write"}
+
+
 def test_a_rule_that_was_inactive_matches_nothing(upgraded: Upgraded) -> None:
     for _ in range(2):
         created = upgraded.post(PROFILES, {"traits": {"member": "M-1"}}).json()

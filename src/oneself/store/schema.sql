@@ -203,9 +203,9 @@ CREATE TABLE fragment (
 ) WITH (fillfactor=80);
 CREATE INDEX fragment_by_believed ON fragment USING btree (dataset_id, believed_id) WHERE (believed_id <> fragment_id);
 CREATE INDEX fragment_by_own ON fragment USING btree (dataset_id, own_id) WHERE (own_id <> fragment_id);
-CREATE INDEX fragment_by_owner ON fragment USING btree (dataset_id, owner_id) WHERE (owner_id IS NOT NULL);
-CREATE INDEX fragment_by_proven ON fragment USING btree (dataset_id, proven_id) WHERE (proven_id <> fragment_id);
-CREATE INDEX fragment_by_reported_user ON fragment USING btree (dataset_id, reported_id) WHERE (reported_id IS NOT NULL);
+CREATE INDEX fragment_by_owner ON fragment USING btree (dataset_id, owner_id, fragment_id) WHERE (owner_id IS NOT NULL);
+CREATE INDEX fragment_by_proven ON fragment USING btree (dataset_id, proven_id, fragment_id) WHERE (proven_id <> fragment_id);
+CREATE INDEX fragment_by_reported_user ON fragment USING btree (dataset_id, reported_id, fragment_id) WHERE (reported_id IS NOT NULL);
 CREATE UNIQUE INDEX fragment_exact ON fragment USING btree (dataset_id, exact_key) WHERE (exact_key IS NOT NULL);
 CREATE INDEX fragment_listed ON fragment USING btree (dataset_id, created_at, fragment_id) WHERE (proven_id = fragment_id);
 CREATE UNIQUE INDEX fragment_of_user ON fragment USING btree (dataset_id, owner_id) WHERE ((origin = 'user'::text) AND (owner_id IS NOT NULL));
@@ -394,7 +394,7 @@ CREATE TABLE profile (
     CONSTRAINT profile_absorbed_has_reason CHECK (((survivor_id IS NULL) = (reason IS NULL))),
     CONSTRAINT profile_not_its_own_survivor CHECK ((survivor_id <> profile_id))
 ) WITH (fillfactor=80);
-CREATE INDEX profile_by_survivor ON profile USING btree (dataset_id, survivor_id) WHERE (survivor_id IS NOT NULL);
+CREATE INDEX profile_by_survivor ON profile USING btree (dataset_id, survivor_id, profile_id) WHERE (survivor_id IS NOT NULL);
 CREATE INDEX profile_listing ON profile USING btree (dataset_id, created_at DESC, profile_id DESC) WHERE ((survivor_id IS NULL) AND (NOT erased));
 CREATE UNIQUE INDEX profile_user_once ON profile USING btree (dataset_id, user_id) WHERE ((survivor_id IS NULL) AND (NOT erased) AND (user_id IS NOT NULL));
 

@@ -20,6 +20,7 @@ from oneself.store.tables.browser import BrowserTable
 from oneself.store.tables.claim import ClaimTable
 from oneself.store.tables.config import ConfigTable
 from oneself.store.tables.event import EventTable
+from oneself.store.tables.explanation import ExplanationTable
 from oneself.store.tables.fragment import FragmentTable
 from oneself.store.tables.idempotency_record import IdempotencyTable
 from oneself.store.tables.issuer_claims import IssuerClaimsTable
@@ -86,6 +87,10 @@ class Tables:
     @property
     def events(self) -> EventTable:
         return EventTable(self._executor, self.dataset_id)
+
+    @property
+    def explanations(self) -> ExplanationTable:
+        return ExplanationTable(self._executor, self.dataset_id)
 
     @property
     def fragments(self) -> FragmentTable:

@@ -48,6 +48,12 @@ async def read_view(tables: Tables, view: View, profile_id: UUID, config: Config
     return None if found is None else _viewed(found, view, config)
 
 
+async def read_alone(tables: Tables, view: StoredView, fragment_id: UUID, config: Config) -> Viewed | None:
+    """The profile that a fragment belongs to in a view, without what it absorbed; None: unknown or erased."""
+    found = await tables.view_profiles.find_alone_of_fragment(view, fragment_id)
+    return None if found is None else _viewed(found, view, config)
+
+
 async def read_inside(tables: Tables, view: StoredView, profile_id: UUID, config: Config) -> Viewed | None:
     """The profile of a view that has the words which began a believed profile; None: there is none.
 

@@ -157,6 +157,11 @@ class Request(NamedTuple):
     url: str
     body: Any
 
+    @property
+    def explains(self) -> bool:
+        """Whether a second id can be named."""
+        return self.route.endswith("/explain")
+
 
 def _routes(cds: Cds) -> Iterator[tuple[str, HTTPRoute, Any]]:
     for route in create_framework(cds.services.settings, {}).routes:
@@ -183,10 +188,13 @@ def _requests(world: World) -> Iterator[Request]:
 
 
 async def _ask(world: World, request: Request, token: str, headers: dict[str, str]) -> httpx.Response:
+    params = {"includeApplicationData": "true", "attributes": "traits", "body": "true", "page_size": "50"}
+    if request.explains and headers:
+        params["with"] = world.vera.profile_id
     return await world.cds.http.request(
         request.method,
         request.url,
-        params={"includeApplicationData": "true", "attributes": "traits", "body": "true", "page_size": "50"},
+        params=params,
         headers={"Authorization": f"Bearer {token}", **headers},
         json=None if request.method in ("GET", "HEAD", "DELETE") else request.body,
     )
@@ -227,6 +235,7 @@ async def test_no_route_returns_or_changes_data_of_another_person(world: World, 
     assert not violations
     assert await _stored(world) == before
     assert {f"GET {ADMIN_PREFIX}/datasets/{{dataset}}/events", f"GET {CDS_PREFIX}/profiles"} <= called
+    assert {f"GET {ADMIN_PREFIX}/profiles/{{profile_id}}/explain"} <= called
 
 
 async def test_endpoints_outside_the_framework_reject_a_persons_token(world: World) -> None:

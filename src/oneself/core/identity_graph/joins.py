@@ -164,9 +164,9 @@ def joins_of_newest(
             if held.tenure == claim.tenure and held.level > EvidenceLevel.ASSERTED
         ]
         if claim.tenure in crowded:
-            theirs = sorted(theirs, key=_claim_age)[:OLDEST_CLAIMANTS]
+            theirs = sorted(theirs, key=claim_age)[:OLDEST_CLAIMANTS]
         for holder, held in theirs:
-            join = _by_claims(holder, held, fragment, claim, priorities)
+            join = claim_join(holder, held, fragment, claim, priorities)
             if held.overlaps(claim) and join.since < matching.get(claim.tenure.identifier.namespace, 0):
                 yield join
 
@@ -184,7 +184,7 @@ def _of_identifiers(
         for (one, mine), (other, theirs) in _pairs(claimants):
             if one is other or not mine.overlaps(theirs):
                 continue
-            join = _by_claims(one, mine, other, theirs, priorities)
+            join = claim_join(one, mine, other, theirs, priorities)
             is_counted = view == "all" or join.strength < JoinStrength.ASSERTED
             if is_counted and join.since < matching.get(mine.tenure.identifier.namespace, 0):
                 yield join
@@ -197,13 +197,13 @@ def _pairs(
     if len(claimants) <= CLAIMANTS_PAIRED_MAX:
         yield from combinations(claimants, 2)
         return
-    ordered = sorted(claimants, key=_claim_age)
+    ordered = sorted(claimants, key=claim_age)
     for number, later in enumerate(ordered):
         for earlier in ordered[: min(number, OLDEST_CLAIMANTS)]:
             yield earlier, later
 
 
-def _claim_age(claimant: tuple[Fragment, FragmentClaim]) -> tuple[int, bool, UUID]:
+def claim_age(claimant: tuple[Fragment, FragmentClaim]) -> tuple[int, bool, UUID]:
     """The sort key of claims, the oldest first.
 
     Of one observation, what a server said goes before the browser that it tied to it: which of the two
@@ -213,9 +213,10 @@ def _claim_age(claimant: tuple[Fragment, FragmentClaim]) -> tuple[int, bool, UUI
     return claim.since, fragment.browser is not None, fragment.fragment_id
 
 
-def _by_claims(
+def claim_join(
     one: Fragment, mine: FragmentClaim, other: Fragment, theirs: FragmentClaim, priorities: Mapping[str, int]
 ) -> Join:
+    """The join of two fragments by claims of them on one identifier, whether or not it counts."""
     is_verified = EvidenceLevel.VERIFIED in (mine.level, theirs.level)
     is_proven = min(mine.level, theirs.level) > EvidenceLevel.ASSERTED
     strength = JoinStrength.ASSERTED
@@ -223,7 +224,7 @@ def _by_claims(
         strength = JoinStrength.VERIFIED if is_verified else JoinStrength.PROVEN
     has_proof = max(mine.level, theirs.level) > EvidenceLevel.ASSERTED
     priority = priorities.get(mine.tenure.identifier.namespace, 0)
-    older, younger = sorted((_claim_age((one, mine)), _claim_age((other, theirs))))
+    older, younger = sorted((claim_age((one, mine)), claim_age((other, theirs))))
     tie = int(not is_verified), int(not has_proof), priority, older[0], int(older[1]), int(younger[1])
     first, second = sorted((one.fragment_id, other.fragment_id))
     identifier = mine.tenure.identifier

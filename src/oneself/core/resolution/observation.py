@@ -20,6 +20,15 @@ SenderTrust = Literal["server", "browser"]
 Choices = dict[str, tuple[bool, int]]
 
 
+#: How much of the id of an observation names it in lists.
+EVENT_ID_CHARS = 24
+
+
+def event_id_of(observation_id: UUID) -> str:
+    """The id by which lists name an observation."""
+    return observation_id.hex[:EVENT_ID_CHARS]
+
+
 class TokenClaims(msgspec.Struct, frozen=True, omit_defaults=True):
     """The content of a persisted token. Source: docs/wire/interactions.md §7."""
 

@@ -28,13 +28,12 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity_graph.joins import View
-from oneself.core.resolution.observation import SenderTrust
+from oneself.core.resolution.observation import SenderTrust, event_id_of
 from oneself.core.resolution.plan import Plan
 from oneself.service.context import DatasetRef
 from oneself.service.history.followers import Followers
 from oneself.service.history.person_events import (
     CLOCK_SKEW_MAX_US,
-    EVENT_ID_CHARS,
     PAGE_SIZE_MAX,
     SCANNED_MAX,
 )
@@ -228,7 +227,7 @@ def _streamed(entry: ScannedEntry) -> StreamedEvent | None:
     persons = (identifier.namespace for identifier in event.identifiers if not identifier.is_device)
     return StreamedEvent(
         position=entry.position,
-        event_id=event.observation_id.hex[:EVENT_ID_CHARS],
+        event_id=event_id_of(event.observation_id),
         name=event.name,
         occurred_at=event.occurred_at or event.received_at or entry.position.seq,
         received_at=event.received_at or entry.position.seq,

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.resolution.observation import event_id_of
 from oneself.service.context import DatasetRef
 from oneself.service.history.view_history import find_fragments
 from oneself.service.profiles.profiles import ProfileView
@@ -24,7 +25,6 @@ from oneself.store.transaction import Tables
 PAGE_SIZE_MAX = 200
 #: Entries that one call looks at, divided among the profiles of the person; some tens of milliseconds.
 SCANNED_MAX = 10_000
-EVENT_ID_CHARS = 24
 #: An event is recorded after it happened, as far as the clocks of the service and the database agree.
 CLOCK_SKEW_MAX_US = 24 * 3600 * 1_000_000
 
@@ -107,7 +107,7 @@ def _just_after(position: EventPosition) -> EventPosition:
 def _listed(event: RecordedEvent) -> ListedEvent:
     observation = event.observation
     return ListedEvent(
-        event_id=observation.observation_id.hex[:EVENT_ID_CHARS],
+        event_id=event_id_of(observation.observation_id),
         name=observation.name,
         occurred_at=event.occurred_at,
         received_at=observation.received_at or event.position.seq,

@@ -51,11 +51,13 @@ from oneself.service.profiles.ids import (
     identifier_in,
     profile_id_in,
 )
+from oneself.service.profiles.parts import ProfilePart
 from oneself.service.profiles.profiles import Profiles, ProfileView
 from oneself.service.profiles.view_lookup import ViewLookup
 from oneself.store.database import Database
 from oneself.store.tables.profile import AbsorbedIds, ProfileTable
 from oneself.store.transaction import Tables, snapshot
+from oneself.store.view_reader import read_alone
 
 IDENTITIES_MAX = 100
 
@@ -87,6 +89,41 @@ class Lookup:
         profile_id = await self._find_called(dataset_ref, text) or await self._find_holder(dataset_ref, text)
         found = None if profile_id is None else await self._profiles.find(dataset_ref, profile_id)
         return None if found is None else msgspec.structs.replace(found, profile=found.survivor)
+
+    async def find_part(self, dataset_ref: DatasetRef, text: str, view: View) -> ProfilePart | None:
+        """The part of a profile that an id means in a view; None if it means none.
+
+        It reads a bounded amount, however much the profile absorbed.
+        """
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        if view == "all":
+            return await self._find_believed(dataset_ref, text, config)
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            row = await self._views.find_fragment(tables, text, view, config)
+            if row is None:
+                return None
+            found = await read_alone(tables, view, row.fragment.fragment_id, config)
+        if found is None:
+            return None
+        profile = ProfileView(found.survivor, found.survivor, (), config, view)
+        return ProfilePart(row.fragment.fragment_id, profile, row.head_in(view))
+
+    async def _find_believed(self, dataset_ref: DatasetRef, text: str, config: Config) -> ProfilePart | None:
+        """The profile, absorbed or not, that an id means in the view `all`."""
+        profile_id = profile_id_in(text)
+        tables = Tables(self._database, dataset_ref.dataset_id)
+        found = None if profile_id is None else await _read_believed(tables, profile_id)
+        if found is None:
+            profile_id = await self._find_called(dataset_ref, text) or await self._find_holder(
+                dataset_ref, text
+            )
+            found = None if profile_id is None else await _read_believed(tables, profile_id)
+        if found is None:
+            return None
+        profile, survivor = found
+        return ProfilePart(
+            profile.profile_id, ProfileView(survivor, survivor, (), config), survivor.profile_id
+        )
 
     async def find_certain(self, dataset_ref: DatasetRef, text: str, view: View) -> ProfileView | None:
         """The profile that an id means in a view, for what cannot be undone; None if it means none.
@@ -187,6 +224,17 @@ class Lookup:
 
     def _profile_table(self, dataset_ref: DatasetRef) -> ProfileTable:
         return Tables(self._database, dataset_ref.dataset_id).profiles
+
+
+async def _read_believed(tables: Tables, profile_id: UUID) -> tuple[Profile, Profile] | None:
+    """A profile of the view `all` and its survivor; None: unknown or erased."""
+    found = await tables.profiles.find([profile_id])
+    if not found and (believed := await tables.fragments.find_believed_of([profile_id])):
+        found = await tables.profiles.find([believed[profile_id]])
+    if not found or found[0].erased:
+        return None
+    survivors = found if found[0].survivor_id is None else await tables.profiles.find([found[0].survivor_id])
+    return (found[0], survivors[0]) if survivors else None
 
 
 def _aliased(survivor: Profile, absorbed: Iterable[AbsorbedIds]) -> AliasedProfile:

@@ -115,6 +115,18 @@ class ViewLookup:
             return None
         return ProfileView(found.survivor, found.survivor, found.absorbed, config, view)
 
+    async def find_fragment(
+        self, tables: Tables, text: str, view: StoredView, config: Config
+    ) -> FragmentRow | None:
+        """The fragment that an id means, of the profile that `find` answers with; None if it means none."""
+        if (profile_id := profile_id_in(text)) is not None:
+            row = await _find_fragment(tables, profile_id)
+            if row is not None:
+                return row
+        row = await _find_called(tables, text, view) or await _find_named(tables, text, view, config)
+        inside = await _read_inside(tables, text, view, config) if row is None else None
+        return row if inside is None else await _find_fragment(tables, inside.survivor.profile_id)
+
     async def find_candidates(self, dataset_ref: DatasetRef, called: str, view: StoredView) -> set[UUID]:
         """The profiles that an anonymous id may mean: those that were called so in the view, that in which
         its browser last spoke, and in the view `proven` those of whom servers said it.

@@ -58,6 +58,12 @@ class ViewProfileTable(Table):
         row = await self._executor.fetchrow(_sql.find_of_fragment, self._dataset_id, view, fragment_id)
         return None if row is None else _read_viewed(row)
 
+    async def find_alone_of_fragment(self, view: View, fragment_id: UUID) -> ViewedFragment | None:
+        """As `find_of_fragment`, without what the profile absorbed."""
+        sql = _sql.find_alone_of_fragment
+        row = await self._executor.fetchrow(sql, self._dataset_id, view, fragment_id)
+        return None if row is None else _read_viewed(row)
+
     async def find_of_user(self, view: View, user_id: str) -> ViewedFragment | None:
         """The profile that the own fragment of a user belongs to in a view, at one instant."""
         row = await self._executor.fetchrow(_sql.find_of_user, self._dataset_id, view, user_id)

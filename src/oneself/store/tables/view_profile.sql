@@ -16,6 +16,21 @@ JOIN fragment ON fragment.dataset_id = $1 AND fragment.fragment_id = asked.survi
 LEFT JOIN view_profile AS unified
   ON unified.dataset_id = $1 AND unified.view = $2 AND unified.profile_id = asked.survivor_id;
 
+-- name: find_alone_of_fragment
+-- As `find_of_fragment`, without what the profile absorbed: that may be very much.
+-- $2: view
+-- $3: fragment
+SELECT asked.fragment_id AS asked_id, {fragment_columns}, {unified_columns_alone}
+FROM (
+    SELECT fragment_id, CASE $2::text WHEN 'own' THEN own_id ELSE proven_id END AS survivor_id
+    FROM fragment
+    WHERE dataset_id = $1 AND fragment_id = $3
+    OFFSET 0
+) AS asked
+JOIN fragment ON fragment.dataset_id = $1 AND fragment.fragment_id = asked.survivor_id
+LEFT JOIN view_profile AS unified
+  ON unified.dataset_id = $1 AND unified.view = $2 AND unified.profile_id = asked.survivor_id;
+
 -- name: find_of_user
 -- The profile that the own fragment of a user belongs to in a view, as `find_of_fragment`.
 -- $2: view
