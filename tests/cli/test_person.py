@@ -1,4 +1,4 @@
-"""`oneself person`: export and erase, in any dataset."""
+"""`oneself person`: explain, export and erase, in any dataset."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import uuid
 import httpx
 
 from support.service import RunningService
+
+IDENTITY = ("internal_cds_identity_view", "internal_cds_identity_update")
 
 
 def test_a_person_of_another_dataset_is_exported_and_erased(service: RunningService) -> None:
@@ -36,3 +38,49 @@ def test_a_person_of_another_dataset_is_exported_and_erased(service: RunningServ
     assert person("erase", browser, "--yes")[0] == 1
     assert person("export", profile_id)[0] == 1
     assert "1" in person("receipts")[1]
+
+
+def test_a_profile_is_explained_in_sentences(service: RunningService) -> None:
+    name = f"cli-{uuid.uuid4().hex[:8]}"
+    with service.client(headers={"Authorization": f"Bearer {service.token(*IDENTITY)}"}) as client:
+        base = f"/t/{service.org}/api/v1/datasets"
+        assert client.post(base, json={"name": name}).status_code == 201
+        bindings = [{"name": item, "identity_type": item} for item in ("emailAddress", "customerId")]
+        assert client.put(f"{base}/{name}/identity-attributes", json=bindings).status_code == 200
+    trackers = [_page(service, name, emailAddress="ann@acme.example"), _page(service, name, customerId="c-1")]
+    both = _page(service, name, emailAddress="ann@acme.example", customerId="c-1")
+
+    def why(*arguments: str) -> tuple[int, str]:
+        found = service.command("person", "why", *arguments, "--org", service.org, "--dataset", name)
+        return found.returncode, found.stdout
+
+    ann, card = "emailAddress:ann@acme.example", "customerId:c-1"
+    status, text = why(ann)
+    assert status == 0
+    assert "held together by these joins, the strongest evidence first:" in text
+    assert "both have" in text
+    assert "asserted, not proven" in text
+    assert not any(tracker in text for tracker in (*trackers, both) if tracker)
+    status, text = why(ann, card)
+    assert (status, "are one profile in the view all" in text) == (0, True)
+    facts = json.loads(why(ann, "--json")[1])
+    assert {join["evidence"] for join in facts["joins"]} == {"asserted"}
+    assert json.loads(why(ann, card, "--json")[1])["one_profile"] is True
+    _page(service, name, emailAddress="ben@acme.example")
+    status, text = why(ann, "emailAddress:ben@acme.example")
+    assert "are two profiles in the view all:" in text
+    assert "They have nothing in common that merges profiles. (nothing_in_common)" in text
+    status, text = why("emailAddress:ben@acme.example")
+    assert "has one part" in text
+    assert why("emailAddress:carl@acme.example")[0] == 1
+    assert why(ann, card, "--view", "proven")[0] == 1
+
+
+def _page(service: RunningService, dataset: str, **identities: str) -> str:
+    event = {
+        "user": {"attributes": identities, "anonymousProfileTracker": ""},
+        "interaction": {"name": "Sign up"},
+    }
+    answer = httpx.post(f"{service.base_url}/t/{service.org}/api2/event/{dataset}", json=event)
+    answer.raise_for_status()
+    return str(answer.json().get("anonymousProfileTracker", ""))

@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.output import AsJson, Dataset, Org, dataset_of, timestamp
+from oneself.cli.output import AsJson, Dataset, Org, dataset_of, escaped, timestamp
 
 if TYPE_CHECKING:
     from oneself.service.history.event_stream import StreamedEvent
@@ -95,12 +95,12 @@ def _fields(event: StreamedEvent) -> dict[str, Any]:
 def _line(event: StreamedEvent) -> str:
     """Time, name, primary id and decision; the body on a second line if requested."""
     line = (
-        f"{timestamp(event.received_at)}  {_escaped(event.name or '-'):<{NAME_COLUMNS}}  "
-        f"{_escaped(event.primary_id or '-'):<24}  {_decision(event)}"
+        f"{timestamp(event.received_at)}  {escaped(event.name or '-'):<{NAME_COLUMNS}}  "
+        f"{escaped(event.primary_id or '-'):<24}  {_decision(event)}"
     )
     if event.body is None:
         return line
-    return f"{line}\n    {_escaped(msgspec.json.encode(event.body).decode())}"
+    return f"{line}\n    {escaped(msgspec.json.encode(event.body).decode())}"
 
 
 def _decision(event: StreamedEvent) -> str:
@@ -110,12 +110,4 @@ def _decision(event: StreamedEvent) -> str:
         parts.append(f"by {', '.join(event.identity_types)}")
     if decision.refusals:
         parts.append(f"refused {', '.join(decision.refusals)}")
-    return _escaped("; ".join(parts))
-
-
-def _escaped(text: str) -> str:
-    """The text with escape sequences for characters that are not printable."""
-    return "".join(
-        character if character.isprintable() else character.encode("unicode_escape").decode()
-        for character in text
-    )
+    return escaped("; ".join(parts))

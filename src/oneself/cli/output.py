@@ -129,6 +129,14 @@ def timestamp(microseconds: int) -> str:
     return datetime.fromtimestamp(microseconds / 1_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def escaped(text: str) -> str:
+    """The text with escape sequences for characters that are not printable."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in text
+    )
+
+
 def _text(value: object) -> str:
     if isinstance(value, list | tuple):
         return ", ".join(str(part) for part in value) or "-"

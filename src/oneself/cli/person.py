@@ -1,4 +1,4 @@
-"""`oneself person`: exports and erases the data of a person."""
+"""`oneself person`: explains, exports and erases a person."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ from oneself.cli.output import (
     timestamp,
     view_of,
 )
+from oneself.cli.person_why import why
 from oneself.core.units import SEQ_MAX
 from oneself.errors import NotFound
 
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Privacy: export or erase the data of a person, list erasures.",
+    help="Explain why data belongs to one person. Privacy: export or erase it, list erasures.",
     epilog="Example, an access request: oneself person export ID > person.json",
     no_args_is_help=True,
 )
@@ -44,6 +45,8 @@ PersonId = Annotated[
     ),
 ]
 RECEIPTS_MAX = 100
+
+app.command()(why)
 
 
 @app.command()
