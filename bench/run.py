@@ -32,6 +32,7 @@ QUESTIONS = (
     "consented_reads",
     "longest_answer",
     "large_merges",
+    "explain_cost",
     "merge_cost",
     "resolution_cost",
     "rule_match",
