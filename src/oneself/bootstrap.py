@@ -49,6 +49,8 @@ from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
 from oneself.service.explain.explanations import Explanations
+from oneself.service.feed.dispatcher import Dispatcher
+from oneself.service.feed.webhooks import Webhooks
 from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.followers import Followers
@@ -92,6 +94,7 @@ from oneself.services import (
     CallerServices,
     DirectoryServices,
     EventServices,
+    FeedServices,
     HistoryServices,
     IdentityProviderServices,
     IdentityServices,
@@ -168,6 +171,7 @@ def build_services(
         identity_provider.servers, identity_provider.client, directory.applications, settings.application_keys
     )
     schema = _schema(base, applications)
+    history = _history(base)
     activation = ServiceActivation(base.configurations, identity_provider.claim_sync, applications)
     return Services(
         settings=settings,
@@ -182,7 +186,8 @@ def build_services(
         rules=_rules(base),
         profiles=profiles,
         events=_events(base),
-        history=_history(base),
+        history=history,
+        feed=_feed(base, history, directory),
         log=LogServices(
             audit=Audit(database),
             reconciler=base.reconciler,
@@ -420,6 +425,12 @@ def _history(base: _Foundation) -> HistoryServices:
         event_stream=EventStream(database, followers=followers),
         change_feed=ChangeFeed(database, days=base.settings.change_retention_days, followers=followers),
     )
+
+
+def _feed(base: _Foundation, history: HistoryServices, directory: DirectoryServices) -> FeedServices:
+    webhooks = Webhooks(base.directory, base.secret_box, directory.webhook_client)
+    dispatcher = Dispatcher(base.directory, history.change_feed, webhooks, directory.webhook_client)
+    return FeedServices(webhooks=webhooks, dispatcher=dispatcher)
 
 
 def _privacy(base: _Foundation, lookup: Lookup) -> PrivacyServices:

@@ -40,6 +40,8 @@ from oneself.service.events.interactions import Interactions
 from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
 from oneself.service.explain.explanations import Explanations
+from oneself.service.feed.dispatcher import Dispatcher
+from oneself.service.feed.webhooks import Webhooks
 from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
 from oneself.service.history.person_events import PersonEvents
@@ -168,6 +170,13 @@ class HistoryServices(msgspec.Struct, frozen=True):
     change_feed: ChangeFeed
 
 
+class FeedServices(msgspec.Struct, frozen=True):
+    """Changes of profiles that are sent to other systems."""
+
+    webhooks: Webhooks
+    dispatcher: Dispatcher
+
+
 class LogServices(msgspec.Struct, frozen=True):
     """The log as a record of what administrators did, and the view that follows from it later."""
 
@@ -220,6 +229,7 @@ class Services(msgspec.Struct, frozen=True):
     profiles: ProfileServices
     events: EventServices
     history: HistoryServices
+    feed: FeedServices
     log: LogServices
     privacy: PrivacyServices
     identity_provider: IdentityProviderServices

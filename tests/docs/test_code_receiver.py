@@ -98,7 +98,7 @@ async def test_the_example_rejects_what_is_not_signed_by_the_service(example: Ex
         await late.send(example.url, SECRET, CODE)
     await late.close()
     body = b'{"delivery_id": "c3", "mobile": "+447700900123", "code": "1"}'
-    signed = signed_headers(SECRET, "c3", 1_700_000_000, body)
+    signed = signed_headers((SECRET,), "c3", 1_700_000_000, body)
     for headers in ({}, {**signed, "webhook-timestamp": "soon"}, {**signed, "webhook-signature": "v1,ü"}):
         encoded = {name: value.encode() for name, value in headers.items()}
         async with httpx.AsyncClient() as http:

@@ -28,6 +28,7 @@ _TYPES: dict[str, EventType] = {
     "split": "profile.split",
     "erased": "profile.erased",
 }
+EVENT_TYPES: tuple[str, ...] = tuple(_TYPES.values())
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -96,6 +97,12 @@ def ids_after(change: ProfileChange) -> list[UUID]:
     if change.kind == "split":
         return list(change.parts)
     return [] if change.kind == "erased" else [change.profile_id]
+
+
+def profile_ids(change: ProfileChange) -> list[UUID]:
+    """Every id that a change is about."""
+    moved = (item for pair in change.moved for item in pair)
+    return list(dict.fromkeys((change.profile_id, *ids_before(change), *ids_after(change), *moved)))
 
 
 def encode_position(position: ChangePosition) -> str:

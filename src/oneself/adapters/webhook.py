@@ -1,16 +1,16 @@
-"""Sends codes to the webhooks of organisations, signed as Standard Webhooks (https://www.standardwebhooks.com).
+"""Sends codes and changes to the webhooks of organisations, signed as Standard Webhooks (https://www.standardwebhooks.com).
 
     POST {url}
     webhook-id: {delivery id, the same at each attempt}
     webhook-timestamp: {seconds since 1970, of this attempt}
-    webhook-signature: v1,{base64 of HMAC-SHA256 over "{id}.{timestamp}.{body}"}
+    webhook-signature: v1,{base64 of HMAC-SHA256 over "{id}.{timestamp}.{body}"}, one for each secret
 
     2xx                               accepted; the body of the answer is not read
     4xx but 408, 409, 425, 429        rejected for good
     anything else, and no answer      tried again; redirects are not followed
 
 Invariants: a secret signs and is never sent. An error names the status alone, because a URL may be secret.
-Source: docs/guides/mobile-numbers.md.
+Source: docs/guides/mobile-numbers.md, docs/guides/change-feed.md.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import binascii
 import hashlib
 import hmac
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 import httpx
@@ -60,7 +60,7 @@ class OutgoingCode(msgspec.Struct, frozen=True):
 
 
 class WebhookClient:
-    """Sends codes to webhooks. `now`: seconds since 1970."""
+    """Sends to webhooks. `now`: seconds since 1970."""
 
     def __init__(
         self,
@@ -82,8 +82,11 @@ class WebhookClient:
 
     async def send(self, url: str, secret: str, outgoing: OutgoingCode) -> None:
         """Send a code to a webhook. Raises DeliveryDeferred, DeliveryRejected."""
-        body = msgspec.json.encode(_document(outgoing))
-        headers = signed_headers(secret, outgoing.delivery_id, int(self._now()), body)
+        await self.post(url, (secret,), outgoing.delivery_id, msgspec.json.encode(_document(outgoing)))
+
+    async def post(self, url: str, secrets: Sequence[str], message_id: str, body: bytes) -> None:
+        """Send JSON to a webhook, signed with each secret. Raises DeliveryDeferred, DeliveryRejected."""
+        headers = signed_headers(secrets, message_id, int(self._now()), body)
         try:
             async with asyncio.timeout(self._attempt_s):
                 status = await self._http.status_of("POST", url, content=body, headers=headers)
@@ -97,16 +100,16 @@ class WebhookClient:
             raise DeliveryRejected(sentence) if is_final else DeliveryDeferred(sentence)
 
 
-def signed_headers(secret: str, message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
-    """The headers of a request, with its signature."""
+def signed_headers(secrets: Sequence[str], message_id: str, timestamp: int, body: bytes) -> dict[str, str]:
+    """The headers of a request, with a signature for each secret."""
     signed = f"{message_id}.{timestamp}.".encode() + body
-    signature = hmac.digest(key_of(secret), signed, hashlib.sha256)
+    digests = (hmac.digest(key_of(secret), signed, hashlib.sha256) for secret in secrets)
     return {
         "Content-Type": "application/json",
         "User-Agent": "Oneself",
         "webhook-id": message_id,
         "webhook-timestamp": str(timestamp),
-        "webhook-signature": f"v1,{base64.b64encode(signature).decode()}",
+        "webhook-signature": " ".join(f"v1,{base64.b64encode(item).decode()}" for item in digests),
     }
 
 

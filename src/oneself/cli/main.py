@@ -41,6 +41,7 @@ COMMANDS = (
     Command("app", "oneself.cli.app"),
     Command("user", "oneself.cli.user"),
     Command("issuer", "oneself.cli.issuer"),
+    Command("webhook", "oneself.cli.webhook"),
     Command("token-key", "oneself.cli.token_key"),
     Command("claims", "oneself.cli.claims"),
     Command("dataset", "oneself.cli.dataset"),

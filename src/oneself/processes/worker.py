@@ -81,6 +81,7 @@ async def answer_requests(
             asyncio.create_task(services.identity_provider.verification_relay.run()),
             asyncio.create_task(services.directory.expired_rows.run()),
             asyncio.create_task(services.history.change_feed.run()),
+            asyncio.create_task(services.feed.dispatcher.run()),
             asyncio.create_task(services.directory.postman.run()),
         ]
         try:

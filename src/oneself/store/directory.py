@@ -32,6 +32,7 @@ from oneself.store.tables.signing_key import SigningKeyTable
 from oneself.store.tables.token_key import TokenKeyTable
 from oneself.store.tables.trusted_issuer import TrustedIssuerTable
 from oneself.store.tables.verification_queue import VerificationQueue
+from oneself.store.tables.webhook import WebhookQueue, WebhookTable
 
 if TYPE_CHECKING:
     from oneself.store.database import Connection, Database
@@ -74,6 +75,10 @@ class OrganisationTables:
     @property
     def code_webhook(self) -> CodeWebhookTable:
         return CodeWebhookTable(self._executor, self.org_id)
+
+    @property
+    def webhooks(self) -> WebhookTable:
+        return WebhookTable(self._executor, self.org_id)
 
     @property
     def datasets(self) -> DatasetTable:
@@ -139,6 +144,10 @@ class DirectoryTables:
     @property
     def delivery_queue(self) -> DeliveryQueue:
         return DeliveryQueue(self._executor)
+
+    @property
+    def webhook_queue(self) -> WebhookQueue:
+        return WebhookQueue(self._executor)
 
     @property
     def organisations(self) -> OrganisationsTable:

@@ -573,6 +573,49 @@ CREATE TABLE view_profile (
     CONSTRAINT view_profile_key PRIMARY KEY (dataset_id, view, profile_id)
 ) WITH (fillfactor=80);
 
+CREATE TABLE webhook (
+    org_id integer NOT NULL,
+    webhook_id uuid NOT NULL,
+    dataset_id integer NOT NULL,
+    url text NOT NULL,
+    view text NOT NULL,
+    types text[] NOT NULL,
+    secrets_encrypted bytea NOT NULL,
+    is_active boolean NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    recorded_at bigint NOT NULL,
+    observation_id uuid NOT NULL,
+    number integer NOT NULL,
+    lost_at timestamp with time zone,
+    leased_until timestamp with time zone NOT NULL,
+    CONSTRAINT webhook_pkey PRIMARY KEY (org_id, webhook_id)
+);
+CREATE INDEX webhook_due ON webhook USING btree (leased_until) WHERE is_active;
+
+CREATE TABLE webhook_delivery (
+    org_id integer NOT NULL,
+    webhook_id uuid NOT NULL,
+    delivery_id uuid NOT NULL,
+    recorded_at bigint NOT NULL,
+    observation_id uuid NOT NULL,
+    number integer NOT NULL,
+    profile_ids uuid[] NOT NULL,
+    type text NOT NULL,
+    body text NOT NULL,
+    state text NOT NULL,
+    attempts integer NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    due_at timestamp with time zone NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    finished_at timestamp with time zone,
+    failure text,
+    CONSTRAINT webhook_delivery_pkey PRIMARY KEY (org_id, webhook_id, delivery_id)
+);
+CREATE INDEX webhook_delivery_finished ON webhook_delivery USING btree (finished_at) WHERE (finished_at IS NOT NULL);
+CREATE INDEX webhook_delivery_in_order ON webhook_delivery USING btree (org_id, webhook_id, recorded_at, observation_id, number);
+CREATE INDEX webhook_delivery_waiting ON webhook_delivery USING btree (org_id, webhook_id, recorded_at, observation_id, number) WHERE (state = 'waiting'::text);
+
 CREATE TABLE write_key (
     dataset_id integer NOT NULL,
     key_id uuid NOT NULL,
@@ -607,4 +650,6 @@ ALTER TABLE revoked_token ADD CONSTRAINT revoked_token_org_fkey FOREIGN KEY (org
 ALTER TABLE signing_key ADD CONSTRAINT signing_key_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE token_key ADD CONSTRAINT token_key_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE trusted_issuer ADD CONSTRAINT trusted_issuer_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
+ALTER TABLE webhook ADD CONSTRAINT webhook_organisation_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id) ON DELETE CASCADE;
+ALTER TABLE webhook_delivery ADD CONSTRAINT webhook_delivery_webhook_fkey FOREIGN KEY (org_id, webhook_id) REFERENCES webhook(org_id, webhook_id) ON DELETE CASCADE;
 ALTER TABLE write_key ADD CONSTRAINT write_key_dataset_fkey FOREIGN KEY (dataset_id) REFERENCES dataset(dataset_id);

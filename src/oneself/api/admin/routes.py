@@ -21,6 +21,7 @@ from oneself.api.admin import (
     rules,
     token_keys,
     users,
+    webhooks,
     write_keys,
 )
 from oneself.api.http.guard import require_permission
@@ -47,6 +48,7 @@ admin_routes = Router(
         *explain.ROUTES,
         *dataset_events.ROUTES,
         *changes.ROUTES,
+        *webhooks.ROUTES,
     ],
     guards=[require_permission],
     security=[{"bearer": []}],

@@ -48,6 +48,7 @@ ADDITIONAL_PERMISSIONS = tuple(
 )
 
 #: To read the view `all`.
+PROFILE_VIEW = PREFIX + "profile_view"
 PROFILE_VIEW_ALL = PREFIX + "profile_view_all"
 
 PERMISSIONS = CDS_PERMISSIONS + ADDITIONAL_PERMISSIONS

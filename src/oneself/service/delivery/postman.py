@@ -22,6 +22,7 @@ import structlog
 from oneself.adapters.mail import OutgoingMail
 from oneself.errors import DeliveryDeferred, DeliveryRejected, OneselfError
 from oneself.service.delivery.outbox import CHANNELS, SECOND_US, Channel, Content, MailText, Outbox
+from oneself.service.delivery.retries import FAILURE_CHARACTERS_MAX, wait_s
 from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.delivery import DueDelivery
 
@@ -34,7 +35,6 @@ LEASE_US = 120 * SECOND_US
 #: The time to the second attempt of a mail. It doubles with each, up to the longest.
 RETRY_FIRST_S = 30.0
 RETRY_LONGEST_S = 3_600.0
-FAILURE_CHARACTERS_MAX = 300
 
 #: Says what a letter says, in a transaction; None: there is nothing to say any more.
 Compose = Callable[[DirectoryTables, DueDelivery], Awaitable[Content | None]]
@@ -150,7 +150,7 @@ class Postman:
         except DeliveryDeferred as error:
             described = _described(delivery)
             _logger.warning("delivery_deferred", **described, attempts=delivery.attempts, cause=error.cause)
-            wait_us = int(_wait_s(carrier.retry_first_s, delivery.attempts) * SECOND_US)
+            wait_us = int(wait_s(carrier.retry_first_s, delivery.attempts, RETRY_LONGEST_S) * SECOND_US)
             failure, due_at = error.message[:FAILURE_CHARACTERS_MAX], time.time_ns() // 1000 + wait_us
             await deliveries.put_failure(delivery.delivery_id, failure, due_at)
             return
@@ -171,7 +171,3 @@ class Postman:
 def _described(delivery: DueDelivery) -> dict[str, str]:
     """What the log says of a delivery: nothing personal."""
     return {"channel": delivery.channel, "kind": delivery.kind, "org": delivery.handle}
-
-
-def _wait_s(first_s: float, attempts: int) -> float:
-    return float(min(first_s * 2 ** min(attempts - 1, 20), RETRY_LONGEST_S))

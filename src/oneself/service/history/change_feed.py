@@ -39,7 +39,7 @@ _logger = structlog.get_logger("oneself.change_feed")
 #: Observations that one page reads, if few of their changes are in the view.
 OBSERVATIONS_PER_PAGE = 1_000
 #: Changes that a follower reads at once.
-FOLLOWED_AT_ONCE = 500
+FOLLOWED_AT_ONCE = 250
 DAY_US = 24 * 3600 * 1_000_000
 #: Changes are deleted so much later than they may be: a page that is being read keeps its rows.
 GRACE_US = 3600 * 1_000_000
@@ -86,6 +86,11 @@ class ChangeFeed:
         """The position after everything that can be read now."""
         return await self._watermark(dataset_ref.dataset_id)
 
+    async def floor(self, dataset_ref: DatasetRef) -> ChangePosition:
+        """The position after which no change is deleted yet."""
+        table = self._tables(dataset_ref.dataset_id).profile_changes
+        return ChangePosition(await table.find_floor(), UUID(int=0), 0)
+
     async def page(
         self, dataset_ref: DatasetRef, view: View, *, after: ChangePosition = BEGINNING, size: int
     ) -> FeedPage:
@@ -93,7 +98,7 @@ class ChangeFeed:
         table, dataset_id = self._tables(dataset_ref.dataset_id).profile_changes, dataset_ref.dataset_id
         start = after
         if after == BEGINNING:
-            start = ChangePosition(await table.find_floor(), UUID(int=0), 0)
+            start = await self.floor(dataset_ref)
         watermark = await self._watermark(dataset_id)
         limit = max(size, self._observations_per_page) + 1
         found = await table.list_after(start, watermark.recorded_at, limit)

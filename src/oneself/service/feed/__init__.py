@@ -1,0 +1,1 @@
+"""Changes of profiles that are sent to other systems."""
