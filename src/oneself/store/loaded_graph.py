@@ -139,6 +139,14 @@ class LoadedGraph:
         self.first_seq = self.first_seq or observed.seq
         return self._entry(fragment_id, observed)
 
+    def observe_repetition(self, fragment: Fragment, observed: Observed) -> FragmentEntry:
+        """Fold an event that repeats what its browser said; `observe` comes to the same.
+
+        `fragment`: from `fragment_that_repeats`.
+        """
+        self.first_seq = self.first_seq or observed.seq
+        return self._entry(self.graph.put(fragment).fragment_id, observed)
+
     def _entry(self, fragment_id: UUID, observed: Observed) -> FragmentEntry:
         observation_id = observed.observation.observation_id
         entry = FragmentEntry(fragment_id, observed.seq, observation_id, observed.active_at)

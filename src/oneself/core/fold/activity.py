@@ -42,7 +42,7 @@ def act(
     if not _says_nothing(observation, policy, config):
         return False
     profile = state.profiles[plan.survivor_id]
-    if profile.is_absorbed or _is_renamed(profile, config):
+    if profile.is_absorbed or is_renamed(profile, config):
         return False
     _make_active(state, profile, observation, policy, config, seq)
     return True
@@ -68,7 +68,7 @@ def fold_activity(
     profile = state.survivor(claims[0].profile_id)
     if profile is None or profile.consents:
         return None
-    if not config.is_current(claims[0]) or _is_renamed(profile, config):
+    if not config.is_current(claims[0]) or is_renamed(profile, config):
         return None
     if observation.token is not None:
         leads = token_evidence is not None and token_evidence.holder is profile
@@ -96,7 +96,7 @@ def fold_new_visitor(
     return plan
 
 
-def _is_renamed(profile: Profile, config: Config) -> bool:
+def is_renamed(profile: Profile, config: Config) -> bool:
     """Whether an observation gives the profile another primary id (docs/wire/interactions.md §11)."""
     return bool(config.dataset.resolves_since) and LEGACY_ID in profile.identities
 

@@ -47,7 +47,7 @@ def event_changes(
         if match is None or isinstance(found := admit(raw, observation.trust, config), Dropped):
             continue
         is_own = found in plan.claims or state.has_holder(found, plan.unified_ids)
-        if is_own and _may_replace_identity(profile, match, source, config):
+        if is_own and may_replace_identity(profile, match, source, config):
             displayed = display_value(raw.value)
             assert displayed is not None  # `admit` accepts only identities that are short enough
             changes.append(Change(match.path, displayed))
@@ -56,7 +56,7 @@ def event_changes(
     return ValueChanges(tuple(changes))
 
 
-def _may_replace_identity(
+def may_replace_identity(
     profile: Profile, match: IdentifierSource, source: ValueSource, config: Config
 ) -> bool:
     """Whether an identity may replace the present one.

@@ -29,8 +29,10 @@ from oneself.core.fold.log_entry import (
     reviewed_of,
     verification_of,
 )
+from oneself.core.fold.repetition import fold_repetition
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.observe import device_that_only_acts
+from oneself.core.identity_graph.repetition import browser_that_repeats
 from oneself.core.profiles.profile import Profile
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence, extract_evidence
@@ -116,7 +118,7 @@ def _replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched
     if entry.replay == "apply":
         apply_recorded(state, observation, recorded_plan(entry), config, entry.seq)
         return
-    if touched.evidence is not None and _acts(state, observation, touched.evidence, config, entry.seq):
+    if touched.evidence is not None and _is_short(state, observation, touched.evidence, config, entry.seq):
         return
     plan = resolve(state, observation, config, touched.evidence, user_accepted=True)
     if isinstance(plan, Rejection):
@@ -124,10 +126,16 @@ def _replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched
     apply(state, observation, plan, config, entry.seq, accepted=True)
 
 
-def _acts(state: WorkingSet, observation: Observation, evidence: Evidence, config: Config, seq: int) -> bool:
-    """Fold an event that only acts; False: more is to be decided, so that nothing has changed."""
+def _is_short(
+    state: WorkingSet, observation: Observation, evidence: Evidence, config: Config, seq: int
+) -> bool:
+    """Fold an event that only acts or repeats; False: more is to be decided, so that nothing has changed."""
+    if evidence.dropped or observation.token is not None:
+        return False
+    if browser_that_repeats(observation, evidence) is not None:
+        return fold_repetition(state, observation, evidence, None, config, seq) is not None
     device = device_that_only_acts(observation, evidence)
-    if device is None or evidence.dropped or observation.token is not None:
+    if device is None:
         return False
     if state.claims.get(device):
         return fold_activity(state, observation, device, None, config, seq) is not None

@@ -29,6 +29,7 @@ from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.owners import Bringer, assign_owners, detach, respelled
 from oneself.core.identity_graph.placing import begin_in_unknown_browser, fragment_for
+from oneself.core.identity_graph.repetition import browser_that_repeats, repeated
 from oneself.core.identity_graph.rules import GraphRules, graph_rules
 from oneself.core.identity_graph.stored_values import stored_identifiers, stored_level
 from oneself.core.identity_graph.word import Speaker, Word
@@ -82,6 +83,10 @@ def observe(graph: IdentityGraph, observed: Observed) -> UUID | None:
     device = device_that_only_acts(observed.observation, observed.evidence)
     if device is not None and (active := _fragment_that_only_acts(graph, device, observed)) is not None:
         return active
+    device = browser_that_repeats(observed.observation, observed.evidence)
+    if device is not None and (again := fragment_that_repeats(graph, device, observed)) is not None:
+        graph.put(again)
+        return again.fragment_id
     known = len(graph.fragments)
     effect = policy.graph_effect
     if effect in _ABOUT_USERS and observed.evidence.user_id is None:
@@ -122,6 +127,16 @@ def _fragment_that_only_acts(graph: IdentityGraph, device: Identifier, observed:
         return None
     fragment = graph.fragments.get(browser.present[0])
     return None if fragment is None or fragment.origin == "user" else fragment.fragment_id
+
+
+def fragment_that_repeats(graph: IdentityGraph, device: Identifier, observed: Observed) -> Fragment | None:
+    """The fragment after an event that repeats what its browser said; None: more is to be decided.
+
+    `device`: from `browser_that_repeats`. The graph stays as it is. This is a short cut for most events that
+    name people; `_say` comes to the same.
+    """
+    observation, evidence, config = observed.observation, observed.evidence, observed.config
+    return repeated(graph, device, observation, evidence, config, observed.rules.fold, observed.seq)
 
 
 def _provable(

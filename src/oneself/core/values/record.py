@@ -97,6 +97,18 @@ def write(record: Record, changes: ValueChanges, source: ValueSource, *, keeps_a
     return Record(values, provenance)
 
 
+def repeat(record: Record, path: Path, value: Any, source: ValueSource) -> Record | None:
+    """The record with `source` as the only source of a text that it holds, as old as before; None: it does not.
+
+    It comes to the same as `write`, but the values are the same object.
+    """
+    leaf = ".".join(path)
+    present = record.provenance.get(leaf)
+    if present is None or type(value) is not str or read(record.values, path) != value:
+        return None
+    return Record(record.values, {**record.provenance, leaf: as_old_as(present, (source,))})
+
+
 def as_old_as(first: tuple[ValueSource, ...], sources: tuple[ValueSource, ...]) -> tuple[ValueSource, ...]:
     """The sources, as repetitions of the sources `first`: each keeps the earliest seq that set the value."""
     since = min((source.first_seq for source in first), default=None)

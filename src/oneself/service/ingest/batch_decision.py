@@ -14,19 +14,26 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.activity import fold_activity, fold_new_visitor
 from oneself.core.fold.apply import fold
+from oneself.core.fold.repetition import fold_repetition
 from oneself.core.identity.identifier import TRACKER, Identifier
-from oneself.core.identity_graph.observe import Observed, device_that_only_acts
+from oneself.core.identity_graph.observe import (
+    Observed,
+    device_that_only_acts,
+    fragment_that_repeats,
+)
+from oneself.core.identity_graph.repetition import browser_that_repeats
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation, Reindex
 from oneself.core.resolution.plan import Plan, Rejection
-from oneself.core.resolution.token_evidence import read_token, visit_identities
+from oneself.core.resolution.token_evidence import TokenEvidence, read_token, visit_identities
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.core.values.patch import apply_patch
 from oneself.core.values.validation import InvalidValue
 from oneself.service.ingest.asked_view import AskedView
 from oneself.service.ingest.idempotency import KEY_LIFE_US
+from oneself.service.ingest.seen_views import SeenViews
 from oneself.service.ingest.submission import (
     KEY_REUSED,
     ConfigurationChanged,
@@ -76,13 +83,7 @@ class BatchDecision:
         self._entries: list[NewEntry] = []
         #: By key.
         self._new_records: dict[str, IdempotencyRecord] = {}
-        #: What callers see in narrower views, as it was before the batch.
-        self._seen = seen
-        #: The profiles of narrower views that the batch has changed, if versions are compared; and of them
-        #: the fragments and trackers alone, for those who see by tracker.
-        self._changed: set[UUID] = set()
-        self._written: set[UUID] = set()
-        self._spoke: set[str] = set()
+        self._seen = SeenViews(state, graph, seen)
         # A hybrid logical clock: the current instant, but later than every profile of the batch.
         seqs = [profile.seq for profile in state.profiles.values()]
         self._seq = max(now, config.seq + 1, max(seqs, default=0) + 1, graph.latest_seq + 1)
@@ -132,7 +133,7 @@ class BatchDecision:
         assert isinstance(resolution, Resolution)
         asked = submission.asked(submission.observation.profile_id or resolution.profile.profile_id)
         # A tracker that the batch has ended meanwhile shows nothing; its caller sees what it did show.
-        found = await asked.read(transaction, self._config) or self._seen.get(asked)
+        found = await asked.read(transaction, self._config) or self._seen.before(asked)
         if found is not None:
             resolution = msgspec.structs.replace(
                 resolution, profile=found.profile, survivor=found.survivor, absorbed=found.absorbed
@@ -174,9 +175,12 @@ class BatchDecision:
                 Rejection("erased", "The person was erased after this event occurred; it was not stored.")
             )
         device = device_that_only_acts(observation, evidence)
-        if device is not None and (acted := self._decide_activity(submission, evidence, device)) is not None:
-            return acted
-        return self._decide_fully(submission, observation, evidence)
+        if device is not None:
+            short = self._decide_activity(submission, evidence, device)
+        else:
+            device = browser_that_repeats(observation, evidence)
+            short = None if device is None else self._decide_repetition(submission, evidence, device)
+        return short or self._decide_fully(submission, observation, evidence)
 
     def _decide_activity(
         self, submission: Submission, evidence: Evidence, device: Identifier
@@ -204,20 +208,57 @@ class BatchDecision:
                 return None
             plan, profile = begun, self._state.profiles[begun.profile_id]
             fragment = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
+        return self._record_short(submission, evidence, plan, profile, fragment, token_evidence)
+
+    def _decide_repetition(
+        self, submission: Submission, evidence: Evidence, device: Identifier
+    ) -> Resolution | None:
+        """Decide an event that repeats whom its browser is; None: more is to be decided.
+
+        This is a short cut for most events that name people; `_decide_fully` comes to the same.
+        """
+        observation, seq, config = submission.observation, self._seq, self._config
+        observed = Observed(observation, evidence, seq, config, self._graph.rules)
+        fragment = fragment_that_repeats(self._graph.graph, device, observed)
+        if fragment is None:
+            return None
+        token_evidence = read_token(self._state, observation, evidence.persons, config)
+        profile = fold_repetition(self._state, observation, evidence, token_evidence, config, seq)
+        if profile is None:
+            return None
+        plan = Plan(profile_id=profile.profile_id, survivor_id=profile.profile_id)
+        entry = self._graph.observe_repetition(fragment, observed)
+        return self._record_short(submission, evidence, plan, profile, entry, token_evidence)
+
+    def _record_short(
+        self,
+        submission: Submission,
+        evidence: Evidence,
+        plan: Plan,
+        profile: Profile,
+        fragment: FragmentEntry | None,
+        token_evidence: TokenEvidence | None,
+    ) -> Resolution:
+        """Record an event that was folded the short way. Its profile holds the person identifiers."""
+        observation, seq = submission.observation, self._seq
         self._seq += 1
-        self._entries.append(NewEntry(seq, observation, plan, config.version, fragment))
+        self._entries.append(NewEntry(seq, observation, plan, self._config.version, fragment))
         if fragment is not None:
             self._note_change(observation, fragment.fragment_id, plan, seq)
+        identities = visit_identities(self._state, observation, (), token_evidence, profile)
+        for identifier in evidence.persons:
+            identities.pop(identifier.namespace, None)
+            identities[identifier.namespace] = identifier.value
         resolution = Resolution(
             seq=seq,
             profile=profile,
             survivor=profile,
             absorbed=self._state.members.get(profile.profile_id, ()),
-            config=config,
+            config=self._config,
             plan=plan,
-            identities=visit_identities(self._state, observation, (), token_evidence, profile),
+            identities=identities,
             token_was_valid=token_evidence is not None,
-            tracker=self._tracker(observation) if device.namespace == TRACKER else None,
+            tracker=self._tracker(observation) if evidence.devices[0].namespace == TRACKER else None,
         )
         return self._with_stored_response(submission, resolution)
 
@@ -279,8 +320,7 @@ class BatchDecision:
         observation, addressed = submission.observation, submission.observation.profile_id
         if addressed is None or policy_of(observation).values_policy != "application":
             return False
-        seen = self._seen.get(submission.asked(addressed))
-        if seen is None or self._has_changed(submission, addressed, seen):
+        if (seen := self._seen.unchanged(submission, addressed)) is None:
             return False
         apply_patch(
             self._config.schema,
@@ -313,11 +353,11 @@ class BatchDecision:
         self, submission: Submission, observation: Observation, evidence: Evidence
     ) -> Rejection | None:
         """Why an observation cannot address its profile; None: it can."""
-        if not self._is_seen(submission):
+        if not self._seen.sees_addressed(submission):
             return Rejection("profile_not_found", f"Profile {observation.profile_id} not found")
-        if self._is_anothers(submission, observation, evidence):
+        if self._seen.is_anothers(submission, observation, evidence):
             return Rejection("user_id_write_once", "user_id cannot be changed once it is set.")
-        if self._is_stale(submission, observation.addressed_id):
+        if self._seen.is_stale(submission, observation.addressed_id):
             return Rejection("stale", "The profile was changed in the meantime.")
         return None
 
@@ -327,58 +367,10 @@ class BatchDecision:
         believed_id = self._state.believed.get(observation.profile_id)
         return msgspec.structs.replace(observation, believed_id=believed_id) if believed_id else observation
 
-    def _is_seen(self, submission: Submission) -> bool:
-        """Whether the caller sees the profile that the observation addresses, if any."""
-        addressed = submission.observation.profile_id
-        if submission.view == "all" or addressed is None:
-            return True
-        if submission.by_tracker is not None and submission.asked(addressed) not in self._seen:
-            return False
-        return addressed in self._graph.graph.fragments
-
     def _note_change(self, observation: Observation, fragment_id: UUID, plan: Plan, seq: int) -> None:
         if observation.trust == "server" and plan.keeps_apart:
             self._refused[fragment_id] = seq
-        if not self._seen:
-            return
-        self._changed |= self._graph.seen_with(fragment_id)
-        self._written.add(fragment_id)
-        named = observation.identifiers
-        self._spoke |= {identifier.value for identifier in named if identifier.namespace == TRACKER}
-
-    def _is_anothers(self, submission: Submission, observation: Observation, evidence: Evidence) -> bool:
-        """Whether it names a user for a profile, or a fragment, that its caller sees to be another user's."""
-        addressed = observation.profile_id
-        if addressed is None or evidence.user_id is None:
-            return False
-        users = set[str | None]()
-        if policy_of(observation).addresses == "profile":
-            if submission.view == "all":
-                return False
-            seen = self._seen.get(submission.asked(addressed))
-            users.add(None if seen is None else seen.survivor.user_id)
-        known = self._graph.graph.fragments.get(addressed) or self._state.survivor(addressed)
-        users.add(None if known is None else known.user_id)
-        return not users <= {None, evidence.user_id}
-
-    def _is_stale(self, submission: Submission, believed_id: UUID | None) -> bool:
-        addressed = submission.observation.profile_id
-        if submission.expected_versions is None or addressed is None or believed_id is None:
-            return False
-        if submission.view != "all":
-            seen = self._seen.get(submission.asked(addressed))
-            return seen is not None and (
-                seen.survivor.updated_at not in submission.expected_versions
-                or self._has_changed(submission, addressed, seen)
-            )
-        survivor = self._state.survivor(believed_id)
-        return survivor is not None and survivor.updated_at not in submission.expected_versions
-
-    def _has_changed(self, submission: Submission, addressed: UUID, seen: Viewed) -> bool:
-        """Whether the batch has changed what a caller sees."""
-        if submission.by_tracker is None:
-            return addressed in self._changed
-        return submission.by_tracker in self._spoke or not self._written.isdisjoint(seen.visible_fragments)
+        self._seen.note_change(observation, fragment_id)
 
     def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:
         """Store the response, so that a repeat gets it."""
