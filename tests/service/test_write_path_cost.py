@@ -15,10 +15,15 @@ from oneself.service.privacy.person_data import read_parts
 from oneself.services import Services
 from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.transaction import begin, snapshot
-from support.interactions_harness import InteractionsHarness
+from support.interactions_harness import InteractionsHarness, customer, mail
 from support.statements import STATEMENTS, counted_statements
 
 ROW = "SELECT xmin::text FROM fragment WHERE fragment_id = $1"
+SOURCES = """
+SELECT profile.provenance, fragment.state -> 'writes' AS writes
+FROM profile JOIN fragment ON fragment.fragment_id = profile.profile_id
+WHERE profile.profile_id = $1
+"""
 LOCK = "SELECT FROM fragment WHERE fragment_id = $1 FOR NO KEY UPDATE NOWAIT"
 
 
@@ -57,6 +62,35 @@ async def test_the_statements_of_a_batch_do_not_depend_on_its_size(
     assert await count_statements(harness, monkeypatch, known[0], "new") == 6
     assert await count_statements(harness, monkeypatch, *known[:5], *new[:5]) == 6
     assert await count_statements(harness, monkeypatch, *known, *new[5:]) == 6
+
+
+async def test_the_statements_of_events_that_repeat_whom_their_browser_is(
+    harness: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Locks, claims and profiles, browsers and fragments, who held identifiers; log, profiles, fragments."""
+    people = [f"c-{number}" for number in range(15)]
+
+    async def send(*named: str) -> int:
+        with counted_statements(monkeypatch) as counts:
+            await asyncio.gather(*(harness.event(customer(item), device=item) for item in named))
+        return counts[STATEMENTS]
+
+    await send(*people)
+    assert await send(people[0]) == 7
+    assert await send(*people) == 7
+    assert (await verify(harness.services.database, lambda done, total: None)).difference is None
+
+
+async def test_a_repeated_value_has_a_new_source_and_the_old_version(harness: InteractionsHarness) -> None:
+    first = await harness.event(customer("c-1"), mail("ann@x.example"), device="known")
+    last = await harness.event(customer("c-1"), mail("ann@x.example"), device="known")
+    assert last.survivor.updated_at == first.survivor.updated_at
+    row = await harness.services.database.fetchrow(SOURCES, first.profile.profile_id)
+    believed = [item for found in row["provenance"].values() for item in found]
+    for source in (*believed, *(item["source"] for item in row["writes"])):
+        assert (source["seq"], source["since"]) == (last.seq, first.seq)
+    assert len(believed) == len(row["writes"]) == 2
+    assert (await verify(harness.services.database, lambda done, total: None)).difference is None
 
 
 async def test_an_event_that_says_nothing_writes_no_row_of_its_fragment(harness: InteractionsHarness) -> None:

@@ -80,7 +80,7 @@ class GraphWriter:
         seeds = {
             item.fragment_id
             for item in self._changed.values()
-            if _evidence(item) != _evidence(self._loaded.before(item.fragment_id))
+            if _has_new_evidence(self._loaded.before(item.fragment_id), item)
         }
         unions = await self._unions.find(seeds) if seeds else []
         joining = {item.fragment.fragment_id for union in unions for item in union.joining}
@@ -112,8 +112,14 @@ class GraphWriter:
     async def _put_fragments(self) -> None:
         rows = sorted(self._rows.values(), key=lambda row: row.fragment.fragment_id.int)
         await self._transaction.later.fragments.insert([row for row in rows if row.read_version is None])
-        known = [row for row in rows if row.read_version is not None]
-        if not await self._transaction.fragments.update(known):
+        restated: list[FragmentRow] = []
+        changed: list[FragmentRow] = []
+        for row in rows:
+            if row.read_version is not None:
+                before = self._loaded.rows[row.fragment.fragment_id]
+                (restated if row.differs_in_state_alone(before) else changed).append(row)
+        fragments = self._transaction.fragments
+        if not (await fragments.update_states(restated) and await fragments.update(changed)):
             raise Contended("Another request changed the same profile.")
 
     async def _find_merge(self, seeds: Collection[UUID]) -> ComponentMerge | None:
@@ -162,7 +168,7 @@ class GraphWriter:
 
     def _alone(self, fragment: Fragment) -> tuple[Values, int]:
         """What a fragment amounts to alone in the views `own` and `proven`, and since when."""
-        if not fragment.writes and not fragment.choices:
+        if not visible_items(fragment):
             return {}, fragment.began_at
         part = replay((fragment,), (), "proven", self._values, _never_active)
         return part.record.values, part.version
@@ -379,6 +385,12 @@ def _view_row(profile: ViewedProfile, reasons: _Reasons) -> ViewRow:
         absorbed=tuple(map(reasons.named, profile.absorbed)),
         head_id=profile.head,
     )
+
+
+def _has_new_evidence(before: Fragment | None, after: Fragment) -> bool:
+    if before is not None and before.claims is after.claims and after.origin != "user":
+        return (before.owner, before.reported) != (after.owner, after.reported)
+    return _evidence(after) != _evidence(before)
 
 
 def _evidence(fragment: Fragment | None) -> tuple[Any, ...]:

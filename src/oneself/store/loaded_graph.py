@@ -17,12 +17,12 @@ from oneself.core.fold.log_entry import Bridge
 from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.fragment_record import record_of
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph, PersonJoin
 from oneself.core.identity_graph.names import known_since, proven_claims
 from oneself.core.identity_graph.observe import Observed, observe, verified_identifiers
 from oneself.core.identity_graph.owners import detach
 from oneself.core.identity_graph.placing import user_on
-from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import GraphRules
 from oneself.core.identity_graph.verified import record_verification
 from oneself.core.profiles.verification import ClaimVerification

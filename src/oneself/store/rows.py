@@ -122,6 +122,12 @@ def activity_columns(profiles: Iterable[Profile]) -> Columns:
     return columns(4, map(activity_row, ordered))
 
 
+def source_columns(profiles: Iterable[Profile]) -> Columns:
+    """Columns for `put_sources`, in the order of the ids, as `lock` took them."""
+    ordered = sorted(profiles, key=lambda p: p.profile_id.int)
+    return columns(5, ((*activity_row(p), encode_json(p.record.provenance)) for p in ordered))
+
+
 def activity_row(p: Profile) -> tuple[object, ...]:
     """The parameters of `put_activity` for one profile."""
     return p.profile_id, p.active_at, p.seq, p.visit_at

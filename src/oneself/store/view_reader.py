@@ -17,8 +17,9 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity_graph.browser import BrowserFragments
 from oneself.core.identity_graph.choices import EffectiveChoice
+from oneself.core.identity_graph.fragment_record import record_of
 from oneself.core.identity_graph.joins import View, user_in
-from oneself.core.identity_graph.replay import record_of, replay
+from oneself.core.identity_graph.replay import replay
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.consent import Choice, Choices, merge_choices
 from oneself.core.profiles.profile import Absorbed, Profile

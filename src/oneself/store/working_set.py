@@ -11,7 +11,6 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.profile import Absorbed, Profile
 from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.reachability import (
@@ -20,8 +19,9 @@ from oneself.core.resolution.reachability import (
     find_own_identifiers,
     is_covered_by_tokens,
     reachable_profiles,
+    without_simple_parts,
 )
-from oneself.core.resolution.working_set import WorkingSet
+from oneself.core.resolution.working_set import Extent, WorkingSet
 from oneself.errors import Contended
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.tables.claim import LiveClaims
@@ -101,7 +101,7 @@ async def _complete(
 ) -> WorkingSet:
     """The working set, with what the survivors hold themselves."""
     held = {survivor_id: claims for survivor_id, (_, claims) in live.by_survivor.items()}
-    footprint = _without_plain_parts(footprint, live)
+    footprint = without_simple_parts(footprint, live.by_survivor)
     reached = reachable_profiles(footprint, held, live.pointers)
     await _add_own_claims(transaction, footprint, survivors, live, reached)
     survivor_ids = [survivor.profile_id for survivor in survivors]
@@ -111,25 +111,6 @@ async def _complete(
         for profile_id, at in await transaction.log.find_activity(late, footprint.before_seq):
             working_set.note_activity(profile_id, at)
     return working_set
-
-
-def _without_plain_parts(footprint: Footprint, live: LiveClaims) -> Footprint:
-    """The footprint without observations for which nothing more is read.
-
-    They write nothing, and name one thing, which at most one profile holds, and no observation that chooses.
-    Most observations are of this kind; with them, the same is found.
-    """
-    if footprint.profile_ids:
-        return footprint
-    parts = [part for part in footprint.parts if not part.is_plain]
-    named = {name for part in parts for name in part.names}
-    known: set[Identifier] = set()
-    for claim in live.claims:
-        (named if claim.identifier in known else known).add(claim.identifier)
-    if named:
-        plain = (part for part in footprint.parts if part.is_plain)
-        parts += [part for part in plain if not named.isdisjoint(part.names)]
-    return msgspec.structs.replace(footprint, parts=tuple(parts))
 
 
 async def _add_own_claims(
@@ -205,17 +186,19 @@ async def save(
     `recorder`: gathers the changes for those who follow.
     """
     changes = working_set.changes
-    touched = {profile_id for profile_id in changes.profiles if working_set.only_touched(profile_id)}
-    active = [working_set.profiles[profile_id] for profile_id in touched]
-    if recorder is not None and len(touched) < len(changes.profiles):
-        recorder.note_believed(working_set, changes.profiles - touched)
-    await transaction.log.append(entries, active)
+    changed: dict[Extent, list[UUID]] = {"activity": [], "sources": [], "everything": []}
+    for profile_id in changes.profiles:
+        changed[working_set.extent_of_change(profile_id)].append(profile_id)
+    if recorder is not None and changed["everything"]:
+        recorder.note_believed(working_set, changed["everything"])
+    await transaction.log.append(entries, [working_set.profiles[item] for item in changed["activity"]])
     absorbed = (record.merge.absorbed_id for record in changes.merged)
     await transaction.profiles.put_survivors(
         [(i, survivor.profile_id) for i in absorbed if (survivor := working_set.survivor(i))]
     )
     later = transaction.later
-    await later.profiles.put([_flat(working_set, profile_id) for profile_id in changes.profiles - touched])
+    await later.profiles.put([_flat(working_set, profile_id) for profile_id in changed["everything"]])
+    await later.profiles.put_sources([working_set.profiles[profile_id] for profile_id in changed["sources"]])
     await later.claims.put(changes.claimed)
     await later.merges.put(changes.merged)
     await later.refusals.put(changes.refused)

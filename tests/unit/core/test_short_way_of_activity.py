@@ -136,7 +136,7 @@ def test_most_events_take_it(device: Identifier) -> None:
     profile = fold_activity(state, again, device, None, config, 2)
     assert profile is not None
     assert (profile.active_at, profile.seq) == (2, 2)
-    assert not state.only_touched(profile.profile_id), "It was created in this batch."
+    assert state.extent_of_change(profile.profile_id) == "everything", "It was created in this batch."
 
 
 @pytest.mark.parametrize(
@@ -162,6 +162,7 @@ def test_a_new_visit_is_more_than_activity(at: int | None, is_only_touched: bool
     again = msgspec.structs.replace(event, occurred_at=at, is_interactive=at is not None)
     profile = fold_activity(state, again, device, None, config, BEGUN + 90 * MINUTE)
     assert profile is not None
-    assert state.only_touched(profile.profile_id) is is_only_touched
+    extent = state.extent_of_change(profile.profile_id)
+    assert extent == ("activity" if is_only_touched else "everything")
     if not is_only_touched:
         assert profile.first_active_at == min(BEGUN, at or BEGUN)

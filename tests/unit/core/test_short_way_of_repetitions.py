@@ -1,4 +1,4 @@
-"""Events that repeat whom their browser is are folded the short way, which comes to the same as the long one."""
+"""Events that repeat whom their browser is take a short way, which comes to the same as the long one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, USER_ID, Ide
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.observe import Observed, observe
-from oneself.core.identity_graph.repetition import browser_that_repeats, repeated
+from oneself.core.identity_graph.repetition import repeated
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import primary_id
 from oneself.core.resolution.evidence import extract_evidence
@@ -33,6 +33,7 @@ from oneself.core.resolution.observation import (
     TrackerEnd,
 )
 from oneself.core.resolution.plan import Plan, Rejection
+from oneself.core.resolution.repetition import browser_that_repeats
 from oneself.core.resolution.token_evidence import read_token
 from oneself.core.resolution.working_set import WorkingSet
 from support.interactions_harness import configuration

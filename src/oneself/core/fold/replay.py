@@ -32,12 +32,12 @@ from oneself.core.fold.log_entry import (
 from oneself.core.fold.repetition import fold_repetition
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.observe import device_that_only_acts
-from oneself.core.identity_graph.repetition import browser_that_repeats
 from oneself.core.profiles.profile import Profile
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Rejection
+from oneself.core.resolution.repetition import browser_that_repeats
 from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.core.values.record import EMPTY

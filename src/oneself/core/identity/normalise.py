@@ -6,6 +6,7 @@ Source: docs/concepts/resolution.md, rule 1.
 """
 
 import re
+from functools import lru_cache
 
 import phonenumbers
 
@@ -22,6 +23,11 @@ from oneself.core.text import nfc, visible
 _EMAIL = re.compile(r"^[^@\s]+@[^@\s]+\.[^@\s.]+$")
 
 
+#: The spellings that are kept: those of a few batches. Folding an observation asks for each up to five times.
+SPELLINGS_MAX = 4_096
+
+
+@lru_cache(SPELLINGS_MAX)
 def normalise(identifier: Identifier, namespace: Namespace) -> Identifier | Dropped:
     """The one spelling of an identifier, or the reason that it is not used."""
     text = display_value(identifier.value)

@@ -11,7 +11,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.observe import (
     claim_identifiers,
@@ -174,7 +174,9 @@ class _Gathered:
         self.has_values = True
         self.persons.update(persons)
         is_server = observation.trust == "server"
-        if observation.profile_id is None:
+        # What a page says belongs to its browser, if it has one that cannot have ended.
+        is_of_browser = not is_server and any(item.namespace == ANONYMOUS_ID for item in evidence.devices)
+        if observation.profile_id is None and not is_of_browser:
             self.exact.append(ExactWord(is_server, persons, observation.occurred_at))
         if is_server:
             paths, proving = self._owners.claim_paths, self._owners.proving

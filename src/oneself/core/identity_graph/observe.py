@@ -29,7 +29,7 @@ from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.owners import Bringer, assign_owners, detach, respelled
 from oneself.core.identity_graph.placing import begin_in_unknown_browser, fragment_for
-from oneself.core.identity_graph.repetition import browser_that_repeats, repeated
+from oneself.core.identity_graph.repetition import repeated
 from oneself.core.identity_graph.rules import GraphRules, graph_rules
 from oneself.core.identity_graph.stored_values import stored_identifiers, stored_level
 from oneself.core.identity_graph.word import Speaker, Word
@@ -37,6 +37,7 @@ from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.evidence import Evidence, admit, first_recorded
 from oneself.core.resolution.kinds import KindPolicy, policy_of
 from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.repetition import browser_that_repeats
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.explicit_changes import explicit_changes, explicit_claims, fitting_changes
 from oneself.core.values.record import Change, Path, Record, ValueChanges, leaves, read

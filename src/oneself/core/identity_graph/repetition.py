@@ -1,7 +1,7 @@
 """Events that repeat whom their browser is: they say nothing that their fragment does not hold already.
 
-Invariants: pure. What comes of an event here is what `observe` comes to without this short cut: the values are
-the same, and as old as before; only their last source is the event.
+Invariants: pure. An event comes to the same here as in `observe` without this short cut: the values are the
+same, and as old as before; only their last source is the event.
 
 Source: docs/concepts/trust.md, "Fragments".
 """
@@ -9,30 +9,15 @@ Source: docs/concepts/trust.md, "Fragments".
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.normalise import display_value
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fold import FoldRules
 from oneself.core.identity_graph.fragment import Fragment, Write
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.resolution.evidence import Evidence
-from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
-from oneself.core.values.record import Path, ValueSource, as_old_as, repeat
-
-
-def browser_that_repeats(observation: Observation, evidence: Evidence) -> Identifier | None:
-    """The browser of an event that names people and says nothing else; None: it says more."""
-    policy = policy_of(observation)
-    if policy.values_policy != "event" or policy.graph_effect != "word" or observation.trust != "browser":
-        return None
-    if not evidence.persons or evidence.dropped or len(evidence.devices) != 1:
-        return None
-    if observation.values or observation.choices or observation.objects or observation.profile_id:
-        return None
-    device = evidence.devices[0]
-    is_moved = observation.fresh_tracker or (observation.new_tracker and device.namespace != TRACKER)
-    return None if is_moved or evidence.user_id is not None else device
+from oneself.core.values.record import Path, Record, ValueSource, as_old_as, read
 
 
 def repeated(
@@ -78,7 +63,7 @@ def _holds_all(graph: IdentityGraph, fragment: Fragment, persons: tuple[Identifi
 def _with_source(
     fragment: Fragment, path: Path, value: object, source: ValueSource, rules: FoldRules
 ) -> Fragment | None:
-    """The fragment with a new source of a value that it has; None: it does not have it, or by another word."""
+    """The fragment with a new source of a value that it has; None: it does not have it so."""
     depth = len(path)
     written = [item for item in fragment.writes if item.path[:depth] == path]
     if len(written) != 1 or rules.values.writes_once:
@@ -89,12 +74,11 @@ def _with_source(
         return None
     if known.source.trust != source.trust or known.source.at > source.at:
         return None
-    if fragment.record.provenance.get(".".join(path)) != (known.source,):
+    values, provenance, leaf = fragment.record.values, fragment.record.provenance, ".".join(path)
+    if provenance.get(leaf) != (known.source,) or type(value) is not str or read(values, path) != value:
         return None
     (aged,) = as_old_as((known.source,), (source,))
-    record = repeat(fragment.record, path, value, aged)
-    if record is None:
-        return None
+    record = Record(values, {**provenance, leaf: (aged,)})
     write = Write(path, value, aged, is_asserted, EvidenceLevel.ASSERTED)
     writes = (*(item for item in fragment.writes if item is not known), write)
     return msgspec.structs.replace(fragment, writes=writes, record=record, seq=source.seq)

@@ -345,14 +345,6 @@ def put(record: Record, item: Write, rules: ReplayRules) -> Record:
     return write(record, ValueChanges((Change(item.path, item.value),)), item.source, keeps_age=False)
 
 
-def record_of(writes: Iterable[Write], rules: ReplayRules) -> Record:
-    """What writes of one fragment amount to, asserted identities included."""
-    record = EMPTY
-    for item in writes:
-        record = put(record, item, rules)
-    return record
-
-
 def _stays(record: Record, item: Write, rules: ReplayRules) -> bool:
     if rules.writes_once and is_written_once(rules.schema, record, item.path, item.seq):
         return True

@@ -18,6 +18,8 @@ def needs_reconciliation(before: Fragment | None, after: Fragment) -> bool:
         return False
     if (before.owner, before.reported) != (after.owner, after.reported):
         return True
+    if before.claims is after.claims:
+        return False
     return _proven(before) != _proven(after) or bool(_indexed_unproven(after) - _indexed_unproven(before))
 
 

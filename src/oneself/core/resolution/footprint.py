@@ -20,6 +20,7 @@ from oneself.core.profiles.profile import is_primary_id
 from oneself.core.resolution.evidence import Evidence, lookup_identifiers
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
+from oneself.core.resolution.repetition import browser_that_repeats
 from oneself.core.units import SEQ_MAX
 
 
@@ -36,6 +37,8 @@ class ObservationFootprint(msgspec.Struct, frozen=True):
     namespaces: frozenset[str] = frozenset()
     #: Whether it only asserts who it is about, so that who said that of the profiles decides.
     is_asserted: bool = False
+    #: Whether it may repeat whom its browser is.
+    may_repeat: bool = False
 
     @property
     def is_plain(self) -> bool:
@@ -111,8 +114,8 @@ def footprint_of(
         ),
         primary_ids=_token_ids(batch, config),
         parts=tuple(
-            _part(observation, named, namespaces)
-            for (observation, _), named, namespaces in zip(batch, identifiers, written, strict=True)
+            _part(observation, found, named, namespaces)
+            for (observation, found), named, namespaces in zip(batch, identifiers, written, strict=True)
         ),
         single_namespaces=frozenset(config.bindings),
         before_seq=before_seq,
@@ -158,10 +161,14 @@ def _written_namespaces(observation: Observation, evidence: Evidence, config: Co
 
 
 def _part(
-    observation: Observation, identifiers: tuple[Identifier, ...], namespaces: frozenset[str]
+    observation: Observation,
+    evidence: Evidence,
+    identifiers: tuple[Identifier, ...],
+    namespaces: frozenset[str],
 ) -> ObservationFootprint:
     primary_id = observation.token.primary_id if observation.token is not None else None
     is_as_of_then = policy_of(observation).state_as_of == "occurred_at"
     occurred_at = observation.occurred_at if is_as_of_then else None
     is_asserted = observation.trust == "browser"
-    return ObservationFootprint(identifiers, primary_id, occurred_at, namespaces, is_asserted)
+    may_repeat = browser_that_repeats(observation, evidence) is not None
+    return ObservationFootprint(identifiers, primary_id, occurred_at, namespaces, is_asserted, may_repeat)

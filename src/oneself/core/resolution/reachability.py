@@ -9,6 +9,8 @@ from collections import Counter
 from collections.abc import Collection, Hashable, Iterable, Mapping, Set
 from uuid import UUID
 
+import msgspec
+
 from oneself.core.identity.identifier import DEVICE_NAMESPACES, Identifier
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile, primary_id
@@ -44,6 +46,43 @@ def reachable_profiles(
         (observed, survivors[roots[observed.names[0]]] if observed.names else frozenset())
         for observed in footprint.parts
     ]
+
+
+def without_simple_parts(footprint: Footprint, live: Mapping[UUID, tuple[int, Iterable[Claim]]]) -> Footprint:
+    """The footprint without the observations for which nothing more is loaded; most are of this kind.
+
+    They name one thing, which at most one profile holds, and write nothing; or they may repeat whom their
+    browser is, and one profile holds all that they name. No other observation shares a name with them that is
+    not of this kind, so that whatever else moves what they name has loaded what they would need.
+    `live`: survivor → its seq and claims.
+    """
+    if footprint.profile_ids:
+        return footprint
+    holders: dict[Hashable, UUID | None] = {}
+    for survivor_id, (_, claims) in live.items():
+        for claim in claims:
+            identifier = claim.identifier
+            is_current = identifier.is_device or claim.seq >= footprint.claims_current_since
+            is_only_one = is_current and identifier not in holders
+            holders[identifier] = survivor_id if is_only_one else None
+    kept, simple = list[ObservationFootprint](), list[ObservationFootprint]()
+    for part in footprint.parts:
+        (simple if _is_simple(part, holders) else kept).append(part)
+    named = {name for part in kept for name in part.names}
+    while shared := [part for part in simple if not named.isdisjoint(part.names)]:
+        kept += shared
+        simple = [part for part in simple if named.isdisjoint(part.names)]
+        named.update(*(part.names for part in shared))
+    return msgspec.structs.replace(footprint, parts=tuple(kept))
+
+
+def _is_simple(part: ObservationFootprint, holders: Mapping[Hashable, UUID | None]) -> bool:
+    if part.is_plain:
+        return all(holders.get(name, part) is not None for name in part.names)
+    if not part.may_repeat or part.primary_id is not None:
+        return False
+    found = {holders.get(name) for name in part.names}
+    return len(found) == 1 and None not in found
 
 
 def find_own_identifiers(

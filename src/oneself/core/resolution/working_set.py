@@ -7,6 +7,7 @@ Invariants: profiles, claims and records are frozen values; it must not know the
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
+from typing import Literal
 from uuid import UUID
 
 import msgspec
@@ -15,6 +16,9 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Absorbed, Profile, primary_id
 from oneself.core.resolution.plan import Merge, Refusal
+
+#: What has changed of a profile: when it was active; that, and the sources of its values; or more.
+Extent = Literal["activity", "sources", "everything"]
 
 
 class MergeRecord(msgspec.Struct, frozen=True):
@@ -125,17 +129,19 @@ class WorkingSet:
         known += [found.active_at for item in members if (found := self._found.get(item))]
         return max((then for then in known if then <= at), default=0)
 
-    def only_touched(self, profile_id: UUID) -> bool:
-        """Whether a profile was loaded, not created here, and only its activity has changed."""
+    def extent_of_change(self, profile_id: UUID) -> Extent:
+        """What has changed of a profile that the working set changed."""
         if profile_id in self.changes.active:
-            return True
+            return "activity"
         before, after = self._found.get(profile_id), self.profiles[profile_id]
-        if before is None or before.record is not after.record:
-            return False
-        touched = msgspec.structs.replace(
-            before, active_at=after.active_at, visit_at=after.visit_at, seq=after.seq
+        if before is None or before.record.values is not after.record.values:
+            return "everything"
+        acted = msgspec.structs.replace(
+            before, active_at=after.active_at, visit_at=after.visit_at, seq=after.seq, record=after.record
         )
-        return touched == after
+        if acted != after:
+            return "everything"
+        return "activity" if before.record is after.record else "sources"
 
     def claims_of(self, identifier: Identifier) -> list[tuple[Claim, Profile]]:
         """The active claims of an identifier, oldest first, each with its survivor."""

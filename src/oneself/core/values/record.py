@@ -98,7 +98,7 @@ def write(record: Record, changes: ValueChanges, source: ValueSource, *, keeps_a
 
 
 def repeat(record: Record, path: Path, value: Any, source: ValueSource) -> Record | None:
-    """The record with `source` as the only source of a text that it holds, as old as before; None: it does not.
+    """The record with another source of a text, which is as old as before; None: it does not hold the text.
 
     It comes to the same as `write`, but the values are the same object.
     """

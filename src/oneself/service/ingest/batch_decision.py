@@ -21,12 +21,12 @@ from oneself.core.identity_graph.observe import (
     device_that_only_acts,
     fragment_that_repeats,
 )
-from oneself.core.identity_graph.repetition import browser_that_repeats
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation, Reindex
 from oneself.core.resolution.plan import Plan, Rejection
+from oneself.core.resolution.repetition import browser_that_repeats
 from oneself.core.resolution.token_evidence import TokenEvidence, read_token, visit_identities
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.core.values.patch import apply_patch

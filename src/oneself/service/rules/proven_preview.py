@@ -21,10 +21,10 @@ from oneself.core.config.configure import configure
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identifier_source import IdentifierSource, UnificationRule
+from oneself.core.identity_graph.fragment_record import record_of
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.observe import Observed, observe
 from oneself.core.identity_graph.partition import Component, Guards
-from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.identity_graph.stored_values import stored_identifiers
 from oneself.core.identity_graph.views import ViewedProfile, Views

@@ -15,8 +15,8 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.fragment_record import record_of
 from oneself.core.identity_graph.graph import VerifiedClaim
-from oneself.core.identity_graph.replay import record_of
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.identity_graph.stored_values import Verified, stored_identifiers, stored_level
 from oneself.core.resolution.observation import Reindex

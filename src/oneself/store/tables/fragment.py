@@ -59,6 +59,12 @@ class FragmentRow(msgspec.Struct, frozen=True, kw_only=True):
         """The fragment that heads its profile in a view."""
         return self.own_id if view == "own" else self.proven_id
 
+    def differs_in_state_alone(self, other: FragmentRow) -> bool:
+        """Whether nothing but the states of two rows of one fragment differ."""
+        fragment, known = self.fragment, other.fragment
+        is_owned_alike = (fragment.owner, fragment.reported) == (known.owner, known.reported)
+        return is_owned_alike and msgspec.structs.replace(other, fragment=fragment) == self
+
     @property
     def view_keys(self) -> set[tuple[View, UUID]]:
         """The profiles that it belongs to in the stored views."""
@@ -253,6 +259,14 @@ class FragmentTable(Table):
         columns = [*_columns(known), [row.read_version for row in known]]
         return len(await self._executor.fetch(_sql.update, self._dataset_id, *columns)) == len(known)
 
+    async def update_states(self, known: Sequence[FragmentRow]) -> bool:
+        """The same for fragments of which only the state has changed."""
+        if not known:
+            return True
+        rewritten = ((*_state_row(row.fragment), row.read_version) for row in known)
+        columns = rows.columns(4, rewritten)
+        return len(await self._executor.fetch(_sql.update_states, self._dataset_id, *columns)) == len(known)
+
     async def put_claims(self, claims: Iterable[tuple[Tenure, UUID, int, int]]) -> None:
         """Record that fragments have, or had, claims: (identifier, fragment, evidence, since)."""
         found = sorted(
@@ -312,14 +326,20 @@ def _columns(changed: Sequence[FragmentRow]) -> rows.Columns:
 
 def _row(row: FragmentRow) -> tuple[object, ...]:
     fragment = row.fragment
-    state = {name: value for name in _STATE if (value := getattr(fragment, name))}
+    fragment_id, state, seq = _state_row(fragment)
     return (
-        fragment.fragment_id, row.believed_id, fragment.origin,
+        fragment_id, row.believed_id, fragment.origin,
         None if fragment.owner is None else fragment.owner.user_id,
         None if fragment.reported is None else fragment.reported.user_id,
-        row.exact_key, _encode_state(state).decode(), row.own_id, row.proven_id,
-        rows.encode_json(row.values), row.updated_at, row.created_at, fragment.seq,
+        row.exact_key, state, row.own_id, row.proven_id,
+        rows.encode_json(row.values), row.updated_at, row.created_at, seq,
     )  # fmt: skip
+
+
+def _state_row(fragment: Fragment) -> tuple[UUID, str, int]:
+    """The columns that have what a fragment itself says."""
+    state = {name: value for name in _STATE if (value := getattr(fragment, name))}
+    return fragment.fragment_id, _encode_state(state).decode(), fragment.seq
 
 
 def read_fragment(row: Any) -> FragmentRow:

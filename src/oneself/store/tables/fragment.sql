@@ -412,6 +412,19 @@ WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
   AND xmin::text = ($15::text[])[width_bucket(fragment_id, $2::uuid[])]
 RETURNING fragment_id;
 
+-- name: update_states
+-- The same for fragments of which only the state has changed.
+-- $2: fragment ids, in order
+-- $3: states
+-- $4: seqs
+-- $5: the versions of the rows that were read
+UPDATE fragment
+SET state = ($3::text[])[width_bucket(fragment_id, $2::uuid[])]::jsonb,
+    seq = ($4::bigint[])[width_bucket(fragment_id, $2::uuid[])]
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+  AND xmin::text = ($5::text[])[width_bucket(fragment_id, $2::uuid[])]
+RETURNING fragment_id;
+
 -- name: put_claims
 -- Record that fragments have, or had, claims on identifiers.
 -- $2: namespaces

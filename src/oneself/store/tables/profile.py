@@ -100,6 +100,11 @@ class ProfileTable(Table):
                 _sql.put_activity, self._dataset_id, *rows.activity_columns(profiles)
             )
 
+    async def put_sources(self, profiles: Sequence[Profile]) -> None:
+        """Update profiles of which nothing but the activity and the sources of values have changed."""
+        if profiles:
+            await self._executor.execute(_sql.put_sources, self._dataset_id, *rows.source_columns(profiles))
+
     async def put_survivors(self, moved: Sequence[tuple[UUID, UUID]]) -> None:
         """Absorbed profile → survivor: whoever the absorbed one stood for points straight at its survivor."""
         if moved:

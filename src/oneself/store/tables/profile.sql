@@ -75,6 +75,20 @@ SET active_at = ($3::timestamptz[])[width_bucket(profile_id, $2::uuid[])],
     visit_at = ($5::timestamptz[])[width_bucket(profile_id, $2::uuid[])]
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
+-- name: put_sources
+-- The same for profiles of which the sources of values have changed as well.
+-- $2: profile ids, sorted
+-- $3: last activity
+-- $4: seqs
+-- $5: begin of the current visit
+-- $6: sources of values
+UPDATE profile
+SET active_at = ($3::timestamptz[])[width_bucket(profile_id, $2::uuid[])],
+    seq = ($4::bigint[])[width_bucket(profile_id, $2::uuid[])],
+    visit_at = ($5::timestamptz[])[width_bucket(profile_id, $2::uuid[])],
+    provenance = ($6::text[])[width_bucket(profile_id, $2::uuid[])]::jsonb
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
 -- name: put_survivors
 -- Point the profiles that an absorbed one had absorbed before straight at its survivor.
 -- $2: absorbed profiles

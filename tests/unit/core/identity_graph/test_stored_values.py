@@ -11,8 +11,9 @@ import pytest
 
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, Owner, Write
+from oneself.core.identity_graph.fragment_record import record_of
 from oneself.core.identity_graph.graph import VerifiedClaim
-from oneself.core.identity_graph.replay import ReplayRules, record_of
+from oneself.core.identity_graph.replay import ReplayRules
 from oneself.core.identity_graph.stored_values import stored_level
 from oneself.core.values.record import ValueSource
 from unit.core.identity_graph.world import SCHEMA
