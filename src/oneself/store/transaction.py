@@ -217,9 +217,18 @@ async def begin(database: Database, dataset_id: int) -> AsyncIterator[Transactio
 
 @asynccontextmanager
 async def begin_locked(
-    database: Database, dataset_id: int, identifiers: Iterable[Identifier], keys: Iterable[str] = ()
+    database: Database,
+    dataset_id: int,
+    identifiers: Iterable[Identifier],
+    keys: Iterable[str] = (),
+    *,
+    plans_once: bool = False,
 ) -> AsyncIterator[Transaction]:
-    """The same, begun with `Transaction.lock_identifiers`, in one message to the server."""
+    """The same, begun with `Transaction.lock_identifiers`, in one message to the server.
+
+    `plans_once`: each statement is planned once for a connection, whatever its parameters are. The statements
+    have to find their rows by a key without joins.
+    """
     hashes = _hashes(dataset_id, identifiers, keys)
     if len(hashes) > LOCKED_SINGLY_MAX:
         literals = str(config_hash(dataset_id)), "'{" + ",".join(map(str, hashes)) + "}'"
@@ -227,7 +236,8 @@ async def begin_locked(
     else:
         singly = (_sql.lock_one.replace("$1", str(found)) for found in hashes)
         lock = "; ".join((_sql.lock_shared.replace("$1", str(config_hash(dataset_id))), *singly))
-    async with database.transaction(lock) as connection:
+    first = f"{_sql.plan_once}; {lock}" if plans_once else lock
+    async with database.transaction(first) as connection:
         transaction = Transaction(connection, dataset_id)
         yield transaction
         await transaction.flush()

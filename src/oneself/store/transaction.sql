@@ -1,5 +1,10 @@
 -- Locks and clock of a transaction on a dataset.
 
+-- name: plan_once
+-- Plan each statement once for a connection, whatever its parameters are, until the transaction ends.
+-- Planning a statement for one event takes as long as executing it.
+SET LOCAL plan_cache_mode = force_generic_plan;
+
 -- name: lock_identifiers
 -- Lock the configuration shared, identifiers and request keys exclusively, until the transaction ends.
 -- $1: hash of the dataset's configuration

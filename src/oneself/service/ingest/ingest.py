@@ -111,6 +111,17 @@ def _conflict_keys(submission: Submission) -> frozenset[Hashable]:
     return frozenset((*observation.identifiers, observation.profile_id, submission.key, job)) - {None}
 
 
+def _only_names(submission: Submission) -> bool:
+    """Whether it is an event of a page that names people or browsers and writes nothing else, as most are.
+
+    What is stored of them is found by keys alone: none changes who is with whom in the views that are stored.
+    """
+    observation = submission.observation
+    if policy_of(observation).values_policy != "event" or observation.trust != "browser":
+        return False
+    return not (observation.values or observation.choices) and submission.view == "all"
+
+
 async def _find_seen(
     transaction: Transaction, submissions: list[Submission], config: Config
 ) -> dict[AskedView, Viewed]:
@@ -189,7 +200,10 @@ class _BatchWriter:
         transaction_id, started_s = "", time.perf_counter()
         try:
             locked = footprint.identifiers, footprint.keys
-            async with begin_locked(self._database, self._dataset_id, *locked) as transaction:
+            plans_once = all(map(_only_names, submissions))
+            async with begin_locked(
+                self._database, self._dataset_id, *locked, plans_once=plans_once
+            ) as transaction:
                 state, records = await working_set.gather(transaction, footprint)
                 is_viewed = any(item.view != "all" for item in submissions)
                 touched = graph_footprint(named, config, rules, is_viewed=is_viewed)
