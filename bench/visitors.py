@@ -60,7 +60,7 @@ def attribute_of(name: str) -> str:
 
 
 def anonymous_id(visitor: int) -> str:
-    """Return the anonymous id of a visitor's browser."""
+    """Return the anonymous id of a visitor's browser. Visitor 0 has only zeros, which identify nobody."""
     return f"{visitor * 0x9E3779B97F4A7C15 % (1 << 64):016x}"
 
 
@@ -162,6 +162,15 @@ def mixed(
 def body_of(visitor: int, seed: int) -> dict[str, Any]:
     """Return a page view that identifies the visitor."""
     return body(random.Random(seed), {"anonymousId": anonymous_id(visitor), "id": web_id(visitor)})
+
+
+def on_new_browsers(visitor: int, persons: int, count: int, seed: int) -> list[dict[str, Any]]:
+    """Generate page views that identify the visitor, each on a new browser."""
+    rng, first = random.Random(seed), persons + seed * 10_000_000
+    return [
+        body(rng, {"anonymousId": anonymous_id(first + number), "id": web_id(visitor)})
+        for number in range(1, count + 1)
+    ]
 
 
 def _user(kind: int, visitor: int, new_visitor: int, other: int, token: Tokens) -> dict[str, Any]:

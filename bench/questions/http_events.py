@@ -4,8 +4,9 @@ Method: `oneself serve` on a database with 100 000 identified users (quick: 2 00
 1 000 000), with one and with two worker processes. A load generator in a process of its own has 256
 connections that send as fast as possible for 15 s (quick: 3 s): mixed traffic (70 % page views with a token,
 20 % identified, 5 % that identify a new browser, 5 % that merge two users), then page views with a token
-only, then mixed traffic at half the rate reached, then events of one user on all connections. Service,
-database and generator share the cores. Bare: INSERT of the same log rows, one per commit, on 32 connections.
+only, then mixed traffic at half the rate reached, then events of one user on all connections, first of one
+browser, then each of a new one. Service, database and generator share the cores. Bare: INSERT of the same
+log rows, one per commit, on 32 connections.
 Units: responses per second; ms from request to response.
 """
 
@@ -20,6 +21,8 @@ from bench.results import Figure
 from bench.stage import ORG, Bench, Service, Stage
 
 CONNECTIONS = 256
+#: The visitor of all events of one person.
+HOT = 2
 PATH = f"/t/{ORG}/api2/event/default"
 
 
@@ -57,12 +60,14 @@ async def _ask(
     count = stage.size(5_000, 120_000)
     events = visitors.mixed(persons, count, token, seed=workers)
     views = visitors.mixed(persons, count, token, 10 + workers, mix=(1.0, 0.0, 0.0, 0.0))
-    one = [visitors.body_of(0, 0) for _ in range(64)]
+    one = [visitors.body_of(HOT, 0) for _ in range(64)]
+    many = visitors.on_new_browsers(HOT, persons, count, seed=30 + workers)
     name = f"{persons:_} people, {workers} {'worker' if workers == 1 else 'workers'}"
     mixed = await _run(stage, service, events)
     half = await _run(stage, service, visitors.mixed(persons, count, token, 20 + workers), mixed.per_s / 2)
     viewed = await _run(stage, service, views)
     hot = await _run(stage, service, one)
+    spread = await _run(stage, service, many)
     return [
         Figure(f"{name}: mixed traffic", mixed.per_s, "events/s", target="≥ 8 000"),
         Figure(f"{name}: mixed, p50", mixed.p50_ms, "ms"),
@@ -71,6 +76,7 @@ async def _ask(
         Figure(f"{name}: mixed at half load, p99", half.p99_ms, "ms", target="≤ 25 ms"),
         Figure(f"{name}: page views with a token", viewed.per_s, "events/s", target="≥ 8 000"),
         Figure(f"{name}: one hot person", hot.per_s, "events/s"),
+        Figure(f"{name}: one hot person, on a new browser each time", spread.per_s, "events/s"),
     ]
 
 
