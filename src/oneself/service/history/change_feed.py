@@ -29,6 +29,7 @@ from oneself.store.database import Database
 from oneself.store.tables.profile_change import (
     BEGINNING,
     ChangePosition,
+    ProfileChangeTable,
     RecordedChanges,
     find_next_dataset,
 )
@@ -100,22 +101,35 @@ class ChangeFeed:
         if after == BEGINNING:
             start = await self.floor(dataset_ref)
         watermark = await self._watermark(dataset_id)
-        limit = max(size, self._observations_per_page) + 1
-        found = await table.list_after(start, watermark.recorded_at, limit)
+        page = await self._scan(table, view, start, watermark, size)
         if after != BEGINNING and after.recorded_at < await table.find_floor():
             raise Expired(
                 "Changes after this cursor were deleted. Read the profiles again, then follow from now on.",
                 code="cursor_expired",
                 message="The cursor is too old.",
             )
-        changes = list(_in_view(found, view, start))
-        if len(changes) > size:
-            return FeedPage(tuple(changes[:size]), changes[size - 1].position, more=True)
-        if len(found) == limit:
-            last = found[-1]
+        return page
+
+    async def _scan(
+        self,
+        table: ProfileChangeTable,
+        view: View,
+        start: ChangePosition,
+        watermark: ChangePosition,
+        size: int,
+    ) -> FeedPage:
+        """Up to `size` changes of a view, among those of OBSERVATIONS_PER_PAGE observations or more."""
+        changes, position, scanned = list[FeedChange](), start, 0
+        while scanned < self._observations_per_page:
+            found = await table.list_after(position, watermark.recorded_at, size + 1)
+            changes += _in_view(found, view, position)
+            if len(changes) > size:
+                return FeedPage(tuple(changes[:size]), changes[size - 1].position, more=True)
+            if len(found) <= size:
+                return FeedPage(tuple(changes), max(start, watermark), more=False)
+            last, scanned = found[-1], scanned + len(found)
             position = ChangePosition(last.recorded_at, last.observation_id, len(last.changes))
-            return FeedPage(tuple(changes), position, more=True)
-        return FeedPage(tuple(changes), max(start, watermark), more=False)
+        return FeedPage(tuple(changes), position, more=True)
 
     async def follow(
         self, dataset_ref: DatasetRef, view: View, *, after: ChangePosition
