@@ -23,6 +23,7 @@ from oneself.auth.callers.introspection import TokenIntrospection
 from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.auth.provider.change_texts import ChangeTexts
 from oneself.auth.provider.mail_texts import PageMailTexts
+from oneself.service.by_hand.decisions import Decisions
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import Hasher, SecretBox
 from oneself.service.delivery.outbox import Channel, Outbox
@@ -194,6 +195,7 @@ def build_services(
             join_reviewer=JoinReviewer(database, base.reconciler.wake),
         ),
         privacy=_privacy(base, profiles.lookup),
+        decisions=Decisions(database, profiles.lookup),
         identity_provider=identity_provider,
         setup=SetupServices(provisioning=_provisioning(base, directory), activation=activation),
     )

@@ -14,6 +14,7 @@ from oneself.adapters.identity_server.issuer_keys import IssuerKeys
 from oneself.adapters.webhook import WebhookClient
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.guard import Guard
+from oneself.service.by_hand.decisions import Decisions
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import SecretBox
 from oneself.service.delivery.outbox import Outbox
@@ -232,5 +233,6 @@ class Services(msgspec.Struct, frozen=True):
     feed: FeedServices
     log: LogServices
     privacy: PrivacyServices
+    decisions: Decisions
     identity_provider: IdentityProviderServices
     setup: SetupServices

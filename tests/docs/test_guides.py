@@ -105,3 +105,12 @@ def test_the_commands_of_the_events_guide_work(start_service: StartService, tmp_
     assert f"\n{user_id}\n" in output, "`oneself resolve` prints the user id"
     assert legacy_event["resolvedUserId"] == "ann"
     assert "Identity resolution is on in old." in output
+
+
+def test_a_wrong_merge_is_undone_as_written(start_service: StartService, tmp_path: Path) -> None:
+    service = start_service(bootstrap=False)
+    commands = "\necho\n".join(["oneself org create acme", *blocks(GUIDES / "undo-a-wrong-merge.md")])
+    output = run(re.sub(r"^oneself ", ".venv/bin/oneself ", commands, flags=re.MULTILINE), service, tmp_path)
+    assert "Profiles that there would be then: 2" in output
+    assert "Profiles that there are then: 2" in output
+    assert "Profiles that there are then: 1" in output

@@ -50,4 +50,5 @@ async def _reconcile(tables: Tables) -> ExpectedPartition:
     fragments, configs = await tables.fragments.find_entries(ids), await tables.log.find_configurations()
     log = BelievedLog(attached, fragments, configs)
     joins = await tables.person_joins.find(ids)
-    return expect([row.fragment for row in rows], joins, log, graph_rules(configs[max(configs)]))
+    separations = await tables.separations.find(ids)
+    return expect([row.fragment for row in rows], joins, separations, log, graph_rules(configs[max(configs)]))

@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
+from oneself.core.fold.log_entry import LogEntry, ManualMerge, ManualSplit
 from oneself.core.fold.replay import replay, touches
 from oneself.core.identity_graph import replay as replays
 from oneself.core.identity_graph.choices import EffectiveChoice
@@ -104,7 +105,22 @@ async def _fold(tables: Tables) -> tuple[LoadedGraph, Config]:
         if observation is not None and evidence is not None and entry.profile_id is not None:
             observed = Observed(observation, evidence, entry.seq, before, loaded.rules)
             loaded.observe(observed, entry.profile_id, state.unified_ids)
+        if touched.decided is not None:
+            _decide(state, loaded, touched.decided, entry)
     return loaded, config
+
+
+def _decide(
+    state: WorkingSet, loaded: LoadedGraph, decided: ManualSplit | ManualMerge, entry: LogEntry
+) -> None:
+    if isinstance(decided, ManualSplit):
+        loaded.split(decided, entry.observation_id, entry.seq)
+    else:
+        loaded.merge(decided, entry.seq)
+    state.sides.clear()
+    for separation_id, separation in loaded.graph.separations.items():
+        for fragment_id, side in separation.sides.items():
+            state.add_sides(loaded.believed[fragment_id], {separation_id: (side,)})
 
 
 def _head(row: FragmentRow, view: View) -> UUID:

@@ -1,14 +1,16 @@
 """Random histories of people, browsers and servers, played through the services on PostgreSQL.
 
-The histories are those of the core (`unit/core/identity_graph/histories.py`). Merges and splits by hand are
-not among the services; `tracker` of a step names a browser, which an event introduces to the service.
+The histories are those of the core (`unit/core/identity_graph/histories.py`). `tracker` of a step names a
+browser, which an event introduces to the service.
 """
 
 from __future__ import annotations
 
+import json
 import uuid
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from functools import singledispatchmethod
 from typing import Any
 from uuid import UUID
@@ -29,15 +31,19 @@ from oneself.core.identity.dataset_settings import NEW_DEFAULT_DATASET
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import IdentityBinding, IdentityType
+from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.observation import PageEvent
 from oneself.core.values.attribute import READ_WRITE, WRITE_ONCE, Attribute
+from oneself.errors import Conflict, InvalidInput
+from oneself.service.by_hand.asked import SplitFragments, Why
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.submission import ObservationRejected, Submission
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.services import Services
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables
+from support.reconciled_view import find_attached
 from support.stored_views import ReadProfiles, list_fragments, stored_profiles
 from support.story_words import ATTRIBUTES, IDENTITIES, full_value
 from unit.core.identity_graph.steps import (
@@ -47,12 +53,14 @@ from unit.core.identity_graph.steps import (
     Link,
     Match,
     Me,
+    Merge,
     Page,
     Report,
     Server,
     Settings,
     SignIn,
     SignOut,
+    Split,
     Step,
     Verify,
 )
@@ -236,6 +244,64 @@ class PlayedHistory:
     async def _(self, step: Match) -> None:
         if step.namespace == BY_RULE:
             await self.change_rule(is_active=step.is_active)
+
+    @_take.register
+    async def _(self, step: Merge) -> None:
+        one, other = self._created.get(step.one), self._created.get(step.other)
+        if one is not None and other is not None:
+            with suppress(InvalidInput, Conflict):
+                await self._services.decisions.merge(
+                    self._ref, APPLICATION, str(one), str(other), Why("proven")
+                )
+
+    @_take.register
+    async def _(self, step: Split) -> None:
+        for name in step.profiles:
+            await self.split([self._created.get(name)], step.view)
+
+    async def split(self, fragment_ids: Iterable[UUID | None], view: View) -> None:
+        """Take fragments out of their profile; nothing, if that is all of it."""
+        taken = frozenset(item for item in fragment_ids if item is not None)
+        for fragment_id in sorted(taken)[:1]:
+            with suppress(InvalidInput):
+                await self._services.decisions.split(
+                    self._ref, APPLICATION, str(fragment_id), SplitFragments(taken), Why(view)
+                )
+
+    async def members(self, name: str) -> frozenset[int]:
+        """The first steps of the fragments that are one profile in `proven` with that of a step `Create`."""
+        rows = {row.fragment.fragment_id: row for row in await self.fragments()}
+        head = rows[self._created[name]].proven_id
+        return frozenset(
+            self.step_of(row.fragment.began_at) for row in rows.values() if row.proven_id == head
+        )
+
+    async def split_steps(self, steps: frozenset[int]) -> None:
+        """Take the fragments out of their profile in `proven` that began in these steps."""
+        rows = [row.fragment for row in await self.fragments()]
+        taken = [item.fragment_id for item in rows if self.step_of(item.began_at) in steps]
+        await self.split(taken, "proven")
+
+    async def told(self) -> set[tuple[str, frozenset[int], str | None, str]]:
+        """Of each profile: its view, the steps whose words it has, its user and, but in `all`, its values."""
+        tables = self._tables
+        rows = {row.fragment.fragment_id: row for row in await self.fragments()}
+        steps: dict[tuple[str, UUID], set[int]] = {}
+        believed = await find_attached(tables)
+        for (seq, _), fragment_id in (await tables.fragments.find_entries(rows)).items():
+            row, number = rows[fragment_id], self.step_of(seq)
+            keys = [("own", row.own_id), ("proven", row.proven_id)]
+            keys += [("all", survivor_id) for item, survivor_id in believed if item == fragment_id]
+            for key in keys:
+                steps.setdefault(key, set()).add(number)
+        found = set()
+        for (view, profile_id), numbers in steps.items():
+            profile = await self._profiles.find_in(self._ref, profile_id, view)
+            values = {} if view == "all" else profile.survivor.record.values
+            found.add(
+                (view, frozenset(numbers), profile.survivor.user_id, json.dumps(values, sort_keys=True))
+            )
+        return found
 
     @property
     def _profiles(self) -> Any:

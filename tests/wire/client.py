@@ -41,6 +41,7 @@ PERMISSIONS = frozenset(
         "consent_category_delete",
         "privacy_export",
         "profile_view_all",
+        "profile_merge",
     )
 )
 

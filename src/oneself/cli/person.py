@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from oneself.cli.context import run
+from oneself.cli.decisions import merge, split
 from oneself.cli.files import write_bytes
 from oneself.cli.output import (
     AsJson,
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
     from oneself.services import Services
 
 app = typer.Typer(
-    help="Explain why data belongs to one person. Privacy: export or erase it, list erasures.",
+    help="The data of a person: explain, split, merge, export, erase; list erasures.",
     epilog="Example, an access request: oneself person export ID > person.json",
     no_args_is_help=True,
 )
@@ -148,6 +149,10 @@ def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = Fa
         ]
 
     show_list("erasures", run(act), as_json=as_json, empty="There are no erasures.")
+
+
+app.command()(split)
+app.command()(merge)
 
 
 def _unknown(person_id: str, dataset: str) -> NotFound:

@@ -14,8 +14,10 @@ class TransactionClock(msgspec.Struct, frozen=True):
     now: int
     transaction_id: str
     config_version: int
+    #: Whether people keep fragments of the dataset apart.
+    has_separations: bool
 
 
 def read_clock(row: Any) -> TransactionClock:
     """The clock from a row with `clock`."""
-    return TransactionClock(row["now"], row["transaction_id"], row["config_version"])
+    return TransactionClock(row["now"], row["transaction_id"], row["config_version"], row["has_separations"])

@@ -241,10 +241,7 @@ class ComponentMerges(BatchComponents):
         return [join for join in found if join.since >= self._first_seq]
 
     async def _lock(self, joined: _Joined) -> None:
-        locked, joins = await self._transaction.fragments.lock(joined.fragment_ids)
-        self._loaded.check_unmoved(locked)
-        self._loaded.add(locked)
-        self._loaded.add_joins(joins)
+        self._loaded.add_locked(await self._transaction.fragments.lock(joined.fragment_ids))
 
     async def _merge(self, evidence: _Evidence, joined: _Joined) -> ComponentMerge | None:
         """What becomes of the profiles in each view; None: it is not that simple."""
@@ -294,6 +291,8 @@ class ComponentMerges(BatchComponents):
     ) -> bool:
         """Whether everything is older than the batch, and nothing keeps any two of the profiles apart."""
         fragments, hub, bringer = self._transaction.fragments, evidence.hub, evidence.bringer
+        if await self._transaction.separations.concern_members(joined.heads["proven"]):
+            return False
         is_new = hub is not None and self._loaded.before(hub.fragment_id) is None
         if is_new and await fragments.find_of_users(users):
             return False

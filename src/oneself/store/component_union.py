@@ -129,10 +129,14 @@ class ComponentUnions(BatchComponents):
         if not large:
             return []
         await self._lock(large, groups)
-        alone = [item for item in alone if not self._loaded.joined_with({item.fragment_id})]
+        alone = [item for item in alone if not self._is_decided(item.fragment_id)]
         groups = self._grouped(alone, await self._around(alone))
         unions = [await self._union(head, groups[head]) for head in large if head in groups]
         return [union for union in unions if union is not None]
+
+    def _is_decided(self, fragment_id: UUID) -> bool:
+        """Whether people or erasures said with whom a fragment is, or is not."""
+        return fragment_id in self._loaded.kept_apart or bool(self._loaded.joined_with({fragment_id}))
 
     def _begins_to_join(self, fragment: Fragment) -> bool:
         """Whether a fragment was without proven evidence, so that nothing joined it, and all of it is new."""
@@ -206,10 +210,7 @@ class ComponentUnions(BatchComponents):
         own = {item.own_id for item in joining if item.own_id is not None}
         self._locked = frozenset(large).union(own, *(item.anchors for item in joining))
         known = {item.fragment.fragment_id for item in joining} & self._loaded.rows.keys()
-        locked, joins = await self._transaction.fragments.lock(self._locked | known)
-        self._loaded.check_unmoved(locked)
-        self._loaded.add(locked)
-        self._loaded.add_joins(joins)
+        self._loaded.add_locked(await self._transaction.fragments.lock(self._locked | known))
 
     async def _union(self, head: UUID, joining: list[Joining]) -> Union | None:
         own = {item.own_id for item in joining if item.own_id is not None}

@@ -193,10 +193,7 @@ class GraphWriter:
         around: set[UUID] = set()
         frontier = set(seeds)
         while frontier:
-            locked, joins = await fragments.lock(frontier)
-            loaded.check_unmoved(locked)
-            loaded.add(locked)
-            loaded.add_joins(joins)
+            loaded.add_locked(await fragments.lock(frontier))
             around |= frontier & loaded.graph.fragments.keys()
             items = [loaded.graph.fragments[item] for item in frontier if item in loaded.graph.fragments]
             identifiers = {item for fragment in items for item in proven_identifiers_of(fragment)}
@@ -218,6 +215,8 @@ class GraphWriter:
 
     async def _put_views(self, around: set[UUID]) -> None:
         """Compute who is with whom, and what they amount to, among fragments that nothing ties to others."""
+        if loaded_apart := around & self._loaded.kept_apart:
+            self._loaded.graph.separations = await self._transaction.separations.find(loaded_apart)
         profiles = await self._view(around)
         stored = [self._loaded.rows[item] for item in around if item in self._loaded.rows]
         former = {key for row in stored for key in row.view_keys}

@@ -54,6 +54,14 @@ async def gather(
     return loaded
 
 
+async def add_decisions(
+    transaction: Transaction, loaded: LoadedGraph, fragment_ids: Collection[UUID]
+) -> None:
+    """Add what people and erasures decided about fragments before."""
+    loaded.add_joins(await transaction.person_joins.find(fragment_ids))
+    loaded.graph.separations = await transaction.separations.find(fragment_ids)
+
+
 async def _add_browsers(transaction: Transaction, loaded: LoadedGraph, footprint: GraphFootprint) -> None:
     browsers = transaction.browsers
     found = await browsers.find_with_fragments(

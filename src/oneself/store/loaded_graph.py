@@ -13,12 +13,14 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import Bridge
+from oneself.core.fold.log_entry import Bridge, ManualMerge, ManualSplit
 from oneself.core.identity.identifier import TRACKER, Identifier
+from oneself.core.identity_graph import by_hand
+from oneself.core.identity_graph.by_hand import UnitedSides
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.fragment_record import record_of
-from oneself.core.identity_graph.graph import ExactKey, IdentityGraph, PersonJoin
+from oneself.core.identity_graph.graph import ExactKey, IdentityGraph, PersonJoin, Separation
 from oneself.core.identity_graph.names import known_since, proven_claims
 from oneself.core.identity_graph.observe import Observed, observe, verified_identifiers
 from oneself.core.identity_graph.owners import detach
@@ -31,7 +33,7 @@ from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.errors import Contended
 from oneself.store.clock import TransactionClock
-from oneself.store.tables.fragment import FragmentEntry, FragmentRow
+from oneself.store.tables.fragment import FragmentEntry, FragmentRow, LockedFragments
 from oneself.store.transaction import Transaction
 
 
@@ -51,8 +53,14 @@ class LoadedGraph:
         self.acting_seq = 0
         #: Read when everything that is locked here was locked; None: nothing was.
         self.clock: TransactionClock | None = None
-        #: The joins that are new.
+        #: The joins that are new, and those that a split ended.
         self.new_joins: list[PersonJoin] = []
+        self.ended_joins: list[PersonJoin] = []
+        #: The separations that are new, and the sides of others that a person joined again.
+        self.new_separations: list[Separation] = []
+        self.united_sides: list[UnitedSides] = []
+        #: Of the fragments that are locked, those that a person keeps apart from others.
+        self.kept_apart: set[UUID] = set()
         #: The fragments whose claims the last observation indexed.
         self.indexed: tuple[UUID, ...] = ()
         #: The fragments whose joins are judged again, with all that is tied to them once it is written.
@@ -76,6 +84,13 @@ class LoadedGraph:
             self.rows[fragment.fragment_id] = row
             self.believed[fragment.fragment_id] = row.believed_id
             self.graph.put(fragment)
+
+    def add_locked(self, locked: LockedFragments) -> None:
+        """Add fragments that are locked now. Raises Contended if one changed since it was read."""
+        self.check_unmoved(locked.rows)
+        self.add(locked.rows)
+        self.add_joins(locked.joins)
+        self.kept_apart |= locked.kept_apart
 
     def begin(self) -> None:
         """Everything is loaded: what differs from now on has changed."""
@@ -177,6 +192,21 @@ class LoadedGraph:
                 self.new_joins.append(join)
                 self.add_joins([join])
 
+    def split(self, split: ManualSplit, split_id: UUID, seq: int) -> None:
+        """Keep fragments apart as a person decided, as far as they are there."""
+        sides = {key: side for key, side in split.numbered.items() if key in self.graph.fragments}
+        separation = Separation(split_id, seq, sides)
+        self.ended_joins += by_hand.split(self.graph, separation)
+        self.new_separations.append(separation)
+        self.review(sides, seq)
+
+    def merge(self, merge: ManualMerge, seq: int) -> None:
+        """Join profiles as a person decided, as far as they are there."""
+        joins, united = by_hand.merge(self.graph, merge.pair, merge.members, seq)
+        self.new_joins += joins
+        self.united_sides += united
+        self.review([item for side in merge.members for item in side], seq)
+
     def review(self, fragment_ids: Iterable[UUID], seq: int) -> None:
         """Judge the joins of fragments again, as far as they are there."""
         found = [item for item in fragment_ids if item in self.graph.fragments]
@@ -237,7 +267,10 @@ class LoadedGraph:
     async def save_names(self, transaction: Transaction) -> None:
         """Write verified claims, who held identifiers when, joins that hang on none, and later browsers."""
         graph = self.graph
+        await transaction.person_joins.delete(self.ended_joins)
         await transaction.person_joins.put(self.new_joins)
+        await transaction.separations.unite(self.united_sides)
+        await transaction.separations.put(self.new_separations)
         await transaction.later.browsers.put(_changed(graph.browsers, self._browsers), self._browsers)
         await transaction.verified_claims.put(_changed(graph.verified, self._verified))
         await transaction.verified_claims.delete(self._verified.keys() - graph.verified.keys())

@@ -294,6 +294,7 @@ CREATE INDEX log_by_profile ON log USING btree (dataset_id, profile_id, seq) WHE
 CREATE INDEX log_by_rare_kind ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['configure'::text, 'erase'::text]));
 CREATE INDEX log_of_configuration ON log USING btree (dataset_id, seq) WHERE (kind = 'configure'::text);
 CREATE INDEX log_of_named_fragments ON log USING gin (((content -> 'fragment_ids'::text))) WHERE (kind = ANY (ARRAY['match'::text, 'review'::text]));
+CREATE INDEX log_of_parted_fragments ON log USING gin (((content -> 'fragment_ids'::text))) WHERE (kind = ANY (ARRAY['split'::text, 'merge'::text]));
 CREATE INDEX log_of_verifications ON log USING btree (dataset_id, seq DESC) WHERE ((kind = 'claims'::text) AND (name = 'verification'::text));
 CREATE INDEX log_of_verified_users ON log USING btree (dataset_id, ((content ->> 'user_id'::text))) WHERE (kind = 'verification'::text);
 CREATE INDEX log_of_verified_values ON log USING btree (dataset_id, lower((content ->> 'value'::text))) WHERE (kind = 'verification'::text);
@@ -472,6 +473,16 @@ CREATE TABLE secret_key_check (
     CONSTRAINT secret_key_check_pkey PRIMARY KEY (only_row),
     CONSTRAINT secret_key_check_one CHECK (only_row)
 );
+
+CREATE TABLE separation (
+    dataset_id integer NOT NULL,
+    separation_id uuid NOT NULL,
+    fragment_id uuid NOT NULL,
+    side integer NOT NULL,
+    since bigint NOT NULL,
+    CONSTRAINT separation_key PRIMARY KEY (dataset_id, separation_id, fragment_id)
+);
+CREATE INDEX separation_by_fragment ON separation USING btree (dataset_id, fragment_id);
 
 CREATE TABLE signing_key (
     org_id integer NOT NULL,

@@ -44,6 +44,7 @@ TABLES = (
     "verified_claim",
     "identifier_transfer",
     "person_join",
+    "separation",
     "view_profile",
 )
 

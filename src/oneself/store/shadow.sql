@@ -15,6 +15,7 @@ CREATE TEMP TABLE browser (LIKE oneself.browser INCLUDING ALL);
 CREATE TEMP TABLE verified_claim (LIKE oneself.verified_claim INCLUDING ALL);
 CREATE TEMP TABLE identifier_transfer (LIKE oneself.identifier_transfer INCLUDING ALL);
 CREATE TEMP TABLE person_join (LIKE oneself.person_join INCLUDING ALL);
+CREATE TEMP TABLE separation (LIKE oneself.separation INCLUDING ALL);
 CREATE TEMP TABLE view_profile (LIKE oneself.view_profile INCLUDING ALL);
 
 -- name: plan_point_lookups
@@ -29,7 +30,7 @@ SET LOCAL enable_mergejoin = off;
 ANALYZE profile (dataset_id), claim (dataset_id), merge (dataset_id), refusal (dataset_id),
     config (dataset_id), fragment (dataset_id), fragment_claim (dataset_id), fragment_entry (dataset_id),
     browser (dataset_id), verified_claim (dataset_id), identifier_transfer (dataset_id),
-    person_join (dataset_id), view_profile (dataset_id);
+    person_join (dataset_id), separation (dataset_id), view_profile (dataset_id);
 SET LOCAL enable_seqscan = on;
 SET LOCAL enable_hashjoin = on;
 SET LOCAL enable_mergejoin = on;

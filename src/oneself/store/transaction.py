@@ -33,6 +33,7 @@ from oneself.store.tables.profile_change import ProfileChangeTable
 from oneself.store.tables.profile_listing import ProfileListingTable
 from oneself.store.tables.refusal import RefusalTable
 from oneself.store.tables.reindex_job import ReindexJobTable
+from oneself.store.tables.separation import SeparationTable
 from oneself.store.tables.skipped_claim import RejectedClaimTable
 from oneself.store.tables.tombstone import TombstoneTable
 from oneself.store.tables.unreconciled_fragment import UnreconciledFragmentTable
@@ -139,6 +140,10 @@ class Tables:
     @property
     def reindex_jobs(self) -> ReindexJobTable:
         return ReindexJobTable(self._executor, self.dataset_id)
+
+    @property
+    def separations(self) -> SeparationTable:
+        return SeparationTable(self._executor, self.dataset_id)
 
     @property
     def tombstones(self) -> TombstoneTable:

@@ -67,6 +67,16 @@ async def gather(
     raise Contended("Other requests keep changing the same profiles.")
 
 
+async def add_separations(transaction: Transaction, state: WorkingSet) -> None:
+    """Add what people keep apart among the profiles of a working set."""
+    survivors = {profile.profile_id for profile in state.profiles.values() if not profile.is_absorbed}
+    members = await transaction.profiles.find_members(survivors)
+    home = {item.profile_id: survivor_id for survivor_id, found in members.items() for item in found}
+    home |= {survivor_id: survivor_id for survivor_id in survivors}
+    for profile_id, sides in (await transaction.separations.find_of_believed(home)).items():
+        state.add_sides(home[profile_id], sides)
+
+
 async def _find_survivors(
     transaction: Transaction, footprint: Footprint, addressed_ids: set[UUID]
 ) -> tuple[LiveClaims, list[Profile]]:

@@ -185,7 +185,7 @@ async def list_identifiers(
     found = await call.services.history.timeline.identifiers(at, person, offset=offset, limit=limit + 1)
     page, pagination = cut_page(found, limit, lambda _: _Offset(offset + limit))
     disclosure = reader_for(call, person, consent_category_id)
-    return ClaimRecordList([_render_claim(claim, disclosure) for claim in page], pagination)
+    return ClaimRecordList([render_claim(claim, disclosure) for claim in page], pagination)
 
 
 @get(f"{PROFILE}/history", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
@@ -246,7 +246,8 @@ def _render_event(event: ListedEvent, disclosure: Disclosure) -> EventDocument:
     )
 
 
-def _render_claim(claim: ClaimRecord, disclosure: Disclosure) -> ClaimRecordDocument:
+def render_claim(claim: ClaimRecord, disclosure: Disclosure) -> ClaimRecordDocument:
+    """The document of an identifier for one reader."""
     identifier = claim.identifier
     return ClaimRecordDocument(
         namespace=identifier.namespace,

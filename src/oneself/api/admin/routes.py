@@ -11,6 +11,7 @@ from oneself.api.admin import (
     code_webhook,
     dataset_events,
     datasets,
+    decisions,
     explain,
     identity_attributes,
     identity_provider,
@@ -33,6 +34,7 @@ admin_routes = Router(
     route_handlers=[
         *rules.ROUTES,
         *privacy.ROUTES,
+        *decisions.ROUTES,
         *claims.ROUTES,
         *identity_provider.ROUTES,
         *code_webhook.ROUTES,

@@ -172,7 +172,8 @@ _KINDS = {
 @functools.cache
 def _expected(fields: type[msgspec.Struct]) -> dict[str, _Kind]:
     """Field → what it accepts, from the annotations of the struct, which are all `… | None`."""
-    return {name: _kind(get_args(hint)[0]) for name, hint in get_type_hints(fields).items()}
+    hints = get_type_hints(fields)
+    return {item.encode_name: _kind(get_args(hints[item.name])[0]) for item in msgspec.structs.fields(fields)}
 
 
 def _kind(hint: Any) -> _Kind:

@@ -47,6 +47,8 @@ ADDITIONAL_PERMISSIONS = tuple(
     )
 )
 
+#: To read profiles.
+PROFILE_VIEW = PREFIX + "profile_view"
 #: To read the view `all`.
 PROFILE_VIEW = PREFIX + "profile_view"
 PROFILE_VIEW_ALL = PREFIX + "profile_view_all"

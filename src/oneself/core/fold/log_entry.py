@@ -5,13 +5,15 @@ Invariants: values are frozen; stored names never change (`face`, `judge`).
 Source: docs/concepts/log-and-fold.md.
 """
 
-from typing import Any, Literal
+from collections.abc import Container
+from typing import Any, Literal, Self
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.config.changes import ConfigChange
 from oneself.core.identity.identifier import Identifier
+from oneself.core.identity_graph.joins import View
 from oneself.core.profiles.verification import ClaimVerification
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.plan import Plan
@@ -25,6 +27,9 @@ EntryKey = tuple[int, UUID]
 VERIFICATION = "verification"
 #: The kind of the entry for joins that were judged again.
 REVIEW = "review"
+#: The kinds of the entries for what people decided: profiles that they split, and that they merged.
+MANUAL_SPLIT = "split"
+MANUAL_MERGE = "merge"
 
 
 class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -35,11 +40,12 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     observation_id: UUID
     #: The profile that it is attached to; None: it has no observation.
     profile_id: UUID | None
-    #: The kind of the observation, or `configure`, `erase`, `verification` or `review`.
+    #: The kind of the observation, or `configure`, `erase`, `verification`, `review`, `split` or `merge`.
     kind: str
     #: The version of the configuration that it was resolved with.
     config_version: int
-    #: An Observation, a Reconfigured, an Erased, a ClaimVerification or a Reviewed, as builtins.
+    #: An Observation, or a Reconfigured, Erased, ClaimVerification, Reviewed, ManualSplit or ManualMerge, as
+    #: builtins.
     content: dict[str, Any]
     #: The plan as it was applied; None: the observation was only attached to a profile.
     plan: Plan | None = None
@@ -92,6 +98,51 @@ class Reviewed(msgspec.Struct, frozen=True):
     fragment_ids: tuple[UUID, ...]
 
 
+class _ByHand(msgspec.Struct, frozen=True, kw_only=True):
+    """What a person decided about the fragments of profiles. An erasure may have taken some since."""
+
+    #: The interface that the request came through.
+    interface: str = msgspec.field(name="face")
+    #: The application that asked for it.
+    application: str | None = None
+    #: Why, in the words of whoever asked; empty: they did not say, or an erasure removed it.
+    reason: str = ""
+    #: The view whose profiles they are.
+    view: View
+    fragment_ids: tuple[UUID, ...]
+    #: Of each fragment: the number of its side.
+    sides: tuple[int, ...]
+
+    @property
+    def numbered(self) -> dict[UUID, int]:
+        """Fragment → the number of its side."""
+        return dict(zip(self.fragment_ids, self.sides, strict=True))
+
+    def of_fragments(self, kept: Container[UUID]) -> Self:
+        """What it says of some fragments."""
+        known = {key: side for key, side in self.numbered.items() if key in kept}
+        return msgspec.structs.replace(self, fragment_ids=tuple(known), sides=tuple(known.values()))
+
+    @property
+    def members(self) -> tuple[frozenset[UUID], ...]:
+        """The fragments of each side, in order."""
+        found: dict[int, set[UUID]] = {}
+        for fragment_id, side in self.numbered.items():
+            found.setdefault(side, set()).add(fragment_id)
+        return tuple(frozenset(found[side]) for side in sorted(found))
+
+
+class ManualSplit(_ByHand, frozen=True, kw_only=True):
+    """The content of the entry for a profile that was split."""
+
+
+class ManualMerge(_ByHand, frozen=True, kw_only=True):
+    """The content of the entry for two profiles that were merged."""
+
+    #: The fragments that stand for them.
+    pair: tuple[UUID, UUID]
+
+
 class _Observed(msgspec.Struct, frozen=True):
     """An observation as a field: msgspec keeps what it knows of the fields of a struct, not of a union."""
 
@@ -117,3 +168,10 @@ def verification_of(entry: LogEntry) -> ClaimVerification:
 def reviewed_of(entry: LogEntry) -> frozenset[UUID]:
     """The fragments that an entry of the kind REVIEW looked at."""
     return frozenset(msgspec.convert(entry.content, Reviewed).fragment_ids)
+
+
+def decided_of(entry: LogEntry) -> ManualSplit | ManualMerge | None:
+    """What a person decided by an entry; None: the entry is no such decision."""
+    if entry.kind == MANUAL_SPLIT:
+        return msgspec.convert(entry.content, ManualSplit)
+    return msgspec.convert(entry.content, ManualMerge) if entry.kind == MANUAL_MERGE else None

@@ -22,7 +22,7 @@ from oneself.core.fold.resolve_again import FoldScope, detach_until, resolve_aga
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
-from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph, PersonJoin
+from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph, PersonJoin, Separation
 from oneself.core.identity_graph.joins import Join
 from oneself.core.identity_graph.partition import Partition, RefusedJoin, partition
 from oneself.core.identity_graph.rules import GraphRules
@@ -95,18 +95,34 @@ class FoldedApart(msgspec.Struct, frozen=True):
 
 
 def expect(
-    fragments: Collection[Fragment], joins: Iterable[PersonJoin], log: BelievedLog, rules: GraphRules
+    fragments: Collection[Fragment],
+    joins: Iterable[PersonJoin],
+    separations: Mapping[UUID, Separation],
+    log: BelievedLog,
+    rules: GraphRules,
 ) -> ExpectedPartition:
     """Which fragments are one person in the view `all`. `joins`: those that hang on no identifier."""
+    graph = believed_graph(fragments, joins, separations, log)
+    found = partition(graph, fragments, "all", rules.guards)
+    components = {id(item): item for item in found.components.values()}
+    firsts = {key: min(item.members) for key, item in components.items()}
+    return ExpectedPartition(found, {member: firsts[id(item)] for member, item in found.components.items()})
+
+
+def believed_graph(
+    fragments: Collection[Fragment],
+    joins: Iterable[PersonJoin],
+    separations: Mapping[UUID, Separation],
+    log: BelievedLog,
+) -> IdentityGraph:
+    """The graph of fragments with all that ties them in the view `all`."""
     graph = IdentityGraph()
     for fragment in fragments:
         graph.put(fragment)
     graph.device_ties = _device_ties(log, graph.fragments)
     graph.person_joins = [*joins, *_token_joins(log)]
-    found = partition(graph, fragments, "all", rules.guards)
-    components = {id(item): item for item in found.components.values()}
-    firsts = {key: min(item.members) for key, item in components.items()}
-    return ExpectedPartition(found, {member: firsts[id(item)] for member, item in found.components.items()})
+    graph.separations = dict(separations)
+    return graph
 
 
 def fold_apart(

@@ -18,12 +18,17 @@ from oneself.core.config.configure import configure
 from oneself.core.fold.activity import fold_activity, fold_new_visitor
 from oneself.core.fold.apply import apply, apply_recorded
 from oneself.core.fold.log_entry import (
+    MANUAL_MERGE,
+    MANUAL_SPLIT,
     REVIEW,
     VERIFICATION,
     Bridge,
     Erased,
     LogEntry,
+    ManualMerge,
+    ManualSplit,
     Reconfigured,
+    decided_of,
     observation_of,
     recorded_plan,
     reviewed_of,
@@ -64,6 +69,8 @@ class Touched(msgspec.Struct, frozen=True):
     verification: ClaimVerification | None = None
     #: The fragments whose joins are judged again; it is only for the identity graph.
     reviewed: frozenset[UUID] = frozenset()
+    #: What a person decided about fragments.
+    decided: ManualSplit | ManualMerge | None = None
 
 
 def touches(entry: LogEntry, config: Config) -> Touched:
@@ -79,6 +86,8 @@ def touches(entry: LogEntry, config: Config) -> Touched:
         return Touched(verification=verification_of(entry))
     if entry.kind == REVIEW:
         return Touched(reviewed=reviewed_of(entry))
+    if (decided := decided_of(entry)) is not None:
+        return Touched(decided=decided)
     observation = observation_of(entry)
     if entry.replay == "judge":
         return Touched(observation, extract_evidence(observation, config))
@@ -101,7 +110,7 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched 
         erased = msgspec.convert(entry.content, Erased)
         erase(state, erased.profile_ids, entry.seq, erased.detached)
         return config
-    if entry.kind in (VERIFICATION, REVIEW):
+    if entry.kind in (VERIFICATION, REVIEW, MANUAL_SPLIT, MANUAL_MERGE):
         return config
     try:
         _replay(state, entry, config, touched or touches(entry, config))

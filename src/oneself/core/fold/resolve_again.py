@@ -50,6 +50,8 @@ class FoldScope(msgspec.Struct, frozen=True):
     is_held_elsewhere: Callable[[Identifier, int], bool]
     #: Whether these people gave up, after a seq, an identifier that somebody else took later.
     is_given_up: Callable[[Identifier, int], bool]
+    #: Fragment → separation → the side that a person put it on.
+    sides: Mapping[UUID, Mapping[UUID, int]] = {}
     #: Earlier erasures that let browsers begin anew: the seq of each, with its browsers; in order.
     detached: tuple[Detached, ...] = ()
     #: Whether nothing is erased: the identity graph says who is one person. Every profile that an entry made
@@ -112,6 +114,8 @@ def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: FoldScop
             plan = _keeping_profile(plan, entry, observation, config)
         plan = apply(state, observation, plan, config, entry.seq, accepted=True)
     if fragment_id is not None:
+        if fragment_id in scope.sides and fragment_id not in again.homes:
+            state.add_sides(plan.profile_id, {key: (side,) for key, side in scope.sides[fragment_id].items()})
         again.homes[fragment_id] = plan.profile_id
     before = observation_of(entry)
     return msgspec.structs.replace(

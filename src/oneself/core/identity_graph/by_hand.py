@@ -1,49 +1,81 @@
 """What people decide: merges and splits by hand.
 
-Invariants: a merge by hand never brings two users together. A split never parts one user's own fragments: it
-takes the user from what it parts from them.
+Invariants: pure. A merge by hand never brings two users together. A split never parts one user's own
+fragments: it takes the user from what it parts from them.
 
-Source: docs/concepts/trust.md, "Joins".
+Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-by-hand.md.
 """
 
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.graph import IdentityGraph, PersonJoin, Separation
-from oneself.core.identity_graph.partition import Partition
+from oneself.core.identity_graph.joins import MANUAL
 
 
-def merge(graph: IdentityGraph, one: UUID, other: UUID, proven: Partition, seq: int) -> bool:
-    """Join two profiles, whatever kept them apart; False if each has a user of its own."""
-    here, there = proven.components[one], proven.components[other]
-    if len({here.user_id, there.user_id} - {None}) > 1:
-        return False
-    graph.person_joins.append(PersonJoin(one, other, EvidenceLevel.PROVEN, seq, "manual"))
-    graph.separations = [item for item in graph.separations if not item.parts(here.members, there.members)]
-    return True
+class UnitedSides(msgspec.Struct, frozen=True):
+    """Sides of a separation that a person has joined again."""
+
+    separation_id: UUID
+    #: The first of them is the one that all are from now on.
+    sides: tuple[int, ...]
 
 
-def split(graph: IdentityGraph, fragment_ids: frozenset[UUID], partition: Partition, seq: int) -> None:
-    """Take fragments out of the profiles that they belong to in a view.
+def numbered(sides: Iterable[Collection[UUID]]) -> dict[UUID, int]:
+    """Fragment → the number of its side."""
+    return {fragment_id: number for number, side in enumerate(sides) for fragment_id in side}
 
-    They stay apart from the rest until a person merges them again.
+
+def merge(
+    graph: IdentityGraph, pair: Collection[UUID], members: Sequence[Collection[UUID]], seq: int
+) -> tuple[list[PersonJoin], list[UnitedSides]]:
+    """Join two profiles, whatever kept them apart.
+
+    `pair`: the fragments that stand for them. `members`: all fragments of each. Returns the join, unless one
+    of the pair is gone, and what the merge ended of earlier splits.
     """
-    members = {item for fragment_id in fragment_ids for item in partition.components[fragment_id].members}
-    rest = frozenset(members - fragment_ids)
-    graph.separations.append(Separation(fragment_ids, rest, seq))
-    graph.person_joins = [
-        item
-        for item in graph.person_joins
-        if not ({item.one, item.other} & fragment_ids and {item.one, item.other} & rest)
-    ]
-    for fragment_id in sorted(members):
-        _take_user(graph, fragment_id, fragment_ids, members)
+    joins = []
+    if all(item in graph.fragments for item in pair):
+        joins = [PersonJoin(min(pair), max(pair), EvidenceLevel.PROVEN, seq, MANUAL)]
+    graph.person_joins += joins
+    united = []
+    for item in graph.separations.values():
+        touched = [item.sides_of(side) for side in members]
+        if len(every := touched[0] | touched[1]) > 1 and all(touched):
+            united.append(UnitedSides(item.separation_id, tuple(sorted(every))))
+    for found in united:
+        known = graph.separations[found.separation_id]
+        first, others = found.sides[0], set(found.sides)
+        now = {key: first if side in others else side for key, side in known.sides.items()}
+        graph.separations[found.separation_id] = msgspec.structs.replace(known, sides=now)
+    return joins, united
 
 
-def _take_user(graph: IdentityGraph, fragment_id: UUID, parted: frozenset[UUID], members: set[UUID]) -> None:
-    fragment = graph.fragments[fragment_id]
-    own = graph.own.get(fragment.user_id) if fragment.user_id is not None else None
-    if own in members and (fragment_id in parted) != (own in parted):
+def split(graph: IdentityGraph, separation: Separation) -> list[PersonJoin]:
+    """Keep the sides of a separation apart until a person merges them again.
+
+    Returns the joins by people, and those that erasures left, which it ends.
+    """
+    sides = separation.sides
+    graph.separations[separation.separation_id] = separation
+    ended = [item for item in graph.person_joins if _leads_across(item, sides)]
+    graph.person_joins = [item for item in graph.person_joins if item not in ended]
+    for fragment_id in sorted(sides):
+        _take_user(graph, fragment_id, sides)
+    return ended
+
+
+def _leads_across(join: PersonJoin, sides: Mapping[UUID, int]) -> bool:
+    return join.one in sides and join.other in sides and sides[join.one] != sides[join.other]
+
+
+def _take_user(graph: IdentityGraph, fragment_id: UUID, sides: Mapping[UUID, int]) -> None:
+    fragment = graph.fragments.get(fragment_id)
+    if fragment is None or fragment.user_id is None:
+        return
+    own = graph.own.get(fragment.user_id)
+    if own is not None and sides.get(own, sides[fragment_id]) != sides[fragment_id]:
         graph.put(msgspec.structs.replace(fragment, owner=None, reported=None, began_with=frozenset()))

@@ -8,7 +8,7 @@ a claim, present or ended.
 Source: docs/concepts/trust.md.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal
 from uuid import UUID
 
@@ -47,16 +47,17 @@ class PersonJoin(msgspec.Struct, frozen=True):
 
 
 class Separation(msgspec.Struct, frozen=True):
-    """A split: these fragments stay apart until a person joins them again."""
+    """A split: fragments of different sides stay apart until a person joins them again."""
 
-    ones: frozenset[UUID]
-    others: frozenset[UUID]
+    #: The entry of the log that made it.
+    separation_id: UUID
     since: int
+    #: Fragment → the number of its side.
+    sides: Mapping[UUID, int]
 
-    def parts(self, ones: frozenset[UUID], others: frozenset[UUID]) -> bool:
-        """Whether a join of these two sets of fragments would undo it."""
-        here, there = self.ones, self.others
-        return bool((here & ones and there & others) or (here & others and there & ones))
+    def sides_of(self, members: Iterable[UUID]) -> frozenset[int]:
+        """The sides that some fragments are on."""
+        return frozenset(self.sides[item] for item in members if item in self.sides)
 
 
 class DeviceTie(msgspec.Struct, frozen=True):
@@ -91,7 +92,8 @@ class IdentityGraph:
         self.verifications: list[ClaimVerification] = []
         self.claimants: dict[Tenure, set[UUID]] = {}
         self.person_joins: list[PersonJoin] = []
-        self.separations: list[Separation] = []
+        #: Id → separation.
+        self.separations: dict[UUID, Separation] = {}
         self.device_ties: list[DeviceTie] = []
         self._waiting: dict[UUID, None] = {}
 

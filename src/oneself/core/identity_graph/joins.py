@@ -37,6 +37,8 @@ class JoinStrength(IntEnum):
 
 #: What decides between two joins that are equally strong and old: the lower goes first.
 Tie = tuple[int, int, int, int, int, int]
+#: The reason of joins that people make.
+MANUAL: Literal["manual"] = "manual"
 _NO_TIE: Tie = (0, 0, 0, 0, 0, 0)
 _ANONYMOUS_TIE: Tie = (1, 0, 0, 0, 0, 0)
 
@@ -57,6 +59,11 @@ class Join(msgspec.Struct, frozen=True):
     via: Identifier | None = None
     #: The seq since which it is known, if a rule or binding came after the values; 0: since `since`.
     known_since: int = 0
+
+    @property
+    def is_by_hand(self) -> bool:
+        """Whether a person made it, who may join whatever is not of two users."""
+        return self.reason == MANUAL and self.strength == JoinStrength.PROVEN
 
     @property
     def precedence(self) -> tuple[JoinStrength, int, Tie, str, UUID, UUID]:

@@ -15,11 +15,12 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim
 from oneself.core.identity_graph.graph import IdentityGraph, Separation
 from oneself.core.identity_graph.joins import Join, JoinStrength, Matching, View, joins_among, user_in
-from oneself.core.resolution.components import root
+from oneself.core.resolution.components import are_apart, root
 from oneself.core.units import SEQ_MAX
 
 RefusalReason = Literal[
@@ -99,10 +100,18 @@ class Partition(msgspec.Struct, frozen=True):
     refused: tuple[RefusedJoin, ...]
 
 
-def partition(graph: IdentityGraph, fragments: Collection[Fragment], view: View, guards: Guards) -> Partition:
-    """Which of these fragments are one profile in a view."""
+def partition(
+    graph: IdentityGraph,
+    fragments: Collection[Fragment],
+    view: View,
+    guards: Guards,
+    without: Identifier | None = None,
+) -> Partition:
+    """Which of these fragments are one profile in a view. `without`: an identifier that joins nobody."""
     joins = joins_among(graph, fragments, view, guards.matching, guards.priorities)
-    forest = _Forest(fragments, view, guards, graph.separations)
+    if without is not None:
+        joins = [join for join in joins if join.via != without]
+    forest = _Forest(fragments, view, guards, graph.separations.values())
     refused = tuple(item for join in joins if (item := forest.add(join)) is not None)
     return Partition(forest.components(joins), refused)
 
@@ -117,6 +126,8 @@ class _Part(msgspec.Struct):
     proven: dict[str, dict[str, int]]
     every: dict[str, dict[str, int]]
     asserted_count: int
+    #: Separation → the sides that its fragments are on.
+    sides: dict[UUID, set[int]]
     #: The seq since which a changed guard admits one of its joins.
     admitted_since: int = 0
 
@@ -134,6 +145,13 @@ class _Part(msgspec.Struct):
             for namespace, values in theirs.items():
                 known = mine.setdefault(namespace, {})
                 known |= {value: min(since, known.get(value, since)) for value, since in values.items()}
+        for separation_id, sides in other.sides.items():
+            self.sides.setdefault(separation_id, set()).update(sides)
+
+    def is_kept_apart_from(self, other: "_Part") -> bool:
+        """Whether a person has parted the two."""
+        shared = self.sides.keys() & other.sides.keys()
+        return any(are_apart(self.sides[item], other.sides[item]) for item in shared)
 
 
 class _Forest:
@@ -146,7 +164,10 @@ class _Forest:
     ) -> None:
         self._view = view
         self._guards = guards
-        self._separations = tuple(separations)
+        self._sides: dict[UUID, dict[UUID, set[int]]] = {}
+        for item in separations:
+            for fragment_id, side in item.sides.items():
+                self._sides.setdefault(fragment_id, {})[item.separation_id] = {side}
         self._parts = {item.fragment_id: self._single(item) for item in fragments}
         #: Seq → how many joins by identifiers count since then.
         self._counts: Counter[int] = Counter()
@@ -194,7 +215,10 @@ class _Forest:
         values = self._separating_values(proven), self._separating_values(present)
         users = set() if user is None else {user}
         is_asserted = not users and not proven
-        return _Part({fragment.fragment_id}, users, bool(proven), values[0], values[1], int(is_asserted))
+        sides = {key: set(found) for key, found in self._sides.get(fragment.fragment_id, {}).items()}
+        return _Part(
+            {fragment.fragment_id}, users, bool(proven), values[0], values[1], int(is_asserted), sides
+        )
 
     def _separating_values(self, claims: Iterable[FragmentClaim]) -> dict[str, dict[str, int]]:
         found: dict[str, dict[str, int]] = {}
@@ -210,9 +234,9 @@ class _Forest:
         is_asserted = join.strength == JoinStrength.ASSERTED
         if len(one.users | other.users) > 1:
             return RefusedJoin(join, "different_user")
-        if join.strength == JoinStrength.SAME_USER:
+        if join.strength == JoinStrength.SAME_USER or join.is_by_hand:
             return 0
-        if any(item.parts(frozenset(one.members), frozenset(other.members)) for item in self._separations):
+        if one.is_kept_apart_from(other):
             return RefusedJoin(join, "split_kept_apart")
         is_between_protected = one.is_protected and other.is_protected
         has_user = bool(one.users or other.users)

@@ -129,7 +129,10 @@ def find_candidates(
             return
         first = min(present, candidate, key=lambda item: (item.priority, item.since))
         is_asserted = present.is_asserted and candidate.is_asserted
-        found[candidate.profile.profile_id] = msgspec.structs.replace(first, is_asserted=is_asserted)
+        required = present.required or candidate.required
+        found[candidate.profile.profile_id] = msgspec.structs.replace(
+            first, is_asserted=is_asserted, required=required
+        )
 
     if addressed is not None and not _is_only_asserted(state, addressed, evidence, config):
         add(Candidate(addressed, required=not is_anothers(addressed, evidence)))
@@ -138,26 +141,40 @@ def find_candidates(
     if observation.creates:
         add(Candidate(as_created(observation, evidence), required=True))
     for identifier in evidence.persons:
-        for claim, profile in holders(state, identifier, config)[:1]:
-            is_asserted = claim.is_asserted or identifier in evidence.unverified
-            since = claim.since if identifier.namespace in config.rule_namespaces else 0
-            # The user's own profile is never refused: one user never has two.
-            required = identifier.namespace == USER_ID
-            add(
-                Candidate(
-                    profile,
-                    identifier,
-                    _priority(identifier, config),
-                    since,
-                    required,
-                    is_asserted=is_asserted,
-                )
-            )
+        if (meant := _meant(state, observation, evidence, identifier, config)) is None:
+            continue
+        claim, profile, is_own = meant
+        is_asserted = claim.is_asserted or identifier in evidence.unverified
+        since = claim.since if identifier.namespace in config.rule_namespaces else 0
+        # The user's own profile is never refused: one user never has two.
+        required = is_own or identifier.namespace == USER_ID
+        priority = _priority(identifier, config)
+        add(Candidate(profile, identifier, priority, since, required, is_asserted=is_asserted))
     if token_evidence is not None:
         add(Candidate(token_evidence.holder, None, IDENTITY_PRIORITY))
     for candidate in _by_device(state, observation, evidence, token_evidence, config):
         add(candidate)
     return found
+
+
+def _meant(
+    state: WorkingSet, observation: Observation, evidence: Evidence, identifier: Identifier, config: Config
+) -> tuple[Claim, Profile, bool] | None:
+    """Whom an identifier means: its holder's claim, and whether the browser that speaks said it before.
+
+    Of two holders whom a person has parted, a browser means the one that it points at.
+    """
+    held = holders(state, identifier, config)
+    if not held:
+        return None
+    claim, first = held[0]
+    if len(held) > 1 and state.sides and observation.trust == "browser" and evidence.user_id is None:
+        spoken = {profile.profile_id for device in evidence.devices for _, profile in state.claims_of(device)}
+        for said, profile in held:
+            own = profile.profile_id
+            if own in spoken and state.are_kept_apart(own, first.profile_id):
+                return said, profile, True
+    return claim, first, False
 
 
 def _speaker(state: WorkingSet, observation: Observation, evidence: Evidence) -> Profile | None:

@@ -5,7 +5,7 @@ Invariants: pure; it knows hashable names only, not profiles.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
+from collections.abc import Collection, Hashable, Iterable
 from typing import TypeVar
 
 Name = TypeVar("Name", bound=Hashable)
@@ -30,3 +30,8 @@ def connected_components(groups: Iterable[tuple[Hashable, ...]]) -> dict[Hashabl
     for name in parents:
         components.setdefault(root(parents, name), []).append(name)
     return components
+
+
+def are_apart(ones: Collection[int], others: Collection[int]) -> bool:
+    """Whether what is on these sides of one separation is kept apart by it."""
+    return bool(ones) and bool(others) and len({*ones, *others}) > 1

@@ -71,7 +71,13 @@ def resolve(
     candidates = find_candidates(state, observation, evidence, addressed, token_evidence, config)
     protected = _protected(state, observation, candidates, config)
     screening = screen_candidates(
-        candidates, evidence, token_evidence, config, protected, is_proof=observation.trust == "server"
+        candidates,
+        evidence,
+        token_evidence,
+        config,
+        protected,
+        is_proof=observation.trust == "server",
+        are_kept_apart=state.are_kept_apart,
     )
     if policy.opt_out == "respected":
         profiles = [candidate.profile for candidate in screening.accepted]
@@ -388,10 +394,19 @@ def _devices(
         pointed_at = [profile for _, profile in held]
         if not is_new_visitor and _is_earlier(observation, held):
             continue
+        if observation.trust == "server" and evidence.user_id is None and _is_parted(state, pointed_at, one):
+            continue
         if not any(profile.profile_id in one for profile in pointed_at):
             devices.append(device)
             moved.extend(pointed_at)
     return tuple(devices), tuple(moved)
+
+
+def _is_parted(state: WorkingSet, profiles: list[Profile], one: set[UUID]) -> bool:
+    """Whether a person has parted some profiles from the members: what points at them stays theirs."""
+    return bool(state.sides) and any(
+        state.are_kept_apart(profile.profile_id, member) for profile in profiles for member in one
+    )
 
 
 def _is_earlier(observation: Observation, held: list[tuple[Claim, Profile]]) -> bool:

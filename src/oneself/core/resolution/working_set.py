@@ -15,6 +15,7 @@ import msgspec
 from oneself.core.identity.identifier import Identifier
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Absorbed, Profile, primary_id
+from oneself.core.resolution.components import are_apart
 from oneself.core.resolution.plan import Merge, Refusal
 
 #: What has changed of a profile: when it was active; that, and the sources of its values; or more.
@@ -82,6 +83,8 @@ class WorkingSet:
         self.members = members or {}
         #: An addressed id that only narrower views have → the profile that is believed to be it.
         self.believed: Mapping[UUID, UUID] = {}
+        #: Profile → separation → the sides that people put its fragments on; most profiles are on none.
+        self.sides: dict[UUID, dict[UUID, set[int]]] = {}
         self.changes = WriteSet()
 
     def survivor(self, profile_id: UUID) -> Profile | None:
@@ -94,6 +97,28 @@ class WorkingSet:
     def before(self, profile_id: UUID) -> Profile | None:
         """A profile as it was loaded; None: it is new."""
         return self._found.get(profile_id)
+
+    def add_sides(self, profile_id: UUID, sides: Mapping[UUID, Iterable[int]]) -> None:
+        """Add the sides of fragments that began in a profile: separation → sides."""
+        known = self.sides.setdefault(profile_id, {})
+        for separation_id, found in sides.items():
+            known.setdefault(separation_id, set()).update(found)
+
+    def are_kept_apart(self, one: UUID, other: UUID) -> bool:
+        """Whether a person has parted what these survivors are."""
+        if not self.sides:
+            return False
+        mine, theirs = self._sides_of(one), self._sides_of(other)
+        return any(are_apart(mine[item], theirs[item]) for item in mine.keys() & theirs.keys())
+
+    def _sides_of(self, survivor_id: UUID) -> dict[UUID, set[int]]:
+        found: dict[UUID, set[int]] = {}
+        for profile_id, sides in self.sides.items():
+            survivor = self.survivor(profile_id)
+            if survivor is not None and survivor.profile_id == survivor_id:
+                for separation_id, numbers in sides.items():
+                    found.setdefault(separation_id, set()).update(numbers)
+        return found
 
     @property
     def known_ids(self) -> set[UUID]:

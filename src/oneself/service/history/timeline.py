@@ -39,12 +39,8 @@ class ProfileHistory:
         self, dataset_ref: DatasetRef, view: ProfileView, *, offset: int = 0, limit: int
     ) -> list[ClaimRecord]:
         """The identifiers after the first `offset` ones, the oldest first."""
-        if view.view != "all":
-            async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-                found = await view_history.find_identifiers(tables, view)
-            return found[offset : offset + limit]
-        claims = Tables(self._database, dataset_ref.dataset_id).claims
-        return [_record(claim) for claim in await claims.list_of_profiles(view.profile_ids, offset, limit)]
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            return await list_identifiers(tables, view, offset, limit)
 
     async def history(
         self, dataset_ref: DatasetRef, view: ProfileView, person: AliasedProfile
@@ -71,6 +67,13 @@ class ProfileHistory:
             refusals = await tables.refusals.find_of_profiles(ids)
             reports = await tables.log.find_claim_reports(ids)
         return [*_merges(merges, person), *map(_refusal, refusals), *verifications(reports)]
+
+
+async def list_identifiers(tables: Tables, view: ProfileView, offset: int, limit: int) -> list[ClaimRecord]:
+    """The identifiers of a person after the first `offset` ones, the oldest first."""
+    if view.view != "all":
+        return (await view_history.find_identifiers(tables, view))[offset : offset + limit]
+    return [_record(claim) for claim in await tables.claims.list_of_profiles(view.profile_ids, offset, limit)]
 
 
 def verifications(reports: Iterable[ClaimReport]) -> Iterable[Verification]:

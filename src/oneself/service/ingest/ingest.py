@@ -214,6 +214,8 @@ class _BatchWriter:
                 if clock.config_version != config.version:
                     await self._configurations.load(transaction)
                     raise _BatchOutdated
+                if clock.has_separations:
+                    await working_set.add_separations(transaction, state)
                 erased = await self._find_erased(transaction, submissions, evidence)
                 seen = await _find_seen(transaction, submissions, config)
                 decision = BatchDecision(state, graph, records, config, clock.now, erased, seen)

@@ -23,6 +23,7 @@ from oneself.core.fold.replay import tombstone
 from oneself.core.fold.resolve_again import Detached, FoldScope
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.graph import Separation
 from oneself.core.identity_graph.joins import user_since
 from oneself.core.identity_graph.names import known_since
 from oneself.core.profiles.claim import Claim
@@ -44,6 +45,8 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
     #: Their fragments, as they were before.
     rows: Mapping[UUID, FragmentRow]
     log: BelievedLog
+    #: Fragment → separation → the side that a person put it on.
+    sides: Mapping[UUID, Mapping[UUID, int]]
     #: Earlier erasures that let their browsers begin anew.
     detached: tuple[Detached, ...]
     #: The claims that they ever had.
@@ -68,6 +71,7 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
             self.profile_ids,
             self._is_claimed_elsewhere,
             lambda identifier, seq: seq < given_up.get(identifier, 0),
+            sides=self.sides,
             detached=self.detached,
             keeps_profiles=keeps_profiles,
         )
@@ -142,10 +146,19 @@ async def load_profiles(
         profile_ids=profile_ids,
         rows=rows,
         log=log,
+        sides=_sides(await transaction.separations.find(rows)),
         detached=await _find_detached(transaction, devices),
         claims=claims,
         others=await _claims_of_others(transaction, profile_ids, log.entries, log.configs, claims),
     )
+
+
+def _sides(separations: Mapping[UUID, Separation]) -> dict[UUID, dict[UUID, int]]:
+    found: dict[UUID, dict[UUID, int]] = {}
+    for separation_id, separation in separations.items():
+        for fragment_id, side in separation.sides.items():
+            found.setdefault(fragment_id, {})[separation_id] = side
+    return found
 
 
 def apply_plan(state: WorkingSet, plan: Plan, config: Config, seq: int, interface: str) -> NewEntry:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Sequence
 from uuid import UUID
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import LogEntry
+from oneself.core.fold.log_entry import LogEntry, ManualSplit
 from oneself.core.fold.replay import Touched
 from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.observe import Observed
@@ -36,7 +36,10 @@ async def gather_graph(
         _joined(touched),
         [t.verification for t in touched if t.verification is not None],
     )
-    return await identity_graph.gather(transaction, footprint, rules, reindexed)
+    graph = await identity_graph.gather(transaction, footprint, rules, reindexed)
+    if decided := {item for t in touched if t.decided is not None for item in t.decided.fragment_ids}:
+        await identity_graph.add_decisions(transaction, graph, decided)
+    return graph
 
 
 def fold_entry(
@@ -50,6 +53,10 @@ def fold_entry(
     graph.detach(touched.detached, entry.seq)
     graph.bridge(touched.bridges, entry.seq)
     graph.review(touched.reviewed, entry.seq)
+    if isinstance(touched.decided, ManualSplit):
+        graph.split(touched.decided, entry.observation_id, entry.seq)
+    elif touched.decided is not None:
+        graph.merge(touched.decided, entry.seq)
     if touched.verification is not None:
         graph.record(touched.verification, config, entry.seq)
     observation, evidence = touched.observation, touched.evidence
@@ -61,6 +68,7 @@ def fold_entry(
 
 
 def _joined(touched: Sequence[Touched]) -> set[UUID]:
-    """The fragments that erasures join, and those whose joins are judged again."""
+    """The fragments that erasures join, those that people decided about, and whose joins are judged again."""
     bridged = {end for t in touched for bridge in t.bridges for end in (bridge.one, bridge.other)}
-    return bridged.union(*(t.reviewed for t in touched))
+    decided = (t.decided.fragment_ids for t in touched if t.decided is not None)
+    return bridged.union(*(t.reviewed for t in touched), *decided)

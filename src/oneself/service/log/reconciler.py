@@ -32,7 +32,7 @@ from oneself.core.fold.reconcile import (
 )
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity_graph.fragment import Fragment
-from oneself.core.identity_graph.graph import PersonJoin
+from oneself.core.identity_graph.graph import PersonJoin, Separation
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import unindexed_identifiers
@@ -166,21 +166,32 @@ class Reconciler:
         if config.dataset.asserted_merges == "unrestricted":
             return []
         try:
-            return await self._fold_differing(transaction, listed, config)
+            return await self._fold_differing(transaction, {listed.fragment_id}, config)
         except TooLarge:
             _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
             return []
 
+    async def follow(self, transaction: Transaction, fragment_ids: set[UUID]) -> None:
+        """Let the profiles of fragments follow what a person has just decided about them.
+
+        Raises TooLarge, Contended. Needs the lock of `unreconciled_fragments`.
+        """
+        await self._fold_differing(transaction, fragment_ids, await transaction.config.find())
+
+    async def find_reach(self, transaction: Transaction, fragment_ids: set[UUID]) -> Affected:
+        """What surrounds fragments in the view `all`. Raises TooLarge."""
+        return await _find_reach(transaction, fragment_ids, self._fragments_max)
+
     async def _fold_differing(
-        self, transaction: Transaction, listed: UnreconciledFragment, config: Config
+        self, transaction: Transaction, listed: set[UUID], config: Config
     ) -> list[UnreconciledFragment]:
         """The same; raises TooLarge, with nothing written."""
-        alone = await _find_reach(transaction, {listed.fragment_id}, self._fragments_max)
+        alone = await _find_reach(transaction, listed, self._fragments_max)
         if alone.is_simple and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
             return []
         among = await transaction.unreconciled_fragments.find_some(alone.rows)
-        together = [item for item in among if item.fragment_id != listed.fragment_id]
-        seeds = {listed.fragment_id, *(item.fragment_id for item in together)}
+        together = [item for item in among if item.fragment_id not in listed]
+        seeds = listed.union(item.fragment_id for item in together)
         before = await _find_reach(transaction, seeds, self._fragments_max) if together else alone
         await transaction.lock_identifiers(before.names)
         await working_set.gather(transaction, Footprint(frozenset(), before.profile_ids, frozenset()))
@@ -199,7 +210,7 @@ class Reconciler:
         return together
 
 
-class _Affected(msgspec.Struct, frozen=True):
+class Affected(msgspec.Struct, frozen=True):
     """What a reconciliation touches."""
 
     #: Their profiles in the view `all`, the absorbed ones included.
@@ -207,6 +218,8 @@ class _Affected(msgspec.Struct, frozen=True):
     rows: Mapping[UUID, FragmentRow]
     #: Of their fragments, those that hang on no identifier.
     joins: tuple[PersonJoin, ...]
+    #: What people keep apart of them.
+    separations: Mapping[UUID, Separation]
     #: Pairs of a fragment and the survivor that an entry of it is attached to.
     attached: frozenset[tuple[UUID, UUID]]
     #: What they ever claimed.
@@ -237,14 +250,15 @@ class _Affected(msgspec.Struct, frozen=True):
 
     async def find_expected(self, log: BelievedLog, config: Config) -> ExpectedPartition:
         """Who is one person among them. Other requests go on meanwhile."""
-        return await asyncio.to_thread(expect, self.fragments, self.joins, log, graph_rules(config))
+        known = self.fragments, self.joins, self.separations
+        return await asyncio.to_thread(expect, *known, log, graph_rules(config))
 
     def differing(self, expected: ExpectedPartition) -> set[UUID]:
         """The believed survivors whose fragments are others than expected."""
         return expected.find_differing(self.attached)
 
 
-async def _find_reach(transaction: Transaction, seeds: set[UUID], fragments_max: int) -> _Affected:
+async def _find_reach(transaction: Transaction, seeds: set[UUID], fragments_max: int) -> Affected:
     """The profiles that fragments and their neighbours belong to, with all fragments of these.
 
     Raises TooLarge.
@@ -265,17 +279,18 @@ async def _find_reach(transaction: Transaction, seeds: set[UUID], fragments_max:
     rows = {row.fragment.fragment_id: row for row in await fragments.find(found)}
     survivors = {item.profile_id: item.survivor_id for item in await transaction.profiles.find(profile_ids)}
     claims = await transaction.claims.find_of_profiles(profile_ids)
-    return _Affected(
+    return Affected(
         profile_ids,
         rows,
         tuple(await transaction.person_joins.find(rows)),
+        await transaction.separations.find(rows),
         frozenset((item, survivors.get(profile_id) or profile_id) for item, profile_id in attached),
         frozenset(claim.identifier for claim in claims),
     )
 
 
 async def _find_believed(
-    transaction: Transaction, reach: _Affected, survivors: set[UUID], log: BelievedLog
+    transaction: Transaction, reach: Affected, survivors: set[UUID], log: BelievedLog
 ) -> BelievedProfiles:
     """Those of the profiles that differ. `log`: what the log has of all."""
     profile_ids = await find_unified_ids(transaction, survivors)

@@ -22,7 +22,7 @@ from oneself.core.fold.log_entry import Bridge, EntryKey, LogEntry, verification
 from oneself.core.fold.replay import Touched, touches
 from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.bridges import bridges
-from oneself.core.identity_graph.graph import IdentityGraph, PersonJoin
+from oneself.core.identity_graph.graph import IdentityGraph, PersonJoin, Separation
 from oneself.core.identity_graph.joins import joins_among
 from oneself.core.identity_graph.observe import verified_identifiers
 from oneself.core.identity_graph.partition import partition
@@ -48,6 +48,8 @@ class GraphPart(msgspec.Struct, frozen=True):
     entries: frozenset[EntryKey] = frozenset()
     #: The joins of its fragments that hang on no identifier.
     joins: tuple[PersonJoin, ...] = ()
+    #: What keeps its fragments apart.
+    separations: Mapping[UUID, Separation] = {}
     #: What its users verified in another dataset.
     verifications: Mapping[EntryKey, LogEntry] = {}
     #: What these verified claims identify their users by.
@@ -95,18 +97,20 @@ class GraphPart(msgspec.Struct, frozen=True):
         """The joins of the view `proven` that pass to the neighbours of some of its fragments."""
         graph, guards = IdentityGraph(), graph_rules(config).guards
         fragments = [graph.put(row.fragment) for row in self.rows.values()]
-        graph.person_joins = list(self.joins)
+        graph.person_joins, graph.separations = list(self.joins), dict(self.separations)
         joins = joins_among(graph, fragments, "proven", guards.matching, guards.priorities)
         found = bridges(fragment_ids, partition(graph, fragments, "proven", guards), joins)
         return tuple(Bridge(item.one, item.other, item.since) for item in found)
 
     def concerned(self, touched: Touched) -> Touched:
-        """What an erasure, a review or a reindexing did to this part; of other entries everything."""
+        """What an erasure, a review, a person or a job did to this part; of other entries everything."""
         observation = touched.observation
         if observation is not None and observation.fragment_ids is not None:
             indexed = tuple(item for item in observation.fragment_ids if item in self.rows)
             observation = msgspec.structs.replace(observation, fragment_ids=indexed)
             return msgspec.structs.replace(touched, observation=observation)
+        if touched.decided is not None:
+            return msgspec.structs.replace(touched, decided=touched.decided.of_fragments(self.rows.keys()))
         if not touched.detached and not touched.bridges and not touched.reviewed:
             return touched
         return msgspec.structs.replace(
@@ -163,6 +167,7 @@ async def refold(transaction: Transaction, part: GraphPart, recorder: ChangeReco
     )
     entries += await transaction.log.find_erasures_of(part.rows, part.devices)
     entries += await transaction.log.find_reviews_of(part.rows)
+    entries += await transaction.log.find_decisions_of(part.rows)
     entries.sort(key=lambda entry: (entry.seq, entry.observation_id))
     fragment_ids = set(part.rows)
     for version, run in groupby(entries, key=lambda entry: entry.config_version):
@@ -191,6 +196,7 @@ async def _around(transaction: Transaction, seeds: set[UUID], users: frozenset[s
         frontier = {item for browser in browsers.values() for item in browser.every}
         frontier |= await fragments.find_of_users(asked)
         frontier |= await fragments.find_proven_claimants(proven | verified.identifiers)
+        frontier |= await transaction.separations.find_parted_from(found)
         joins |= dict.fromkeys(await transaction.person_joins.find(found))
         frontier = frontier.union(*((join.one, join.other) for join in joins)) - rows.keys()
         asked = set()
@@ -198,6 +204,7 @@ async def _around(transaction: Transaction, seeds: set[UUID], users: frozenset[s
         rows,
         fresh,
         joins=tuple(joins),
+        separations=await transaction.separations.find(rows),
         verifications=verified.entries,
         verified=verified.identifiers,
     )
@@ -241,6 +248,7 @@ async def _delete(transaction: Transaction, part: GraphPart) -> None:
     await transaction.browsers.delete(part.devices)
     await transaction.verified_claims.delete_of_users(part.users, part.proven)
     await transaction.person_joins.delete_of_fragments(part.rows)
+    await transaction.separations.delete_of_fragments(part.rows)
     await transaction.fragments.delete(part.rows)
 
 

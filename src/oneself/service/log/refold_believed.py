@@ -103,7 +103,10 @@ def _bridge(again: ResolvedAgain, erasing: Erasing) -> list[NewEntry]:
     nothing = Evidence((), (), ())
     candidates = {part.profile_id: Candidate(part) for part in parts}
     survivor, *others = (
-        item.profile for item in screen_candidates(candidates, nothing, None, erasing.config).accepted
+        item.profile
+        for item in screen_candidates(
+            candidates, nothing, None, erasing.config, are_kept_apart=state.are_kept_apart
+        ).accepted
     )
     entries: list[NewEntry] = []
     for other in others:

@@ -12,7 +12,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import LogEntry
+from oneself.core.fold.log_entry import MANUAL_MERGE, MANUAL_SPLIT, LogEntry
 from oneself.core.fold.replay import replay, touches
 from oneself.core.resolution.footprint import footprint_of
 from oneself.service.log.graph_fold import fold_entry, gather_graph
@@ -23,6 +23,9 @@ from oneself.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
+
+#: The kinds of entries that are folded last among those that are folded together.
+_FOLDED_LAST = ("configure", MANUAL_SPLIT, MANUAL_MERGE)
 
 Progress = Callable[[int, int], None]
 
@@ -70,10 +73,10 @@ async def fold_dataset(transaction: Transaction, progress: Callable[[int], None]
 
 
 async def _fold_chunk(transaction: Transaction, entries: list[LogEntry], config: Config) -> Config:
-    """Fold entries together up to each change of configuration, which decides what the next ones touch."""
+    """Fold entries together up to each change of what the next ones touch, or may join."""
     start = 0
     for end, entry in enumerate(entries, 1):
-        if entry.kind == "configure" or end == len(entries):
+        if entry.kind in _FOLDED_LAST or end == len(entries):
             config = await _fold_run(transaction, entries[start:end], config)
             start = end
     return config
@@ -93,6 +96,8 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
         detached=detached,
     )
     state, _ = await working_set.gather(transaction, footprint)
+    if (await transaction.read_clock()).has_separations:
+        await working_set.add_separations(transaction, state)
     graph = await gather_graph(transaction, touched, config, state.known_ids)
     for entry, named_by in zip(entries, touched, strict=True):
         found = named_by

@@ -291,6 +291,7 @@ class Erasure:
             bridges=bridges,
         )
         entry = ErasureEntry(receipt.erased_at, receipt.receipt_id, erased)
+        await transaction.log.forget_reasons(selection.fragment_ids)
         await transaction.log.put_erasure(entry, config.version)
         await refold(transaction, reach.part, recorder)
         await recorder.put(transaction)

@@ -5,7 +5,7 @@ random and generated here alone, so that the log can be folded again with the sa
 """
 
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -81,6 +81,18 @@ class ProfileView(msgspec.Struct, frozen=True):
     def profile_ids(self) -> list[UUID]:
         """The survivor and every profile that it absorbed."""
         return [self.survivor.profile_id, *(absorbed.profile_id for absorbed in self.absorbed)]
+
+
+def believed_view(unified: Iterable[Profile], profile_id: UUID, config: Config) -> ProfileView:
+    """A profile of the view `all`. `unified`: its survivor, and every profile that this one absorbed."""
+    profiles = {profile.profile_id: profile for profile in unified}
+    survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)
+    members = [profile for profile in profiles.values() if profile.is_absorbed]
+    absorbed = tuple(
+        Absorbed(m.profile_id, m.reason or "", m.seq)
+        for m in sorted(members, key=lambda m: (m.seq, m.profile_id))
+    )
+    return ProfileView(profiles.get(profile_id, survivor), survivor, absorbed, config)
 
 
 class ActiveTracker(msgspec.Struct, frozen=True):
@@ -290,15 +302,9 @@ class Profiles:
             found = await tables.profiles.find_unified(believed[profile_id])
         if not found:
             return None
-        profiles = {profile.profile_id: profile for profile in found}
-        survivor = next(profile for profile in profiles.values() if not profile.is_absorbed)
-        members = [profile for profile in profiles.values() if profile.is_absorbed]
-        absorbed = tuple(
-            Absorbed(m.profile_id, m.reason or "", m.seq)
-            for m in sorted(members, key=lambda m: (m.seq, m.profile_id))
+        return believed_view(
+            found, profile_id, config or await self._configurations.current(dataset_ref.dataset_id)
         )
-        known = config or await self._configurations.current(dataset_ref.dataset_id)
-        return ProfileView(profiles.get(profile_id, survivor), survivor, absorbed, known)
 
     async def find_in(
         self, dataset_ref: DatasetRef, profile_id: UUID, view: View, *, config: Config | None = None

@@ -96,6 +96,7 @@ async def _refused_joins(
         for row in await tables.fragments.find_members("proven", profile_id):
             heads[graph.put(row.fragment).fragment_id] = profile_id
     graph.person_joins = await tables.person_joins.find(heads)
+    graph.separations = await tables.separations.find(heads)
     found: dict[tuple[UUID, str, str], list[int]] = {}
     guards = graph_rules(config).guards
     for item in partition(graph, graph.fragments.values(), "proven", guards).refused:

@@ -119,6 +119,7 @@ class _Members:
             self.heads[fragment.fragment_id] = row.proven_id
         fragments = list(self.graph.fragments.values())
         self.graph.person_joins = await self._tables.person_joins.find(self.heads)
+        self.graph.separations = await self._tables.separations.find(self.heads)
         self.graph.verified |= await find_verified(self._tables, fragments)
         named = {
             item for match in matches for one in fragments for item in stored_identifiers(one, match, config)
@@ -146,7 +147,7 @@ def _copied(graph: IdentityGraph) -> IdentityGraph:
     for fragment in graph.fragments.values():
         copied.put(fragment)
     copied.verified, copied.transfers = dict(graph.verified), dict(graph.transfers)
-    copied.person_joins = list(graph.person_joins)
+    copied.person_joins, copied.separations = list(graph.person_joins), dict(graph.separations)
     return copied
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -129,6 +129,13 @@ class EventTable(Table):
             *event_filter.parameters, scanned_max, limit,
         )  # fmt: skip
         return [_recorded(row) for row in found]
+
+    async def count_of_fragments(self, fragment_ids: Collection[UUID]) -> int:
+        """How many events fragments have."""
+        count: int = await self._executor.fetchval(
+            _sql.count_of_fragments, self._dataset_id, sorted(fragment_ids)
+        )
+        return count
 
     async def find_scan_end_of_fragments(
         self, fragment_ids: Sequence[UUID], before: EventPosition, earliest_seq: int, *, scanned_max: int

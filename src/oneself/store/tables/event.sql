@@ -162,3 +162,9 @@ LEFT JOIN profile AS attached ON attached.dataset_id = $1 AND attached.profile_i
 LEFT JOIN profile AS survivor ON survivor.dataset_id = $1
     AND survivor.profile_id = coalesce(attached.survivor_id, attached.profile_id)
 ORDER BY /* order */;
+
+-- name: count_of_fragments
+-- How many events fragments have.
+-- $2: fragment ids
+SELECT count(*) FROM log
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]) AND kind = 'event';

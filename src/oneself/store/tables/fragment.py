@@ -71,6 +71,16 @@ class FragmentRow(msgspec.Struct, frozen=True, kw_only=True):
         return {("own", self.own_id), ("proven", self.proven_id)}
 
 
+class LockedFragments(msgspec.Struct, frozen=True):
+    """Fragments that are locked, with what people and erasures did to them."""
+
+    rows: list[FragmentRow]
+    #: Their joins that hang on no identifier; one between two of them is there twice.
+    joins: list[PersonJoin]
+    #: Those that a person keeps apart from others.
+    kept_apart: set[UUID]
+
+
 class ProvenHead(msgspec.Struct, frozen=True):
     """A profile of the view `proven`, by the fragment that heads it."""
 
@@ -149,14 +159,15 @@ class FragmentTable(Table):
         row = await self._executor.fetchrow(_sql.find_between, self._dataset_id, first, last)
         return None if row is None else read_fragment(row)
 
-    async def lock(self, fragment_ids: Iterable[UUID]) -> tuple[list[FragmentRow], list[PersonJoin]]:
-        """Fragments by id, locked in the order of their ids until the end of the transaction.
-
-        With them, their joins that hang on no identifier; one between two of them is there twice.
-        """
+    async def lock(self, fragment_ids: Iterable[UUID]) -> LockedFragments:
+        """Fragments by id, locked in the order of their ids until the end of the transaction."""
         found = await self._executor.fetch(_sql.lock, self._dataset_id, sorted(fragment_ids))
         joins = [_decode_joins(row["person_joins"]) for row in found if row["person_joins"] is not None]
-        return [read_fragment(row) for row in found], list(chain.from_iterable(joins))
+        return LockedFragments(
+            [read_fragment(row) for row in found],
+            list(chain.from_iterable(joins)),
+            {row["fragment_id"] for row in found if row["is_kept_apart"]},
+        )
 
     async def find_claimants(self, identifiers: Collection[Identifier]) -> set[UUID]:
         """Fragments that ever had a claim on one of these, those with the best evidence first; not all."""

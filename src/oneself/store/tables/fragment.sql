@@ -205,7 +205,8 @@ ORDER BY fragment_id
 LIMIT 1;
 
 -- name: lock
--- Fragments by id, locked in the order of their ids, each with its joins that hang on no identifier.
+-- Fragments by id, locked in the order of their ids, each with its joins that hang on no identifier, and whether
+-- a person keeps it apart from others.
 -- $2: fragment ids
 SELECT {fragment_columns}, (
     SELECT jsonb_agg(jsonb_build_object(
@@ -216,7 +217,9 @@ SELECT {fragment_columns}, (
         UNION ALL
         SELECT * FROM person_join WHERE dataset_id = $1 AND other_id = fragment.fragment_id
     ) AS tied
-) AS person_joins
+) AS person_joins, EXISTS (
+    SELECT FROM separation WHERE dataset_id = $1 AND fragment_id = fragment.fragment_id
+) AS is_kept_apart
 FROM fragment
 WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
 ORDER BY fragment_id

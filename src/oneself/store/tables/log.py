@@ -11,10 +11,14 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.fold.log_entry import (
+    MANUAL_MERGE,
+    MANUAL_SPLIT,
     REVIEW,
     EntryKey,
     Erased,
     LogEntry,
+    ManualMerge,
+    ManualSplit,
     Reconfigured,
     Reviewed,
     recorded_plan,
@@ -140,6 +144,22 @@ class LogTable(Table):
     async def put_review(self, seq: int, review_id: UUID, reviewed: Reviewed, config_version: int) -> None:
         """Append a review of joins."""
         await self._put_unattached(seq, review_id, REVIEW, config_version, reviewed)
+
+    async def put_decision(
+        self, seq: int, decision_id: UUID, decision: ManualSplit | ManualMerge, config_version: int
+    ) -> None:
+        """Append what a person decided about fragments."""
+        kind = MANUAL_SPLIT if isinstance(decision, ManualSplit) else MANUAL_MERGE
+        await self._put_unattached(seq, decision_id, kind, config_version, decision)
+
+    async def find_decisions_of(self, fragment_ids: Iterable[UUID]) -> list[LogEntry]:
+        """What people decided about fragments, in order."""
+        found = await self._executor.fetch(_sql.find_decisions_of, self._dataset_id, _texts(fragment_ids))
+        return [_read_entry(row) for row in found]
+
+    async def forget_reasons(self, fragment_ids: Iterable[UUID]) -> None:
+        """Remove the words of people from what they decided about fragments."""
+        await self._executor.execute(_sql.forget_reasons, self._dataset_id, _texts(fragment_ids))
 
     async def put_verifications(self, entries: Sequence[VerificationEntry], config_version: int) -> None:
         """Append what users verified in another dataset."""

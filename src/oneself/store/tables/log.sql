@@ -110,6 +110,21 @@ FROM log
 WHERE dataset_id = $1 AND kind = 'review' AND content -> 'fragment_ids' ?| $2::text[]
 ORDER BY seq, observation_id;
 
+-- name: find_decisions_of
+-- What people decided about fragments, in order.
+-- $2: fragment ids
+SELECT {entry_columns}
+FROM log
+WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content -> 'fragment_ids' ?| $2::text[]
+ORDER BY seq, observation_id;
+
+-- name: forget_reasons
+-- Remove the words of people from what they decided about fragments.
+-- $2: fragment ids
+UPDATE log SET content = content - 'reason', content_redacted = true
+WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content ? 'reason'
+  AND content -> 'fragment_ids' ?| $2::text[];
+
 -- name: find_profiles
 -- The profiles that entries are attached to.
 -- $2: seqs of the entries

@@ -36,6 +36,12 @@ class PersonJoinTable(Table):
         if columns[0]:
             await self._executor.execute(_sql.put, self._dataset_id, *columns)
 
+    async def delete(self, joins: Iterable[PersonJoin]) -> None:
+        """Delete joins."""
+        columns = rows.columns(4, ((j.one, j.other, j.since, j.reason) for j in joins))
+        if columns[0]:
+            await self._executor.execute(_sql.delete, self._dataset_id, *columns)
+
     async def delete_of_fragments(self, fragment_ids: Iterable[UUID]) -> None:
         """Delete the joins of fragments with any others."""
         await self._executor.execute(_sql.delete_of_fragments, self._dataset_id, sorted(fragment_ids))

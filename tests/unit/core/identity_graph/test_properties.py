@@ -18,7 +18,6 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity_graph import by_hand
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.views import TrackerView, ViewedProfile
 from unit.core.identity_graph.histories import (
@@ -50,7 +49,7 @@ from unit.core.identity_graph.steps import (
     Verify,
     View,
 )
-from unit.core.identity_graph.world import STEP_US, World, seq_of, values_of
+from unit.core.identity_graph.world import STEP_US, World, seq_of, split, values_of
 
 Check = Callable[[History], None]
 Numbered = Iterable[tuple[int, Step]]
@@ -512,7 +511,7 @@ def test_merge_anything_split_equals_never_merged(
     # The split must end the merge, and nothing but the merge must have joined the two.
     assume(side != apart.of("other").members)
     assume(merged.of("one").members == merged.of("other").members)
-    by_hand.split(merged.graph, side, merged.views().partition("proven"), seq_of(end))
+    split(merged.graph, side, merged.views().partition("proven"), seq_of(end))
     assert _by_proof(apart) == _by_proof(merged)
 
 

@@ -11,9 +11,9 @@ from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity_graph import by_hand, fold
 from oneself.core.identity_graph.fold import FoldRules
 from oneself.core.identity_graph.fragment import Fragment
-from oneself.core.identity_graph.graph import IdentityGraph
+from oneself.core.identity_graph.graph import IdentityGraph, Separation
 from oneself.core.identity_graph.owners import OwnerRules, assign_owners
-from oneself.core.identity_graph.partition import Guards
+from oneself.core.identity_graph.partition import Guards, Partition
 from oneself.core.identity_graph.replay import ReplayRules
 from oneself.core.identity_graph.views import TrackerView, ViewedProfile, Views
 from oneself.core.identity_graph.word import Speaker, Word
@@ -206,13 +206,16 @@ class World:
     def _(self, step: Merge) -> None:
         if step.one in self.created and step.other in self.created:
             proven = self.views().partition("proven")
-            by_hand.merge(self.graph, self.created[step.one], self.created[step.other], proven, self.seq)
+            pair = self.created[step.one], self.created[step.other]
+            here, there = (proven.components[item] for item in pair)
+            if len({here.user_id, there.user_id} - {None}) < len(pair):
+                by_hand.merge(self.graph, pair, (here.members, there.members), self.seq)
 
     @_take.register
     def _(self, step: Split) -> None:
         taken = frozenset(self.created[name] for name in step.profiles if name in self.created)
         if taken:
-            by_hand.split(self.graph, taken, self.views().partition(step.view), self.seq)
+            split(self.graph, taken, self.views().partition(step.view), self.seq)
 
     def _sign_in(self, step: SignIn | Report, claims: Ids, bringer: Any) -> Fragment:
         word = self._word("provider", step, user_id=step.user, values=claims)
@@ -305,3 +308,10 @@ def values_of(profile: ViewedProfile | TrackerView) -> dict[str, Any]:
 def played(settings: Settings, steps: Iterable[Step]) -> World:
     """The world after a history."""
     return World(settings).play(list(steps))
+
+
+def split(graph: IdentityGraph, taken: frozenset[UUID], partition: Partition, seq: int) -> None:
+    """Take fragments out of the profiles that they belong to in a view."""
+    members = {member for item in taken for member in partition.components[item].members}
+    sides = by_hand.numbered((taken, members - taken))
+    by_hand.split(graph, Separation(UUID(int=seq), seq, sides))

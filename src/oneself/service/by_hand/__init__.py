@@ -1,0 +1,1 @@
+"""Splits and merges that people decide."""

@@ -1,0 +1,184 @@
+"""Split a profile, or merge two, because a person says so.
+
+A decision is an entry of the log: which fragments stay apart, or are one, whatever else says otherwise. The
+views follow in the same transaction, `all` among them.
+
+Invariants: what is asked for is decided with everything locked that it concerns. A dry run is the same
+transaction, rolled back.
+
+Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-by-hand.md.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Awaitable, Callable, Collection
+from uuid import UUID
+
+from oneself.core.config.configuration import Config
+from oneself.core.fold.log_entry import ManualMerge, ManualSplit
+from oneself.core.identity_graph.by_hand import numbered
+from oneself.core.identity_graph.footprint import graph_footprint
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.joins import View
+from oneself.core.identity_graph.rules import graph_rules
+from oneself.errors import Conflict, Contended, InvalidInput
+from oneself.service.by_hand.asked import Decided, SplitAsked, Why, checked_reason
+from oneself.service.by_hand.members import Members, find_members
+from oneself.service.by_hand.outcome import read_outcome
+from oneself.service.by_hand.sides import choose_sides
+from oneself.service.context import Actor, DatasetRef
+from oneself.service.log.reconciler import Reconciler, TooLarge
+from oneself.service.lost_races import repeat
+from oneself.service.profiles.lookup import Lookup
+from oneself.service.profiles.profiles import ProfileView
+from oneself.store import identity_graph
+from oneself.store.database import Database
+from oneself.store.loaded_graph import LoadedGraph, users_of
+from oneself.store.transaction import Transaction
+
+#: A decision folds the log of the profiles again; those of more fragments are left to the background.
+FRAGMENTS_MAX = 20_000
+
+
+class _DryRun(Exception):
+    """Carries what a decision would come to out of a transaction that is rolled back."""
+
+    def __init__(self, decided: Decided) -> None:
+        super().__init__("dry run")
+        self.decided = decided
+
+
+class Decisions:
+    """Splits and merges profiles by hand."""
+
+    def __init__(self, database: Database, lookup: Lookup, *, fragments_max: int = FRAGMENTS_MAX) -> None:
+        self._database = database
+        self._lookup = lookup
+        self._reconciler = Reconciler(database, fragments_max=fragments_max)
+
+    async def split(
+        self, dataset_ref: DatasetRef, actor: Actor, text: str, asked: SplitAsked, why: Why
+    ) -> Decided | None:
+        """Take parts out of the profile that an id means in a view; None if no profile has the id.
+
+        Raises InvalidInput if the part is none of it or all of it, AmbiguousId, Contended.
+        """
+        found = await self._lookup.find_certain(dataset_ref, text, why.view)
+        if found is None:
+            return None
+        reason, survivor_id = checked_reason(why.reason), found.survivor.profile_id
+
+        async def decide(transaction: Transaction) -> Decided:
+            members = await self._find(transaction, survivor_id, why.view)
+            sides = await choose_sides(transaction, members, found, asked)
+            split = ManualSplit(
+                interface=actor.interface,
+                application=actor.application,
+                reason=reason,
+                view=why.view,
+                fragment_ids=tuple(item for side in sides for item in sorted(side)),
+                sides=tuple(number for number, side in enumerate(sides) for _ in side),
+            )
+            return await self._carry_out(transaction, split, members.fragments, why)
+
+        return await self._in_transaction(dataset_ref, decide)
+
+    async def merge(
+        self, dataset_ref: DatasetRef, actor: Actor, text: str, other_text: str, why: Why
+    ) -> Decided | None:
+        """Merge the profiles that two ids mean in a view; None if no profile has one of them.
+
+        Raises Conflict if each has a user, InvalidInput if they are one already, AmbiguousId, Contended.
+        """
+        one = await self._lookup.find_certain(dataset_ref, text, why.view)
+        other = await self._lookup.find_certain(dataset_ref, other_text, why.view)
+        if one is None or other is None:
+            return None
+        reason = checked_reason(why.reason)
+        ids = _both(one, other)
+
+        async def decide(transaction: Transaction) -> Decided:
+            both = [await self._find(transaction, item, why.view) for item in ids]
+            users = {user for members in both for item in members.fragments for user in users_of(item)}
+            if len(users) > 1:
+                raise Conflict(
+                    "Both profiles have a user; two users never share a profile.", code="different_user"
+                )
+            sides = numbered(members.fragment_ids for members in both)
+            merge = ManualMerge(
+                interface=actor.interface,
+                application=actor.application,
+                reason=reason,
+                view=why.view,
+                fragment_ids=tuple(sides),
+                sides=tuple(sides.values()),
+                pair=(both[0].first, both[1].first),
+            )
+            fragments = [item for members in both for item in members.fragments]
+            return await self._carry_out(transaction, merge, fragments, why)
+
+        return await self._in_transaction(dataset_ref, decide)
+
+    async def _in_transaction(
+        self, dataset_ref: DatasetRef, decide: Callable[[Transaction], Awaitable[Decided]]
+    ) -> Decided:
+        async def alone(transaction: Transaction) -> Decided:
+            if not await transaction.unreconciled_fragments.try_lock():
+                raise Contended("The view `all` is being reconciled.")
+            return await decide(transaction)
+
+        try:
+            return await repeat(self._database, dataset_ref.dataset_id, alone)
+        except _DryRun as dry:
+            return dry.decided
+        except TooLarge as error:
+            raise Conflict(
+                f"{error.message} It is too large to be decided at once.", code="too_large"
+            ) from error
+
+    async def _find(self, transaction: Transaction, survivor_id: UUID, view: View) -> Members:
+        """The fragments of a profile, with its names locked. Raises Contended, TooLarge."""
+        return await find_members(transaction, self._reconciler, survivor_id, view)
+
+    async def _carry_out(
+        self,
+        transaction: Transaction,
+        decision: ManualSplit | ManualMerge,
+        fragments: Collection[Fragment],
+        why: Why,
+    ) -> Decided:
+        config = await transaction.config.find()
+        graph = await _gather(transaction, decision, config)
+        clock = await transaction.read_clock()
+        seq, decision_id = max(clock.now, config.seq + 1, graph.latest_seq + 1), uuid.uuid4()
+        if isinstance(decision, ManualSplit):
+            graph.split(decision, decision_id, seq)
+        else:
+            graph.merge(decision, seq)
+        await identity_graph.save(transaction, graph)
+        await transaction.log.put_decision(seq, decision_id, decision, config.version)
+        await self._reconciler.follow(transaction, set(decision.fragment_ids))
+        await transaction.flush()
+        profiles = await read_outcome(transaction, decision, config)
+        if why.dry_run:
+            raise _DryRun(Decided(None, profiles))
+        return Decided(decision_id, profiles)
+
+
+async def _gather(
+    transaction: Transaction, decision: ManualSplit | ManualMerge, config: Config
+) -> LoadedGraph:
+    rules = graph_rules(config)
+    joined = decision.fragment_ids
+    graph = await identity_graph.gather(transaction, graph_footprint([], config, rules, joined=joined), rules)
+    await identity_graph.add_decisions(transaction, graph, joined)
+    return graph
+
+
+def _both(one: ProfileView, other: ProfileView) -> tuple[UUID, UUID]:
+    """The survivors of two views. Raises InvalidInput if they are one."""
+    ids = one.survivor.profile_id, other.survivor.profile_id
+    if ids[0] == ids[1]:
+        raise InvalidInput("with", "Both ids mean the same profile already.")
+    return ids

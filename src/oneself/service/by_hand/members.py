@@ -1,0 +1,75 @@
+"""The fragments of one profile in a view, locked by everything that may lead to it.
+
+Invariants: read again after it was locked; whoever changes the profile meanwhile is waited for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from uuid import UUID
+
+import msgspec
+
+from oneself.core.identity_graph.fragment import Fragment
+from oneself.core.identity_graph.joins import View
+from oneself.core.resolution.footprint import Footprint
+from oneself.errors import Contended
+from oneself.service.log.believed_profiles import find_unified_ids
+from oneself.service.log.reconciler import Affected, Reconciler
+from oneself.store import working_set
+from oneself.store.tables.fragment import FragmentRow
+from oneself.store.transaction import Transaction
+
+
+class Members(msgspec.Struct, frozen=True):
+    """The fragments of a profile."""
+
+    survivor_id: UUID
+    view: View
+    rows: Mapping[UUID, FragmentRow]
+    #: What surrounds them in the view `all`.
+    reach: Affected
+
+    @property
+    def fragments(self) -> list[Fragment]:
+        return [row.fragment for row in self.rows.values()]
+
+    @property
+    def fragment_ids(self) -> frozenset[UUID]:
+        return frozenset(self.rows)
+
+    @property
+    def first(self) -> UUID:
+        """The fragment that stands for the profile: the one with its id, else the oldest."""
+        if self.survivor_id in self.rows:
+            return self.survivor_id
+        return min(self.fragments, key=lambda item: (item.began_at, item.fragment_id)).fragment_id
+
+
+async def find_members(
+    transaction: Transaction, reconciler: Reconciler, survivor_id: UUID, view: View
+) -> Members:
+    """The fragments of a profile, with its names and its profiles of the view `all` locked.
+
+    Raises Contended if it changes meanwhile, TooLarge.
+    """
+    before = await _find(transaction, reconciler, survivor_id, view)
+    await transaction.lock_identifiers(before.reach.names)
+    await working_set.gather(transaction, Footprint(frozenset(), before.reach.profile_ids, frozenset()))
+    members = await _find(transaction, reconciler, survivor_id, view)
+    if members.reach.locked != before.reach.locked or members.rows.keys() != before.rows.keys():
+        raise Contended("The profile was changed meanwhile.")
+    return members
+
+
+async def _find(transaction: Transaction, reconciler: Reconciler, survivor_id: UUID, view: View) -> Members:
+    fragments = transaction.fragments
+    if view == "all":
+        unified = await find_unified_ids(transaction, [survivor_id])
+        found = await fragments.find(await fragments.find_believed(unified))
+    else:
+        found = await fragments.find_members(view, survivor_id)
+    rows = {row.fragment.fragment_id: row for row in found}
+    if not rows:
+        raise Contended("The profile was merged meanwhile.")
+    return Members(survivor_id, view, rows, await reconciler.find_reach(transaction, set(rows)))

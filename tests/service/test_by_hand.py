@@ -1,0 +1,232 @@
+"""Splits and merges by hand, told as stories of browsers and servers.
+
+Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-by-hand.md.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from oneself.core.identity_graph.joins import View
+from oneself.errors import Conflict, InvalidInput
+from oneself.service.by_hand.asked import (
+    Decided,
+    SplitAbsorbed,
+    SplitAsked,
+    SplitBrowser,
+    SplitFragments,
+    SplitIdentifier,
+    SplitSources,
+    Why,
+)
+from oneself.service.context import Actor
+from oneself.service.log.verify import verify
+from oneself.services import Services
+from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
+from support.reconciled_view import assert_reconciled
+
+pytestmark = pytest.mark.postgres
+INFO = mail("info@acme.example")
+SERVER = {"trust": "server"}
+
+
+@pytest.fixture
+async def site(services: Services) -> InteractionsHarness:
+    return await InteractionsHarness(services).begin()
+
+
+async def split(
+    site: InteractionsHarness, text: str, asked: SplitAsked, view: View = "all", **why: Any
+) -> Decided:
+    decided = await site.services.decisions.split(
+        site.dataset_ref, Actor("cli"), text, asked, Why(view, **why)
+    )
+    assert decided is not None
+    return decided
+
+
+async def merge(site: InteractionsHarness, one: str, other: str, view: View = "all", **why: Any) -> Decided:
+    decided = await site.services.decisions.merge(site.dataset_ref, ACTOR, one, other, Why(view, **why))
+    assert decided is not None
+    return decided
+
+
+async def assert_sound(site: InteractionsHarness) -> None:
+    report = await verify(site.services.database, lambda done, total: None)
+    assert report.difference is None, report.difference
+    await site.services.log.reconciler.reconcile_all()
+    await assert_reconciled(site.services.database)
+
+
+def ids(decided: Decided) -> list[UUID]:
+    return [item.view.survivor.profile_id for item in decided.profiles]
+
+
+def told(decided: Decided) -> list[tuple[Any, ...]]:
+    return [
+        (
+            item.view.survivor.profile_id,
+            item.view.survivor.record.values,
+            item.fragment_ids,
+            [found.identifier for found in item.identifiers],
+            item.events,
+        )
+        for item in decided.profiles
+    ]
+
+
+async def test_browsers_that_a_shared_address_joined_are_parted(site: InteractionsHarness) -> None:
+    await site.event(INFO, device="one", values={"traits": {"plan": "gold"}})
+    await site.event(INFO, device="two", values={"traits": {"plan": "trial"}})
+    await site.event(device="two")
+    assert await site.found("one") == await site.found("two")
+    asked = SplitIdentifier(":".join(INFO))
+    before = await split(site, "one", asked, dry_run=True)
+    assert before.decision_id is None
+    assert await site.found("one") == await site.found("two")
+    decided = await split(site, "one", asked, reason="info@ is everybody's")
+    assert decided.decision_id is not None
+    assert told(decided) == told(before)
+    assert ids(decided) == [await site.found("one"), await site.found("two")]
+    assert len(set(ids(decided))) == 2
+    one, two = decided.profiles
+    assert one.view.survivor.record.values["traits"] == {"plan": "gold"}
+    assert two.view.survivor.record.values["traits"] == {"plan": "trial"}
+    assert (one.events, two.events) == (1, 2)
+    await assert_sound(site)
+
+
+async def test_what_comes_later_goes_to_the_right_side(site: InteractionsHarness) -> None:
+    await site.event(INFO, device="one")
+    await site.event(INFO, device="two")
+    await split(site, "one", SplitBrowser("two"))
+    one, two = await site.found("one"), await site.found("two")
+    for device, profile_id in (("one", one), ("two", two)):
+        for identities in ((), (INFO,), (INFO, customer(device)), (INFO,), (customer(device),)):
+            resolution = await site.event(*identities, device=device)
+            assert resolution.survivor.profile_id == profile_id, (device, identities)
+    assert await site.found("one") == one
+    assert await site.found("two") == two
+    await assert_sound(site)
+
+
+async def test_nothing_joins_them_again_but_a_person(site: InteractionsHarness) -> None:
+    await site.event(INFO, device="one")
+    await site.event(INFO, device="two")
+    await split(site, "one", SplitBrowser("two"))
+    one, two = str(await site.found("one")), str(await site.found("two"))
+    # A third browser says what both say; servers tie both to one customer; then the browsers do.
+    await site.event(INFO, device="three")
+    await site.event(INFO, customer("7"), device="one", **SERVER)
+    await site.event(INFO, customer("7"), device="two", **SERVER)
+    await site.event(INFO, customer("7"), device="one")
+    await site.event(INFO, customer("7"), device="two")
+    await assert_sound(site)
+    assert await site.found(one) != await site.found(two)
+    assert "split_kept_apart" in await site.services.profiles.refusals.count(site.dataset_ref)
+    merged = await merge(site, one, two, reason="the same household after all")
+    assert len(merged.profiles) == 1
+    assert await site.found(one) == await site.found(two)
+    await site.event(INFO, device="two")
+    assert await site.found(one) == await site.found(two)
+    await assert_sound(site)
+
+
+async def test_a_merge_by_hand_and_its_split_leave_things_as_they_were(site: InteractionsHarness) -> None:
+    await site.event(mail("ann@acme.example"), device="one", values={"traits": {"plan": "gold"}})
+    await site.event(mail("ben@acme.example"), device="two", values={"traits": {"plan": "trial"}})
+    before = [await site.found("one"), await site.found("two")]
+    with pytest.raises(InvalidInput, match="already"):
+        await merge(site, "one", "one")
+    dry = await merge(site, "one", "two", dry_run=True)
+    assert [await site.found("one"), await site.found("two")] == before
+    merged = await merge(site, "one", "two")
+    assert told(merged) == told(dry)
+    survivor = await site.found("one")
+    assert survivor == await site.found("two")
+    (absorbed,) = set(before) - {survivor}
+    assert absorbed is not None
+    await site.event(mail("ben@acme.example"), device="two", values={"traits": {"plan": "silver"}})
+    await assert_sound(site)
+    decided = await split(site, "one", SplitAbsorbed(absorbed))
+    assert [await site.found("one"), await site.found("two")] == before
+    survivors = [item.view.survivor for item in decided.profiles]
+    plans = {item.profile_id: item.record.values["traits"]["plan"] for item in survivors}
+    assert plans == {before[0]: "gold", before[1]: "silver"}
+    await assert_sound(site)
+
+
+async def test_everything_is_taken_apart_at_once(site: InteractionsHarness) -> None:
+    devices = [f"d{number}" for number in range(12)]
+    for device in devices:
+        await site.event(INFO, device=device)
+    await site.event(INFO, **SERVER)
+    assert len({await site.found(device) for device in devices}) == 1
+    decided = await split(site, "d0", SplitSources())
+    assert len(decided.profiles) == 13
+    assert len({await site.found(device) for device in devices}) == 12
+    await assert_sound(site)
+
+
+async def test_a_narrower_view_is_split_by_itself(site: InteractionsHarness) -> None:
+    await site.event(mail("ann@acme.example"), customer("1"), **SERVER)
+    await site.event(mail("ann@acme.example"), customer("2"), **SERVER)
+    lookup = site.services.profiles.lookup
+    found = await lookup.find(site.dataset_ref, "emailAddress:ann@acme.example", "proven")
+    assert found is not None
+    dry = await split(site, str(found.survivor.profile_id), SplitSources(), "proven", dry_run=True)
+    decided = await split(site, str(found.survivor.profile_id), SplitSources(), "proven")
+    assert told(dry) == told(decided)
+    assert len(decided.profiles) == 2
+    assert [item.view.view for item in decided.profiles] == ["proven", "proven"]
+    await assert_sound(site)
+
+
+async def test_a_split_that_parts_nothing_is_rejected(site: InteractionsHarness) -> None:
+    made = await site.event(INFO, device="one")
+    whole = frozenset({made.profile.profile_id})
+    for asked, word in (
+        (SplitBrowser("two"), "browser"),
+        (SplitBrowser("one"), "browser"),
+        (SplitFragments(whole), "fragments"),
+        (SplitFragments(frozenset({UUID(int=1)})), "fragments"),
+        (SplitAbsorbed(UUID(int=1)), "profile_id"),
+        (SplitIdentifier("nothing:at all"), "identifier"),
+        (SplitIdentifier("emailAddress:other@acme.example"), "identifier"),
+        (SplitSources(), "all"),
+    ):
+        with pytest.raises(InvalidInput) as rejected:
+            await split(site, "one", asked)
+        assert rejected.value.code == word
+    with pytest.raises(InvalidInput):
+        await split(site, "one", SplitSources(), reason="x" * 501)
+    unknown = await site.services.decisions.split(
+        site.dataset_ref, ACTOR, "unknown", SplitSources(), Why("all")
+    )
+    assert unknown is None
+
+
+async def test_two_users_are_never_merged(services: Services, site: InteractionsHarness) -> None:
+    profiles = services.profiles.profiles
+    for user in ("ann", "ben"):
+        await profiles.sign_in(site.dataset_ref, Actor("sign-in", "spa"), user)
+    with pytest.raises(Conflict) as rejected:
+        await merge(site, "user_id:ann", "user_id:ben")
+    assert rejected.value.code == "different_user"
+
+
+async def test_an_erasure_takes_the_words_of_a_decision_and_nothing_else(site: InteractionsHarness) -> None:
+    for device in ("one", "two", "three"):
+        await site.event(INFO, device=device)
+    await split(site, "one", SplitSources(), reason="Mrs Archer called")
+    two, three = await site.found("two"), await site.found("three")
+    assert two is not None
+    await site.erase(two)
+    (entry,) = await site.services.database.fetch("SELECT content::text FROM log WHERE kind = 'split'")
+    assert "Archer" not in entry["content"]
+    await site.event(INFO, device="three")
+    assert await site.found("three") == three != await site.found("one")
+    await assert_sound(site)

@@ -1,0 +1,97 @@
+"""Random histories with merges and splits by hand, through the services on PostgreSQL.
+
+Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-by-hand.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import count
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import strategies as st
+
+from oneself.service.log.verify import verify
+from oneself.services import Services
+from support import databases
+from support.reconciled_view import assert_reconciled
+from support.stored_views import folded_profiles, stored_profiles
+from support.view_histories import PlayedHistory
+from unit.core.identity_graph.histories import History, histories, some_ids
+from unit.core.identity_graph.steps import Create, Ids, Merge, Step
+
+pytestmark = pytest.mark.postgres
+QUICK = settings(
+    max_examples=30,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
+)
+DATASETS = count(70_000)
+_LIST_ALL = (
+    "INSERT INTO unreconciled_fragment SELECT dataset_id, fragment_id, 1 FROM fragment ON CONFLICT DO NOTHING"
+)
+
+
+@QUICK
+@given(history=histories())
+async def test_every_view_follows_what_people_decide(services: Services, history: History) -> None:
+    """The log folds to what is stored, and the identity graph and the view `all` agree."""
+    note(history)
+    await databases.empty(services.database)
+    played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
+    await played.play(history.numbered)
+    expected, rules = await folded_profiles(services.database, played.dataset_id)
+    assert await stored_profiles(services.database, played.dataset_id, rules) == expected
+    report = await verify(services.database, lambda done, total: None)
+    assert report.difference is None, report.difference
+    await services.database.execute(_LIST_ALL)
+    await services.log.reconciler.reconcile_all()
+    await assert_reconciled(services.database)
+    report = await verify(services.database, lambda done, total: None)
+    assert report.difference is None, report.difference
+
+
+#: Of a profile: its view, the steps that its fragments took, its user and its values.
+_Told = set[tuple[str, frozenset[int], str | None, str]]
+
+
+async def _played(services: Services, history: History, steps: Iterable[tuple[int, Step]]) -> PlayedHistory:
+    played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
+    return await played.play(steps)
+
+
+async def _told(services: Services, played: PlayedHistory) -> _Told:
+    await services.database.execute(_LIST_ALL)
+    await services.log.reconciler.reconcile_all()
+    return await played.told()
+
+
+@QUICK
+@given(
+    history=histories(steps_max=12, is_edited=False, has_matches=False),
+    first=some_ids(),
+    second=some_ids(),
+    data=st.data(),
+)
+async def test_merge_anything_split_equals_never_merged(
+    services: Services, history: History, first: Ids, second: Ids, data: Any
+) -> None:
+    note(history)
+    await databases.empty(services.database)
+    begun = [
+        (0, Create(name="one", ids=first, values={"plan": "one"})),
+        (1, Create(name="other", ids=second)),
+    ]
+    after = [(number + 2, step) for number, step in history.numbered]
+    place = data.draw(st.integers(0, len(after)))
+    apart = await _played(services, history, [*begun, *after])
+    merge = (place + 2, Merge(one="one", other="other"))
+    merged = await _played(services, history, [*begun, *after[:place], merge, *after[place:]])
+    side = await apart.members("one")
+    # The split must end the merge, and nothing but the merge must have joined the two.
+    assume(side != await apart.members("other"))
+    assume(await merged.members("one") == await merged.members("other"))
+    await merged.split_steps(side)
+    assert await _told(services, merged) == await _told(services, apart)
