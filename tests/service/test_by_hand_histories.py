@@ -10,17 +10,18 @@ from itertools import count
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, assume, given, note, settings
+from hypothesis import HealthCheck, assume, example, given, note, settings
 from hypothesis import strategies as st
 
 from oneself.service.log.verify import verify
 from oneself.services import Services
+from oneself.store.transaction import Tables
 from support import databases
-from support.reconciled_view import assert_reconciled
+from support.reconciled_view import assert_parted, assert_reconciled
 from support.stored_views import folded_profiles, stored_profiles
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import History, histories, some_ids
-from unit.core.identity_graph.steps import Create, Ids, Merge, Step
+from unit.core.identity_graph.steps import Create, Ids, Merge, Settings, SignIn, Split, Step
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -34,7 +35,20 @@ _LIST_ALL = (
 )
 
 
+#: What an application created for a user is taken out of the user's profile.
+TAKEN_FROM_USER = History(
+    Settings(),
+    (
+        SignIn(user="ben"),
+        Create(name="p1", tracker="v1", user="ben", ids={"number": "n1"}, values={"plan": "w1"}),
+        Split(profiles=("p1",)),
+        SignIn(user="ben", tracker="v1"),
+    ),
+)
+
+
 @QUICK
+@example(history=TAKEN_FROM_USER)
 @given(history=histories())
 async def test_every_view_follows_what_people_decide(services: Services, history: History) -> None:
     """The log folds to what is stored, and the identity graph and the view `all` agree."""
@@ -46,6 +60,8 @@ async def test_every_view_follows_what_people_decide(services: Services, history
     assert await stored_profiles(services.database, played.dataset_id, rules) == expected
     report = await verify(services.database, lambda done, total: None)
     assert report.difference is None, report.difference
+    await services.log.reconciler.reconcile_all()
+    await assert_parted(Tables(services.database, played.dataset_id))
     await services.database.execute(_LIST_ALL)
     await services.log.reconciler.reconcile_all()
     await assert_reconciled(services.database)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from uuid import UUID
 
 from oneself.core.fold.reconcile import BelievedLog, ExpectedPartition, expect
@@ -31,6 +32,20 @@ async def find_people(tables: Tables) -> tuple[set[frozenset[UUID]], set[frozens
         found.setdefault(expected.components[fragment_id], set()).add(fragment_id)
         believed.setdefault(survivor_id, set()).add(fragment_id)
     return set(map(frozenset, found.values())), set(map(frozenset, believed.values()))
+
+
+async def assert_parted(tables: Tables) -> None:
+    """Raises AssertionError if what people keep apart is one profile of the view `all`, but for one user."""
+    rows = {row.fragment.fragment_id: row for row in await list_fragments(tables)}
+    components = (await _reconcile(tables)).components
+    survivors: dict[UUID, set[UUID]] = {}
+    for fragment_id, survivor_id in await find_attached(tables):
+        survivors.setdefault(fragment_id, set()).add(survivor_id)
+    for separation in (await tables.separations.find(rows)).values():
+        for one, other in combinations(separation.sides, 2):
+            if separation.sides[one] != separation.sides[other] and components[one] != components[other]:
+                shared = survivors.get(one, set()) & survivors.get(other, set())
+                assert not shared, f"{one} and {other} are one: {shared}"
 
 
 async def find_attached(tables: Tables) -> set[tuple[UUID, UUID]]:

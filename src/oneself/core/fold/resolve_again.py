@@ -20,7 +20,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply, apply_recorded
 from oneself.core.fold.log_entry import EntryKey, LogEntry, observation_of, recorded_plan
 from oneself.core.fold.redaction import without_identifiers
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.observation import Observation
@@ -52,6 +52,10 @@ class FoldScope(msgspec.Struct, frozen=True):
     is_given_up: Callable[[Identifier, int], bool]
     #: Fragment → separation → the side that a person put it on.
     sides: Mapping[UUID, Mapping[UUID, int]] = {}
+    #: The fragments from which a split has taken their user.
+    disowned: frozenset[UUID] = frozenset()
+    #: Fragment, browser and seq → whether a later split parted them.
+    is_parted: Callable[[UUID, Identifier, int], bool] = lambda *_: False
     #: Earlier erasures that let browsers begin anew: the seq of each, with its browsers; in order.
     detached: tuple[Detached, ...] = ()
     #: Whether nothing is erased: the identity graph says who is one person. Every profile that an entry made
@@ -191,6 +195,7 @@ def _plan(
     evidence = _left_to_others(extract_evidence(observation, config), observation, entry, scope)
     fragment_id = scope.fragments.get((entry.seq, entry.observation_id))
     if fragment_id is not None:
+        evidence = _without_parted(evidence, fragment_id, entry, scope)
         evidence = msgspec.structs.replace(
             evidence,
             speaker=scope.speaker_of(fragment_id, entry.seq),
@@ -224,6 +229,16 @@ def _attachment(observation: Observation, home: UUID | None) -> Plan:
     """The plan of an observation that nothing leads anywhere: it stays with the words of its fragment."""
     profile_id = home or observation.new_profile_id
     return Plan(profile_id=profile_id, survivor_id=profile_id, creates=home is None)
+
+
+def _without_parted(evidence: Evidence, fragment_id: UUID, entry: LogEntry, scope: FoldScope) -> Evidence:
+    """The evidence without the user and the browsers that a split has taken from a fragment."""
+    if not scope.sides:
+        return evidence
+    is_disowned = fragment_id in scope.disowned
+    persons = tuple(i for i in evidence.persons if not is_disowned or i.namespace != USER_ID)
+    devices = tuple(i for i in evidence.devices if not scope.is_parted(fragment_id, i, entry.seq))
+    return msgspec.structs.replace(evidence, persons=persons, devices=devices)
 
 
 def _left_to_others(

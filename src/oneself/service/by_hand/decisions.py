@@ -33,6 +33,7 @@ from oneself.service.lost_races import repeat
 from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store import identity_graph
+from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
 from oneself.store.loaded_graph import LoadedGraph, users_of
 from oneself.store.transaction import Transaction
@@ -156,9 +157,9 @@ class Decisions:
             graph.split(decision, decision_id, seq)
         else:
             graph.merge(decision, seq)
-        await identity_graph.save(transaction, graph)
+        await identity_graph.save(transaction, graph, ChangeRecorder({}, decision_id))
         await transaction.log.put_decision(seq, decision_id, decision, config.version)
-        await self._reconciler.follow(transaction, set(decision.fragment_ids))
+        await self._reconciler.follow(transaction, set(decision.fragment_ids), seq)
         await transaction.flush()
         profiles = await read_outcome(transaction, decision, config)
         if why.dry_run:

@@ -45,8 +45,8 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
     #: Their fragments, as they were before.
     rows: Mapping[UUID, FragmentRow]
     log: BelievedLog
-    #: Fragment → separation → the side that a person put it on.
-    sides: Mapping[UUID, Mapping[UUID, int]]
+    #: What people keep apart of them.
+    separations: Mapping[UUID, Separation]
     #: Earlier erasures that let their browsers begin anew.
     detached: tuple[Detached, ...]
     #: The claims that they ever had.
@@ -63,6 +63,7 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
         for row in self.rows.values():
             if row.fragment.browser is not None:
                 of_browser.setdefault(row.fragment.browser, []).append(row.fragment)
+        sides = self._sides
         return FoldScope(
             identifiers,
             self.log.fragments,
@@ -71,7 +72,9 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
             self.profile_ids,
             self._is_claimed_elsewhere,
             lambda identifier, seq: seq < given_up.get(identifier, 0),
-            sides=self.sides,
+            sides=sides,
+            disowned=frozenset(key for key in sides if self._is_nobodys(key)),
+            is_parted=partial(self._is_parted, of_browser),
             detached=self.detached,
             keeps_profiles=keeps_profiles,
         )
@@ -83,6 +86,34 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
             starts = [item.claim.seq for item in claimed if (identifier, item.claim.seq) in ends]
             for seq in starts:
                 state.end_before(identifier, seq)
+
+    @property
+    def _sides(self) -> dict[UUID, dict[UUID, int]]:
+        """Fragment → separation → the side that a person put it on."""
+        found: dict[UUID, dict[UUID, int]] = {}
+        for separation_id, separation in self.separations.items():
+            for fragment_id, side in separation.sides.items():
+                found.setdefault(fragment_id, {})[separation_id] = side
+        return found
+
+    def _is_nobodys(self, fragment_id: UUID) -> bool:
+        return fragment_id in self.rows and self.rows[fragment_id].fragment.user_id is None
+
+    def _is_parted(
+        self,
+        of_browser: Mapping[Identifier, list[Fragment]],
+        fragment_id: UUID,
+        device: Identifier,
+        seq: int,
+    ) -> bool:
+        """Whether a split after a seq parted a fragment from all that a browser had said before it."""
+        for separation in self.separations.values():
+            side = separation.sides.get(fragment_id)
+            if side is not None and separation.since > seq:
+                spoken = separation.sides_of(item.fragment_id for item in of_browser.get(device, ()))
+                if spoken and side not in spoken:
+                    return True
+        return False
 
     def _speaker(self, fragment_id: UUID, seq: int) -> str | None:
         """The user who had signed in on the browser of a fragment before a seq, or was reported for it."""
@@ -146,19 +177,11 @@ async def load_profiles(
         profile_ids=profile_ids,
         rows=rows,
         log=log,
-        sides=_sides(await transaction.separations.find(rows)),
+        separations=await transaction.separations.find(rows),
         detached=await _find_detached(transaction, devices),
         claims=claims,
         others=await _claims_of_others(transaction, profile_ids, log.entries, log.configs, claims),
     )
-
-
-def _sides(separations: Mapping[UUID, Separation]) -> dict[UUID, dict[UUID, int]]:
-    found: dict[UUID, dict[UUID, int]] = {}
-    for separation_id, separation in separations.items():
-        for fragment_id, side in separation.sides.items():
-            found.setdefault(fragment_id, {})[separation_id] = side
-    return found
 
 
 def apply_plan(state: WorkingSet, plan: Plan, config: Config, seq: int, interface: str) -> NewEntry:

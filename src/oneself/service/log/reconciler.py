@@ -166,26 +166,26 @@ class Reconciler:
         if config.dataset.asserted_merges == "unrestricted":
             return []
         try:
-            return await self._fold_differing(transaction, {listed.fragment_id}, config)
+            return await self._fold_differing(transaction, {listed.fragment_id}, listed.seq, config)
         except TooLarge:
             _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
             return []
 
-    async def follow(self, transaction: Transaction, fragment_ids: set[UUID]) -> None:
+    async def follow(self, transaction: Transaction, fragment_ids: set[UUID], seq: int) -> None:
         """Let the profiles of fragments follow what a person has just decided about them.
 
-        Raises TooLarge, Contended. Needs the lock of `unreconciled_fragments`.
+        `seq`: of the decision. Raises TooLarge, Contended. Needs the lock of `unreconciled_fragments`.
         """
-        await self._fold_differing(transaction, fragment_ids, await transaction.config.find())
+        await self._fold_differing(transaction, fragment_ids, seq, await transaction.config.find())
 
     async def find_reach(self, transaction: Transaction, fragment_ids: set[UUID]) -> Affected:
         """What surrounds fragments in the view `all`. Raises TooLarge."""
         return await _find_reach(transaction, fragment_ids, self._fragments_max)
 
     async def _fold_differing(
-        self, transaction: Transaction, listed: set[UUID], config: Config
+        self, transaction: Transaction, listed: set[UUID], seq: int, config: Config
     ) -> list[UnreconciledFragment]:
-        """The same; raises TooLarge, with nothing written."""
+        """The same; raises TooLarge, with nothing written. `seq`: of what changed."""
         alone = await _find_reach(transaction, listed, self._fragments_max)
         if alone.is_simple and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
             return []
@@ -203,7 +203,7 @@ class Reconciler:
         expected = await reach.find_expected(log, config)
         if differing := reach.differing(expected):
             believed = await _find_believed(transaction, reach, differing, log)
-            cause = await transaction.log.find_observation(listed.seq)
+            cause = await transaction.log.find_observation(seq)
             recorder = ChangeRecorder({}, cause or uuid.uuid4())
             await _fold_again(transaction, believed, expected, config, recorder)
             await recorder.put(transaction)
