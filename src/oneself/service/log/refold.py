@@ -255,7 +255,7 @@ async def _delete(transaction: Transaction, part: GraphPart) -> None:
 async def _fold(
     transaction: Transaction, part: GraphPart, entries: list[LogEntry], config: Config
 ) -> set[UUID]:
-    """Fold entries of one configuration; returns the fragments."""
+    """Fold entries of one configuration; returns the fragments that begin."""
     touched = [part.concerned(touches(entry, config)) for entry in entries]
     unified = await _find_unified(transaction, touched)
     reindexed = {profile.profile_id for found in unified.values() for profile in found}
@@ -268,7 +268,7 @@ async def _fold(
         fold_entry(graph, entry, found, config, partial(unified_ids, seq=entry.seq))
     await transaction.log.put_fragments(graph.entries)
     await identity_graph.save(transaction, graph)
-    return set(graph.graph.fragments)
+    return graph.graph.fragments.keys() - graph.rows.keys()
 
 
 async def _find_unified(transaction: Transaction, touched: list[Touched]) -> dict[UUID, list[Profile]]:
