@@ -84,3 +84,32 @@ def _page(service: RunningService, dataset: str, **identities: str) -> str:
     answer = httpx.post(f"{service.base_url}/t/{service.org}/api2/event/{dataset}", json=event)
     answer.raise_for_status()
     return str(answer.json().get("anonymousProfileTracker", ""))
+
+
+def test_a_profile_is_split_and_merged(service: RunningService) -> None:
+    name = f"cli-{uuid.uuid4().hex[:8]}"
+    org = ("--org", service.org)
+    assert service.command("dataset", "create", name, *org).returncode == 0
+    for browser in ("one", "two"):
+        event = {"user": {"anonymousId": browser}, "interaction": {"name": "Look"}}
+        httpx.post(f"{service.base_url}/t/{service.org}/api2/event/{name}", json=event).raise_for_status()
+
+    def person(*arguments: str) -> tuple[int, str, str]:
+        result = service.command("person", *arguments, *org, "--dataset", name)
+        return result.returncode, result.stdout, result.stderr
+
+    code, dry, _ = person("merge", "one", "two", "--dry-run")
+    assert (code, "would be then: 1" in dry) == (0, True)
+    code, printed, _ = person("merge", "one", "two", "--yes", "--json", "--reason", "the same household")
+    merged = json.loads(printed)
+    assert (code, len(merged["profiles"]), merged["profiles"][0]["events"]) == (0, 1, 2)
+    assert "anonymous_id:two" in merged["profiles"][0]["identifiers"]
+    code, parted, _ = person("split", "one", "--browser", "two", "--yes")
+    assert (code, "are then: 2" in parted) == (0, True)
+    for arguments in (("one",), ("one", "--all", "--browser", "two"), ("one", "--absorbed", "nothing")):
+        code, _, told = person("split", *arguments, "--yes")
+        assert code == 1, told
+    code, _, told = person("split", "one", "--browser", "unknown", "--yes")
+    assert (code, "browser" in told) == (1, True)
+    code, _, told = person("merge", "one", "unknown", "--yes")
+    assert (code, name in told) == (1, True)

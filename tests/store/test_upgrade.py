@@ -287,3 +287,18 @@ def test_changes_are_followed_from_the_upgrade_on(upgraded: Upgraded) -> None:
     made = upgraded.post(PROFILES, {}).json()["profile_id"]
     (created,) = changes(cursor=start["cursor"])["changes"]
     assert (created["type"], created["after"]) == ("profile.created", [made])
+
+
+def test_what_is_stored_from_before_can_be_merged_and_parted_by_hand(upgraded: Upgraded) -> None:
+    """Profiles of an earlier version: their fragments were folded when the database was migrated."""
+    one, other = EXPECTED["account"]["profile_id"], upgraded.post(PROFILES, {}).json()["profile_id"]
+
+    def decide(*arguments: str) -> list[dict[str, Any]]:
+        options = ("--org", EXPECTED["organisation"], "--view", "proven", "--yes", "--json")
+        result = upgraded.service.command("person", *arguments, *options)
+        assert result.returncode == 0, result.stderr
+        return list(json.loads(result.stdout)["profiles"])
+
+    (merged,) = decide("merge", one, other)
+    parted = decide("split", merged["profile_id"], "--fragment", other)
+    assert {item["profile_id"] for item in parted} == {one, other}

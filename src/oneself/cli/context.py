@@ -19,6 +19,7 @@ from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
+import msgspec
 import typer
 from rich.console import Console
 
@@ -52,7 +53,12 @@ def run(action: Callable[[Services], Awaitable[T]]) -> T:
 
 
 async def _run(action: Callable[[Services], Awaitable[T]]) -> T:
-    async with open_services_of(load_settings().settings) as services:
+    from oneself import logs
+
+    settings = load_settings().settings
+    # What a command did is its output; the log has what went wrong, on standard error.
+    logs.configure(msgspec.structs.replace(settings, log_level="warning"))
+    async with open_services_of(settings) as services:
         return await action(services)
 
 
