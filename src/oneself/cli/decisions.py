@@ -26,7 +26,7 @@ ProfileId = Annotated[
 Reason = Annotated[str, typer.Option("--reason", help="Why, for the history of the profiles.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be, and change nothing.")]
 #: How many identifiers of a profile are shown.
-IDENTIFIERS_SHOWN = 10
+IDENTIFIERS_MAX = 10
 
 
 def split(
@@ -181,13 +181,13 @@ def _show(decided: Decided, *, as_json: bool) -> None:
 def _fields(profile: DecidedProfile) -> dict[str, Any]:
     survivor = profile.view.survivor
     names = [f"{c.identifier.namespace}:{visible_value(c.identifier)}" for c in profile.identifiers]
-    more = len(names) - IDENTIFIERS_SHOWN
+    more = len(names) - IDENTIFIERS_MAX
     return {
         "profile_id": survivor.profile_id,
         "user_id": survivor.user_id,
         "parts": len(profile.fragment_ids),
         "events": profile.events,
-        "identifiers": [*names[:IDENTIFIERS_SHOWN], *([f"and {more} more"] if more > 0 else [])],
+        "identifiers": [*names[:IDENTIFIERS_MAX], *([f"and {more} more"] if more > 0 else [])],
         "values": survivor.record.values,
         "consents": {key: choice.is_consented for key, choice in survivor.consents.items()},
     }

@@ -136,7 +136,7 @@ class ComponentUnions(BatchComponents):
 
     def _is_decided(self, fragment_id: UUID) -> bool:
         """Whether people or erasures said with whom a fragment is, or is not."""
-        return fragment_id in self._loaded.kept_apart or bool(self._loaded.joined_with({fragment_id}))
+        return fragment_id in self._loaded.separated or bool(self._loaded.joined_with({fragment_id}))
 
     def _begins_to_join(self, fragment: Fragment) -> bool:
         """Whether a fragment was without proven evidence, so that nothing joined it, and all of it is new."""

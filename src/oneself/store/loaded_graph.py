@@ -60,7 +60,7 @@ class LoadedGraph:
         self.new_separations: list[Separation] = []
         self.united_sides: list[UnitedSides] = []
         #: Of the fragments that are locked, those that a person keeps apart from others.
-        self.kept_apart: set[UUID] = set()
+        self.separated: set[UUID] = set()
         #: The fragments whose claims the last observation indexed.
         self.indexed: tuple[UUID, ...] = ()
         #: The fragments whose joins are judged again, with all that is tied to them once it is written.
@@ -90,7 +90,7 @@ class LoadedGraph:
         self.check_unmoved(locked.rows)
         self.add(locked.rows)
         self.add_joins(locked.joins)
-        self.kept_apart |= locked.kept_apart
+        self.separated |= locked.separated
 
     def begin(self) -> None:
         """Everything is loaded: what differs from now on has changed."""

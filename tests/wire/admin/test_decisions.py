@@ -75,6 +75,8 @@ def test_a_shared_address_is_undone(site: Site) -> None:
         site.visit(browser, SHARED)
         site.visit(browser)
     assert [one["profile_id"], two["profile_id"]] == [site.profile_id("one"), site.profile_id("two")]
+    explained = site.ask("GET", "one/explain?with=two").json()
+    assert "split_kept_apart" in {cause["code"] for cause in explained["causes"]}, explained
     merged = site.ask("POST", "two/merge", {"with": one["profile_id"], "reason": "one household"})
     assert merged.status_code == 200, merged.text
     (profile,) = merged.json()["profiles"]

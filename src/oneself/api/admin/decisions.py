@@ -72,7 +72,7 @@ class MergeRequest(Struct, frozen=True, forbid_unknown_fields=True):
     reason: str | None = None
 
 
-class ConsentDocument(Struct, frozen=True):
+class DecidedConsentDocument(Struct, frozen=True):
     """A consent choice that holds."""
 
     category: str
@@ -90,11 +90,11 @@ class DecidedProfileDocument(Struct, frozen=True):
     fragments: list[UUID]
     values: dict[str, Any]
     identifiers: list[ClaimRecordDocument]
-    consents: list[ConsentDocument]
+    consents: list[DecidedConsentDocument]
     events: int
 
 
-class DecisionDocument(Struct, frozen=True):
+class ManualDecisionDocument(Struct, frozen=True):
     """What a split or merge came to. `decision_id`: null if it was a dry run. `profiles`: at most a hundred;
     of a split, the profile that stays first.
     """
@@ -118,7 +118,7 @@ MERGE_BODY = Body("merge", INVALID_REQUEST, MergeRequest)
 )
 async def split_profile(
     request: AnyRequest, profile_id: FromPath[str], view: ViewParameter = None, dry_run: DryRun = None
-) -> DecisionDocument:
+) -> ManualDecisionDocument:
     """Split a profile of the dataset `default`: what is taken out stays apart until a person merges it."""
     return await _split(request, DEFAULT_DATASET, profile_id, view, dry_run)
 
@@ -136,7 +136,7 @@ async def split_profile_in_dataset(
     profile_id: FromPath[str],
     view: ViewParameter = None,
     dry_run: DryRun = None,
-) -> DecisionDocument:
+) -> ManualDecisionDocument:
     """Split a profile of a dataset: what is taken out stays apart until a person merges it."""
     return await _split(request, dataset, profile_id, view, dry_run)
 
@@ -150,7 +150,7 @@ async def split_profile_in_dataset(
 )
 async def merge_profiles(
     request: AnyRequest, profile_id: FromPath[str], view: ViewParameter = None, dry_run: DryRun = None
-) -> DecisionDocument:
+) -> ManualDecisionDocument:
     """Merge two profiles of the dataset `default`, whatever kept them apart; not those of two users."""
     return await _merge(request, DEFAULT_DATASET, profile_id, view, dry_run)
 
@@ -168,7 +168,7 @@ async def merge_profiles_in_dataset(
     profile_id: FromPath[str],
     view: ViewParameter = None,
     dry_run: DryRun = None,
-) -> DecisionDocument:
+) -> ManualDecisionDocument:
     """Merge two profiles of a dataset, whatever kept them apart; not those of two users."""
     return await _merge(request, dataset, profile_id, view, dry_run)
 
@@ -178,7 +178,7 @@ ROUTES = [split_profile, split_profile_in_dataset, merge_profiles, merge_profile
 
 async def _split(
     request: AnyRequest, dataset: str, profile_id: str, view: str | None, dry_run: str | None
-) -> DecisionDocument:
+) -> ManualDecisionDocument:
     call = context_of(request)
     document = non_null(await decode_object(request, SPLIT_BODY))
     at = await dataset_of(call, dataset)
@@ -192,7 +192,7 @@ async def _split(
 
 async def _merge(
     request: AnyRequest, dataset: str, profile_id: str, view: str | None, dry_run: str | None
-) -> DecisionDocument:
+) -> ManualDecisionDocument:
     call = context_of(request)
     document = non_null(await decode_object(request, MERGE_BODY))
     other = document.get("with")
@@ -235,10 +235,10 @@ def _id(name: str, text: str) -> UUID:
     return found
 
 
-def _render(call: RequestContext, decided: Decided | None, view: View) -> DecisionDocument:
+def _render(call: RequestContext, decided: Decided | None, view: View) -> ManualDecisionDocument:
     if decided is None:
         raise profile_unknown()
-    return DecisionDocument(
+    return ManualDecisionDocument(
         decided.decision_id, view, [_render_profile(call, profile) for profile in decided.profiles]
     )
 
@@ -257,7 +257,7 @@ def _render_profile(call: RequestContext, profile: DecidedProfile) -> DecidedPro
         disclosure.values(),
         [render_claim(claim, disclosure) for claim in profile.identifiers],
         [
-            ConsentDocument(category, choice.is_consented, rfc3339(choice.consented_at))
+            DecidedConsentDocument(category, choice.is_consented, rfc3339(choice.consented_at))
             for category, choice in sorted(survivor.consents.items())
         ],
         profile.events,

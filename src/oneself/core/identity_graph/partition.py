@@ -148,7 +148,7 @@ class _Part(msgspec.Struct):
         for separation_id, sides in other.sides.items():
             self.sides.setdefault(separation_id, set()).update(sides)
 
-    def is_kept_apart_from(self, other: "_Part") -> bool:
+    def is_separated_from(self, other: "_Part") -> bool:
         """Whether a person has parted the two."""
         shared = self.sides.keys() & other.sides.keys()
         return any(are_apart(self.sides[item], other.sides[item]) for item in shared)
@@ -236,7 +236,7 @@ class _Forest:
             return RefusedJoin(join, "different_user")
         if join.strength == JoinStrength.SAME_USER or join.is_by_hand:
             return 0
-        if one.is_kept_apart_from(other):
+        if one.is_separated_from(other):
             return RefusedJoin(join, "split_kept_apart")
         is_between_protected = one.is_protected and other.is_protected
         has_user = bool(one.users or other.users)

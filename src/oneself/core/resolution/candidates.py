@@ -170,10 +170,10 @@ def _meant(
     claim, first = held[0]
     if len(held) > 1 and state.sides and observation.trust == "browser" and evidence.user_id is None:
         spoken = {profile.profile_id for device in evidence.devices for _, profile in state.claims_of(device)}
-        for said, profile in held:
+        for own_claim, profile in held:
             own = profile.profile_id
-            if own in spoken and state.are_kept_apart(own, first.profile_id):
-                return said, profile, True
+            if own in spoken and state.are_separated(own, first.profile_id):
+                return own_claim, profile, True
     return claim, first, False
 
 

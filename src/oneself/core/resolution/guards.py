@@ -21,7 +21,7 @@ from oneself.core.resolution.plan import Refusal
 from oneself.core.resolution.token_evidence import TokenEvidence
 
 
-def _nobody(one: UUID, other: UUID) -> bool:
+def _never(one: UUID, other: UUID) -> bool:
     return False
 
 
@@ -42,13 +42,13 @@ def screen_candidates(
     protected: Collection[UUID] = (),
     *,
     is_proof: bool = False,
-    are_kept_apart: Callable[[UUID, UUID], bool] = _nobody,
+    are_separated: Callable[[UUID, UUID], bool] = _never,
 ) -> Screening:
     """Decide which candidates are one person (docs/concepts/resolution.md, rule 6).
 
     `candidates`: by profile id. `token_evidence`: the evidence of the token, if it identifies a profile.
     `protected`: if something is only asserted, the profiles that it must not merge. `is_proof`: whether a
-    server sends the observation. `are_kept_apart`: whether a person has parted two profiles.
+    server sends the observation. `are_separated`: whether a person has parted two profiles.
     """
     ordered = sorted(candidates.values(), key=lambda c: (not c.required, *rank(c.profile)))
     user_id = _whose(ordered, evidence)
@@ -60,7 +60,7 @@ def screen_candidates(
         code = None
         if not candidate.required:
             code = _refusal(candidate, user_id, accepted, identities, config)
-            code = code or _parted(candidate, accepted, evidence, are_kept_apart)
+            code = code or _parted(candidate, accepted, evidence, are_separated)
             code = code or _unprovable(candidate, accepted, evidence if is_proof else None, config, protected)
         if code is not None:
             refused.append((candidate, code))
@@ -112,7 +112,7 @@ def _parted(
     candidate: Candidate,
     accepted: list[Candidate],
     evidence: Evidence,
-    are_kept_apart: Callable[[UUID, UUID], bool],
+    are_separated: Callable[[UUID, UUID], bool],
 ) -> Refusal | None:
     """The refusal of a merge of what a person has parted.
 
@@ -120,7 +120,7 @@ def _parted(
     """
     is_users = evidence.user_id is not None and candidate.via is not None and candidate.via.is_device
     profile_id = candidate.profile.profile_id
-    if is_users or not any(are_kept_apart(profile_id, item.profile.profile_id) for item in accepted):
+    if is_users or not any(are_separated(profile_id, item.profile.profile_id) for item in accepted):
         return None
     return Refusal("split_kept_apart", profile_id, None if candidate.via is None else candidate.via.namespace)
 

@@ -77,7 +77,7 @@ def resolve(
         config,
         protected,
         is_proof=observation.trust == "server",
-        are_kept_apart=state.are_kept_apart,
+        are_separated=state.are_separated,
     )
     if policy.opt_out == "respected":
         profiles = [candidate.profile for candidate in screening.accepted]
@@ -405,7 +405,7 @@ def _devices(
 def _is_parted(state: WorkingSet, profiles: list[Profile], one: set[UUID]) -> bool:
     """Whether a person has parted some profiles from the members: what points at them stays theirs."""
     return bool(state.sides) and any(
-        state.are_kept_apart(profile.profile_id, member) for profile in profiles for member in one
+        state.are_separated(profile.profile_id, member) for profile in profiles for member in one
     )
 
 

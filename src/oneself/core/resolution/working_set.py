@@ -104,7 +104,7 @@ class WorkingSet:
         for separation_id, found in sides.items():
             known.setdefault(separation_id, set()).update(found)
 
-    def are_kept_apart(self, one: UUID, other: UUID) -> bool:
+    def are_separated(self, one: UUID, other: UUID) -> bool:
         """Whether a person has parted what these survivors are."""
         if not self.sides:
             return False

@@ -59,10 +59,10 @@ _FIELD = {
 }
 
 
-def _two(members: Members, taken: Side, field: str) -> list[Side]:
-    if not taken:
-        raise InvalidInput(field, "Nothing of this profile is meant by it, in this view.")
-    return [members.fragment_ids - taken, taken]
+def _two(members: Members, part: Side, field: str) -> list[Side]:
+    if not part:
+        raise InvalidInput(field, f"In this view, the profile has no part that this {field} names.")
+    return [members.fragment_ids - part, part]
 
 
 def _named(members: Members, fragment_ids: Collection[UUID]) -> Side:

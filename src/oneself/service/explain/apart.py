@@ -49,6 +49,7 @@ async def load_graph(tables: Tables, ids: Collection[UUID]) -> IdentityGraph:
     for row in await tables.fragments.find(ids):
         graph.put(row.fragment)
     graph.person_joins = await tables.person_joins.find(graph.fragments)
+    graph.separations = await tables.separations.find(graph.fragments)
     return graph
 
 

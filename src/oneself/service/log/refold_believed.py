@@ -105,7 +105,7 @@ def _bridge(again: ResolvedAgain, erasing: Erasing) -> list[NewEntry]:
     survivor, *others = (
         item.profile
         for item in screen_candidates(
-            candidates, nothing, None, erasing.config, are_kept_apart=state.are_kept_apart
+            candidates, nothing, None, erasing.config, are_separated=state.are_separated
         ).accepted
     )
     entries: list[NewEntry] = []

@@ -78,7 +78,7 @@ class LockedFragments(msgspec.Struct, frozen=True):
     #: Their joins that hang on no identifier; one between two of them is there twice.
     joins: list[PersonJoin]
     #: Those that a person keeps apart from others.
-    kept_apart: set[UUID]
+    separated: set[UUID]
 
 
 class ProvenHead(msgspec.Struct, frozen=True):

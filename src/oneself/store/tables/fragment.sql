@@ -205,8 +205,8 @@ ORDER BY fragment_id
 LIMIT 1;
 
 -- name: lock
--- Fragments by id, locked in the order of their ids, each with its joins that hang on no identifier, and whether
--- a person keeps it apart from others.
+-- Fragments by id, locked in the order of their ids, each with its joins that hang on no identifier, and
+-- whether a person keeps it apart from others.
 -- $2: fragment ids
 SELECT {fragment_columns}, (
     SELECT jsonb_agg(jsonb_build_object(
