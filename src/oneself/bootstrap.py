@@ -411,10 +411,8 @@ def _rules(base: _Foundation) -> RuleServices:
 
 
 def _events(base: _Foundation) -> EventServices:
-    token_keys = TokenKeys(base.database, base.secret_box)
-    interactions = Interactions(
-        base.ingest, token_keys, base.secret_box, Trackers(base.database, base.ingest)
-    )
+    token_keys, trackers = TokenKeys(base.database, base.secret_box), Trackers(base.database, base.ingest)
+    interactions = Interactions(base.ingest, token_keys, base.secret_box, trackers)
     write_keys = WriteKeys(base.database, base.configurations)
     return EventServices(interactions=interactions, token_keys=token_keys, write_keys=write_keys)
 
@@ -437,9 +435,8 @@ def _feed(base: _Foundation, history: HistoryServices, directory: DirectoryServi
 
 def _privacy(base: _Foundation, lookup: Lookup) -> PrivacyServices:
     exports = Exports(base.database, base.configurations)
-    return PrivacyServices(
-        erasure=base.erasure, exports=exports, persons=Persons(lookup, exports, base.erasure)
-    )
+    persons = Persons(lookup, exports, base.erasure)
+    return PrivacyServices(erasure=base.erasure, exports=exports, persons=persons)
 
 
 def _provisioning(base: _Foundation, directory: DirectoryServices) -> OrganisationSetup:
