@@ -197,6 +197,13 @@ FRAGMENTS = {
            )
            FROM jsonb_array_elements(profile.absorbed) WITH ORDINALITY AS part (value, number)
        )""",
+    # Whether an entry of the log may change values or choices of a profile.
+    "changing": """(
+        profile_id IS NOT NULL AND fragment_id IS NOT NULL AND NOT content_redacted
+        AND kind IN ('event', 'write', 'sign_in', 'claims', 'consent')
+        AND (content ?| ARRAY['values', 'choices', 'consents']
+             OR content @? '$.identifiers[*] ? (@.namespace != "tracker" && @.namespace != "anonymous_id")')
+    )""",
     # To read an entry of the log: see tables.log.
     "entry_columns": "seq, observation_id, profile_id, kind, config_version, content::text, plan::text, "
     "content_redacted, replay",

@@ -168,7 +168,8 @@ async def test_the_history_names_the_merges_and_verifications_of_the_view(
     assert [step["absorbed_id"] for step in merges] == [stage.profile_id("V")]
     assert [step["claim"] for step in steps if step["kind"] == "verification"] == ["emailaddress"]
     his = await reader.listed(stage.profile_id("P"), "history")
-    assert his == []
+    assert {step["kind"] for step in his} <= {"creation", "value"}
+    assert "vera" not in str(his)
 
 
 async def test_names_of_a_profile_are_those_of_the_view(stage: Stage, reader: Reader) -> None:
@@ -195,7 +196,8 @@ async def test_a_known_profile_keeps_its_anonymous_id_as_an_alias(stage: Stage, 
     known = await reader.person("emailAddress:ann@acme.example")
     assert (len(known["primary_id"]), known["aliases"]) == (24, [anonymous])
     assert (await reader.person(anonymous))["profile_id"] == known["profile_id"]
-    (promotion,) = await reader.listed(known["profile_id"], "history")
+    listed = await reader.listed(known["profile_id"], "history")
+    (promotion,) = [step for step in listed if step["kind"] == "promotion"]
     assert (promotion["kind"], promotion["alias"]) == ("promotion", anonymous)
 
 

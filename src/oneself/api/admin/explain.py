@@ -248,11 +248,12 @@ def _join(join: ExplainedJoin, readers: list[Disclosure]) -> JoinDocument:
 
 
 def _side(side: ExplainedSide) -> SideDocument:
-    observation = None if side.observation is None else _observation(side.observation)
+    observation = None if side.observation is None else render_observation(side.observation)
     return SideDocument(_part(side.part), side.evidence, observation)
 
 
-def _observation(found: SourceObservation) -> SourceObservationDocument:
+def render_observation(found: SourceObservation) -> SourceObservationDocument:
+    """The document of an observation that is named as a source."""
     return SourceObservationDocument(
         event_id=found.event_id,
         kind=found.kind,

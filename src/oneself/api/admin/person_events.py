@@ -12,7 +12,9 @@ from uuid import UUID
 from litestar import get
 from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct, field
+from msgspec.structs import replace
 
+from oneself.api.admin.explain import SourceObservationDocument, render_observation
 from oneself.api.admin.profiles import PROFILE, reader_for, resolve_profile
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import (
@@ -33,12 +35,17 @@ from oneself.api.http.query import AskedCategories, ViewParameter
 from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
 from oneself.core.identity.identifier import Identifier, visible_value
 from oneself.core.units import MILLISECOND_US
+from oneself.core.values.attribute import APPLICATION_DATA
+from oneself.service.explain.values import SourceObservation
 from oneself.service.history.entries import (
     ClaimRecord,
+    ConsentStep,
+    Creation,
     HistoryEntry,
     HistoryMerge,
     HistoryRefusal,
     Promotion,
+    ValueStep,
     Verification,
 )
 from oneself.service.history.person_events import ListedEvent
@@ -105,10 +112,14 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
     `promotion`: `profile_id`, whose primary id was `alias`, became identified. `refusal`: a merge with
     `other_id`, or a claim, was refused with `code`, `times` times until `last_at`. `verification`: the claim
     `claim` of the identity provider became verified, or, if `verified` is false, it no longer is.
+    `creation`: `profile_id` began. `consent`: the person chose in `category`. `value`: `attribute` changed
+    from `before` to `after`; without one of them, there was no value, or the caller may not read it.
+
+    `observation`: what did it; missing if it was erased.
     """
 
     at: Timestamp
-    kind: Literal["merge", "promotion", "refusal", "verification"]
+    kind: Literal["merge", "promotion", "refusal", "verification", "creation", "consent", "value"]
     profile_id: UUID
     alias: str | None = None
     absorbed_id: UUID | None = None
@@ -121,13 +132,22 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
     times: int | None = None
     claim: str | None = None
     verified: bool | None = None
+    category: str | None = None
+    consented: bool | None = None
+    attribute: str | None = None
+    before: Any = None
+    after: Any = None
+    observation: SourceObservationDocument | None = None
 
 
-class History(Struct, frozen=True):
-    """One page of steps, the oldest first."""
+class History(Struct, frozen=True, omit_defaults=True):
+    """One page of steps, the oldest first. `complete`: false if the person has more than 20 000
+    observations: changes of values are listed for the first ones.
+    """
 
     history: list[HistoryEntryDocument]
     pagination: Pagination
+    complete: Literal[False] | None = None
 
 
 class _Offset(Struct, frozen=True):
@@ -198,15 +218,25 @@ async def read_history(
     consent_category_id: AskedCategories = None,
     view: ViewParameter = None,
 ) -> History:
-    """List the merges, promotions and refusals of a person, and when provider claims were verified."""
+    """List what happened to a person, the oldest first: profiles that began, merges, promotions, refusals,
+    verified claims, consent choices, and values that changed, each with the observation that did it.
+    """
     call, limit = context_of(request), page_size(size)
     offset = requested_position(cursor, _Offset(0)).offset
     at, person = await resolve_profile(call, dataset, profile_id, view)
     names = await call.services.profiles.lookup.person_in(at, person)
-    steps = await call.services.history.timeline.history(at, person, names)
-    page, pagination = cut_page(steps[offset:], limit, lambda _: _Offset(offset + limit))
     disclosure = reader_for(call, person, consent_category_id)
-    return History([_render_step(step, disclosure) for step in page], pagination)
+    found = await call.services.history.timeline.steps(
+        at,
+        person,
+        names,
+        offset=offset,
+        limit=limit + 1,
+        accepts=lambda step: _may_list(step, disclosure),
+    )
+    page, pagination = cut_page(list(found.steps), limit, lambda _: _Offset(offset + limit))
+    steps = [_render(step, observation, disclosure) for step, observation in page]
+    return History(steps, pagination, complete=None if found.is_complete else False)
 
 
 ROUTES = [list_events, list_identifiers, read_history]
@@ -260,6 +290,21 @@ def render_claim(claim: ClaimRecord, disclosure: Disclosure) -> ClaimRecordDocum
     )
 
 
+def _may_list(step: HistoryEntry, disclosure: Disclosure) -> bool:
+    """Whether the caller may know of a step: what other applications store is theirs."""
+    if not isinstance(step, ValueStep) or step.path[0] != APPLICATION_DATA:
+        return True
+    return any(disclosure.value(step.path, value) is not None for value in (step.before, step.after))
+
+
+def _render(
+    step: HistoryEntry, observation: SourceObservation | None, disclosure: Disclosure
+) -> HistoryEntryDocument:
+    rendered = _render_step(step, disclosure)
+    found = None if observation is None else render_observation(observation)
+    return replace(rendered, observation=found)
+
+
 def _render_step(step: HistoryEntry, disclosure: Disclosure) -> HistoryEntryDocument:
     match step:
         case HistoryMerge():
@@ -292,6 +337,25 @@ def _render_step(step: HistoryEntry, disclosure: Disclosure) -> HistoryEntryDocu
                 step.profile_id,
                 claim=step.claim,
                 verified=step.is_verified,
+            )
+        case Creation():
+            return HistoryEntryDocument(rfc3339(step.at), "creation", step.profile_id)
+        case ConsentStep():
+            return HistoryEntryDocument(
+                rfc3339(step.at),
+                "consent",
+                step.profile_id,
+                category=step.category,
+                consented=step.is_consented,
+            )
+        case ValueStep():
+            return HistoryEntryDocument(
+                rfc3339(step.at),
+                "value",
+                step.profile_id,
+                attribute=".".join(step.path),
+                before=disclosure.value(step.path, step.before),
+                after=disclosure.value(step.path, step.after),
             )
 
 

@@ -74,6 +74,16 @@ class Disclosure(msgspec.Struct, frozen=True):
             return self.reader.is_system
         return not _is_write_only(path, self.view.config) and self._is_granted(path)
 
+    def value(self, path: Sequence[str], value: Any) -> Any:
+        """A value that stood at a path of the profile, as far as the reader may read it; None: not at all."""
+        nested = value
+        for key in reversed(path):
+            nested = {key: nested}
+        seen: Any = disclose(visible_values(self.view.config.schema, nested), self.reader, self.grants)
+        for key in path:
+            seen = seen.get(key) if isinstance(seen, Mapping) else None
+        return seen
+
     def body(self, body: Any) -> Any:
         """The body of an event; see `disclosed_body`."""
         return disclosed_body(body, self.reader, self.view.config)

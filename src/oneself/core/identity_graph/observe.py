@@ -314,7 +314,7 @@ def _word(graph: IdentityGraph, observed: Observed) -> Word:
     fresh = _fresh_tracker(observed)
     tracker, anonymous_id = _browser(graph, observed, policy, fresh)
     return Word(
-        speaker=_speaker(observation, policy),
+        speaker=speaker_of(observation, policy),
         seq=observed.seq,
         at=observed.at,
         new_fragment_id=observation.new_profile_id,
@@ -324,13 +324,14 @@ def _word(graph: IdentityGraph, observed: Observed) -> Word:
         user_id=evidence.user_id if observation.creates else None,
         profile_id=observation.profile_id,
         identifiers=persons_of(evidence) if evidence.persons else (),
-        changes=_changes(observed, policy) if values or config.bindings else _UNCHANGED,
+        changes=changes_by(observed, policy) if values or config.bindings else _UNCHANGED,
         source=observation.source(observed.seq) if values or config.bindings else None,
         rewritten=_rewritten(values, config) if values else frozenset(),
     )
 
 
-def _speaker(observation: Observation, policy: KindPolicy) -> Speaker:
+def speaker_of(observation: Observation, policy: KindPolicy) -> Speaker:
+    """Who speaks in an observation."""
     if policy.values_policy == "identity_provider":
         return "provider"
     if observation.trust == "server":
@@ -403,7 +404,8 @@ def _rewritten(values: dict[str, Any], config: Config) -> frozenset[str]:
     return names.union(bound)
 
 
-def _changes(observed: Observed, policy: KindPolicy) -> ValueChanges | Callable[[Record], ValueChanges]:
+def changes_by(observed: Observed, policy: KindPolicy) -> ValueChanges | Callable[[Record], ValueChanges]:
+    """The changes that an observation makes, or what makes them of what its fragment holds already."""
     if policy.values_policy != "event":
         return explicit_changes(observed.config.schema, observed.observation.values)
     return lambda record: _event_changes(observed, record)

@@ -5,11 +5,14 @@ Invariants: values only; `timeline` reads them for the view `all`, `view_history
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
+from oneself.core.values.record import Path
+from oneself.service.explain.values import SourceObservation
 
 
 class ClaimRecord(msgspec.Struct, frozen=True):
@@ -40,6 +43,11 @@ class HistoryMerge(msgspec.Struct, frozen=True, tag="merge"):
     identifier: Identifier | None
     #: The primary id of the absorbed profile.
     alias: str | None
+
+    @property
+    def profile_id(self) -> UUID:
+        """The profile that it happened to."""
+        return self.survivor_id
 
 
 class Promotion(msgspec.Struct, frozen=True, tag="promotion"):
@@ -76,4 +84,41 @@ class Verification(msgspec.Struct, frozen=True, tag="verification"):
     is_verified: bool
 
 
-HistoryEntry = HistoryMerge | Promotion | HistoryRefusal | Verification
+class Creation(msgspec.Struct, frozen=True, tag="creation"):
+    """A profile began."""
+
+    #: In µs since 1970.
+    at: int
+    profile_id: UUID
+
+
+class ConsentStep(msgspec.Struct, frozen=True, tag="consent"):
+    """The person chose in a consent category."""
+
+    #: In µs since 1970.
+    at: int
+    profile_id: UUID
+    category: str
+    is_consented: bool
+
+
+class ValueStep(msgspec.Struct, frozen=True, tag="value"):
+    """A value changed. None: there was none before, or there is none any more."""
+
+    #: In µs since 1970.
+    at: int
+    profile_id: UUID
+    path: Path
+    before: Any
+    after: Any
+
+
+HistoryEntry = HistoryMerge | Promotion | HistoryRefusal | Verification | Creation | ConsentStep | ValueStep
+
+
+class StepPage(msgspec.Struct, frozen=True):
+    """Steps in the order of time, each with the observation that made it; None: it was erased."""
+
+    steps: tuple[tuple[HistoryEntry, SourceObservation | None], ...]
+    #: Whether every observation was looked at.
+    is_complete: bool

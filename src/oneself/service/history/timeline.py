@@ -7,20 +7,24 @@ derives nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from oneself.core.identity.identifier import Identifier
 from oneself.service.context import DatasetRef
+from oneself.service.explain.rendering import observation_about
 from oneself.service.history import view_history
 from oneself.service.history.entries import (
     ClaimRecord,
+    Creation,
     HistoryEntry,
     HistoryMerge,
     HistoryRefusal,
     Promotion,
+    StepPage,
     Verification,
 )
+from oneself.service.history.value_steps import find_creations, find_value_steps
 from oneself.service.profiles.ids import AliasedProfile
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.database import Database
@@ -53,6 +57,30 @@ class ProfileHistory:
         )
         steps = [*promotions, *await self._steps(dataset_ref, view, person)]
         return sorted(steps, key=lambda entry: (entry.at, type(entry).__name__))
+
+    async def steps(
+        self,
+        dataset_ref: DatasetRef,
+        view: ProfileView,
+        person: AliasedProfile,
+        *,
+        offset: int = 0,
+        limit: int,
+        accepts: Callable[[HistoryEntry], bool] = lambda step: True,
+    ) -> StepPage:
+        """Everything that happened to a person after the first `offset` steps, the oldest first.
+
+        `accepts`: whether the reader may see a step.
+        """
+        known = await self.history(dataset_ref, view, person)
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            changed, is_complete = await find_value_steps(tables, view)
+            known += [*await find_creations(tables, view), *changed]
+            known.sort(key=lambda entry: (entry.at, not isinstance(entry, Creation)))
+            page = [step for step in known if accepts(step)][offset : offset + limit]
+            noted = await tables.explanations.find_observations(step.at for step in page)
+        steps = ((step, observation_about(noted.get(step.at, ()), step.profile_id)) for step in page)
+        return StepPage(tuple(steps), is_complete)
 
     async def _steps(
         self, dataset_ref: DatasetRef, view: ProfileView, person: AliasedProfile

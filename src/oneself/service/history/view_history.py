@@ -62,7 +62,7 @@ def merges(view: ProfileView, person: AliasedProfile) -> Iterator[HistoryMerge]:
 
 def _identifiers(fragment: Fragment, view: ProfileView, is_present: bool) -> Iterator[ClaimRecord]:
     """The identifiers of a fragment: its user, what servers said, and its browser while it is present."""
-    profile_id = _listed_id(fragment, view)
+    profile_id = listed_id(fragment, view)
     user, since = user_in(fragment, _stored(view)), user_since(fragment, _stored(view))
     if user is not None and since is not None:
         yield ClaimRecord(Identifier(USER_ID, user), profile_id, since, None, "server")
@@ -72,7 +72,7 @@ def _identifiers(fragment: Fragment, view: ProfileView, is_present: bool) -> Ite
         yield ClaimRecord(fragment.browser, profile_id, fragment.began_at, None, "browser")
 
 
-def _listed_id(fragment: Fragment, view: ProfileView) -> UUID:
+def listed_id(fragment: Fragment, view: ProfileView) -> UUID:
     """The profile id under which a view answers for a fragment."""
     return fragment.fragment_id if fragment.fragment_id in view.profile_ids else view.survivor.profile_id
 

@@ -69,6 +69,16 @@ class ClaimReport(msgspec.Struct, frozen=True):
     claims: dict[str, Any]
 
 
+class ChangingEntry(msgspec.Struct, frozen=True):
+    """An entry that may change values or choices of a profile."""
+
+    seq: int
+    profile_id: UUID
+    fragment_id: UUID
+    config_version: int
+    observation: Observation
+
+
 class NewEntry(msgspec.Struct, frozen=True):
     """An observation with its plan, to be appended to the log."""
 
@@ -94,6 +104,12 @@ class VerificationEntry(msgspec.Struct, frozen=True):
     seq: int
     observation_id: UUID
     verification: ClaimVerification
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    """An observation as a field: msgspec keeps what it knows of the fields of a struct, not of a union."""
+
+    observation: Observation
 
 
 class LogTable(Table):
@@ -255,6 +271,17 @@ class LogTable(Table):
         found = await self._executor.fetch(_REPORTS_OF_FRAGMENTS, self._dataset_id, fragment_ids)
         return [ClaimReport(row["seq"], profile_id, tuple(row["verified"]), row["claims"]) for row in found]
 
+    async def list_changing(
+        self, ids: Iterable[UUID], limit: int, *, by_fragment: bool
+    ) -> tuple[list[ChangingEntry], bool]:
+        """Those that may change values or choices among the first `limit` entries, in order, and whether
+        there are no more. `ids`: of profiles, or of fragments.
+        """
+        sql = _sql.list_changing_of_fragments if by_fragment else _sql.list_changing_of_profiles
+        found = await self._executor.fetch(sql, self._dataset_id, sorted(ids), limit + 1)
+        changing = [_read_changing(row) for row in found[:limit] if row["kind"] is not None]
+        return changing, len(found) <= limit
+
     async def find_configurations(self) -> dict[int, Config]:
         """Every version of the configuration that there has been."""
         config = Config()
@@ -368,6 +395,14 @@ def _read_entry(row: Any) -> LogEntry:
         plan=_plans.decode(row["plan"]) if row["plan"] is not None else None,
         content_redacted=row["content_redacted"],
         replay=row["replay"],
+    )
+
+
+def _read_changing(row: Any) -> ChangingEntry:
+    content = msgspec.json.decode(row["content"])
+    observation = msgspec.convert({"observation": content}, _Recorded).observation
+    return ChangingEntry(
+        row["seq"], row["profile_id"], row["fragment_id"], row["config_version"], observation
     )
 
 

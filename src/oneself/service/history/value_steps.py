@@ -1,0 +1,64 @@
+"""What observations changed in a profile: its values and the person's choices.
+
+Invariants: read-only. At most ENTRIES_MAX entries of the log are looked at, the first ones.
+
+Source: docs/decisions/0044-history-of-values.md.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from uuid import UUID
+
+from oneself.core.identity_graph.observe import Observed
+from oneself.core.identity_graph.rules import graph_rules
+from oneself.core.identity_graph.value_history import ValueHistory
+from oneself.core.resolution.evidence import extract_evidence
+from oneself.service.history.entries import ConsentStep, Creation, ValueStep
+from oneself.service.history.view_history import find_fragments, listed_id
+from oneself.service.profiles.profiles import ProfileView
+from oneself.store.transaction import Tables
+
+#: Some hundred milliseconds: most entries are only looked at.
+ENTRIES_MAX = 20_000
+
+
+async def find_creations(tables: Tables, view: ProfileView) -> list[Creation]:
+    """When the profiles began that a profile of the view consists of."""
+    rows = await tables.fragments.find(view.profile_ids)
+    return [Creation(row.fragment.began_at, row.fragment.fragment_id) for row in rows]
+
+
+async def find_value_steps(
+    tables: Tables, view: ProfileView, *, entries_max: int = ENTRIES_MAX
+) -> tuple[list[ValueStep | ConsentStep], bool]:
+    """The values and choices that changed, in order, and whether all entries were looked at."""
+    if view.view == "all":
+        ids: Iterable[UUID] = view.profile_ids
+        listed: dict[UUID, UUID] = {}
+    else:
+        fragments = await find_fragments(tables, view)
+        ids = [item.fragment_id for item in fragments]
+        listed = {item.fragment_id: listed_id(item, view) for item in fragments}
+    found, is_complete = await tables.log.list_changing(ids, entries_max, by_fragment=view.view != "all")
+    configs = await tables.log.find_configurations() if found else {}
+    history = ValueHistory(view.view)
+    steps: list[ValueStep | ConsentStep] = []
+    for entry in found:
+        config = configs[entry.config_version]
+        evidence = extract_evidence(entry.observation, config)
+        observed = Observed(entry.observation, evidence, entry.seq, config, graph_rules(config))
+        profile_id = entry.profile_id if view.view == "all" else listed[entry.fragment_id]
+        steps += (
+            ValueStep(entry.seq, profile_id, change.path, change.before, change.after)
+            for change in history.take(entry.fragment_id, observed)
+        )
+        steps += _choices(observed, profile_id)
+    return steps, is_complete
+
+
+def _choices(observed: Observed, profile_id: UUID) -> Iterator[ConsentStep]:
+    observation = observed.observation
+    chosen = {**(observation.consents or {}), **observation.choices}
+    for category, (is_consented, _) in sorted(chosen.items()):
+        yield ConsentStep(observed.seq, profile_id, category, is_consented)
