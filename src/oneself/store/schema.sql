@@ -293,6 +293,7 @@ CREATE INDEX log_by_fragment ON log USING btree (dataset_id, fragment_id, seq) W
 CREATE INDEX log_by_profile ON log USING btree (dataset_id, profile_id, seq) WHERE (profile_id IS NOT NULL);
 CREATE INDEX log_by_rare_kind ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['configure'::text, 'erase'::text]));
 CREATE INDEX log_of_configuration ON log USING btree (dataset_id, seq) WHERE (kind = 'configure'::text);
+CREATE INDEX log_of_decisions ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['split'::text, 'merge'::text]));
 CREATE INDEX log_of_named_fragments ON log USING gin (((content -> 'fragment_ids'::text))) WHERE (kind = ANY (ARRAY['match'::text, 'review'::text]));
 CREATE INDEX log_of_parted_fragments ON log USING gin (((content -> 'fragment_ids'::text))) WHERE (kind = ANY (ARRAY['split'::text, 'merge'::text]));
 CREATE INDEX log_of_verifications ON log USING btree (dataset_id, seq DESC) WHERE ((kind = 'claims'::text) AND (name = 'verification'::text));

@@ -128,6 +128,7 @@ def test_an_invalid_split_changes_nothing(site: Site, body: dict[str, Any]) -> N
 def test_an_invalid_merge_changes_nothing(site: Site) -> None:
     for body in ({}, {"with": "two"}, {"with": 5}, {"with": "one"}, {"with": None}):
         assert_error(site.ask("POST", "one/merge", body), 400, "CDS-10001")
+    assert_error(site.ask("POST", "one/merge?view=own", {"with": "unknown"}), 400, "CDS-10001")
     for other in ("unknown", UNKNOWN_ID):
         assert_error(site.ask("POST", "one/merge", {"with": other}), 404, "CDS-11001")
     assert_error(site.ask("POST", "unknown/merge", {"with": "one"}), 404, "CDS-11001")

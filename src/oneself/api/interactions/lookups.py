@@ -76,8 +76,9 @@ class UserPage(msgspec.Struct, frozen=True):
 
 
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
-    """An audit entry. `time` in ms. `details`: kinds of changes, the number of erased profiles, or the claims
-    that were verified (true) or whose verification was withdrawn (false).
+    """An audit entry. `time` in ms. `details`: kinds of changes, the number of erased profiles, the number of
+    parts that a person split or merged, or the claims that were verified (true) or whose verification was
+    withdrawn (false).
     """
 
     id: str
@@ -288,6 +289,8 @@ def _details(entry: AuditEntry) -> dict[str, Any]:
     match entry.kind:
         case "erase":
             return {"profiles": entry.profiles}
+        case "split" | "merge":
+            return {"parts": entry.parts}
         case "verify":
             return {"claims": entry.claims}
         case "configure":

@@ -12,19 +12,17 @@ Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-b
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable
 from uuid import UUID
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import ManualMerge, ManualSplit
 from oneself.core.identity_graph.by_hand import numbered
 from oneself.core.identity_graph.footprint import graph_footprint
-from oneself.core.identity_graph.fragment import Fragment
-from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import Decided, SplitAsked, Why, checked_reason
-from oneself.service.by_hand.members import Members, find_members
+from oneself.service.by_hand.members import find_members
 from oneself.service.by_hand.outcome import read_outcome
 from oneself.service.by_hand.sides import choose_sides
 from oneself.service.context import Actor, DatasetRef
@@ -71,7 +69,7 @@ class Decisions:
         reason, survivor_id = checked_reason(why.reason), found.survivor.profile_id
 
         async def decide(transaction: Transaction) -> Decided:
-            members = await self._find(transaction, survivor_id, why.view)
+            members = await find_members(transaction, self._reconciler, survivor_id, why.view)
             sides = await choose_sides(transaction, members, found, asked)
             split = ManualSplit(
                 interface=actor.interface,
@@ -81,7 +79,7 @@ class Decisions:
                 fragment_ids=tuple(item for side in sides for item in sorted(side)),
                 sides=tuple(number for number, side in enumerate(sides) for _ in side),
             )
-            return await self._carry_out(transaction, split, members.fragments, why)
+            return await self._carry_out(transaction, split, dry_run=why.dry_run)
 
         return await self._in_transaction(dataset_ref, decide)
 
@@ -90,8 +88,11 @@ class Decisions:
     ) -> Decided | None:
         """Merge the profiles that two ids mean in a view; None if no profile has one of them.
 
-        Raises Conflict if each has a user, InvalidInput if they are one already, AmbiguousId, Contended.
+        Raises Conflict if each has a user, InvalidInput for the view `own` and if they are one already,
+        AmbiguousId, Contended.
         """
+        if why.view == "own":
+            raise InvalidInput("view", "A merge by hand shows in the views proven and all: name one of them.")
         one = await self._lookup.find_certain(dataset_ref, text, why.view)
         other = await self._lookup.find_certain(dataset_ref, other_text, why.view)
         if one is None or other is None:
@@ -100,7 +101,7 @@ class Decisions:
         ids = _both(one, other)
 
         async def decide(transaction: Transaction) -> Decided:
-            both = [await self._find(transaction, item, why.view) for item in ids]
+            both = [await find_members(transaction, self._reconciler, item, why.view) for item in ids]
             users = {user for members in both for item in members.fragments for user in users_of(item)}
             if len(users) > 1:
                 raise Conflict(
@@ -116,8 +117,7 @@ class Decisions:
                 sides=tuple(sides.values()),
                 pair=(both[0].first, both[1].first),
             )
-            fragments = [item for members in both for item in members.fragments]
-            return await self._carry_out(transaction, merge, fragments, why)
+            return await self._carry_out(transaction, merge, dry_run=why.dry_run)
 
         return await self._in_transaction(dataset_ref, decide)
 
@@ -138,16 +138,8 @@ class Decisions:
                 f"{error.message} It is too large to be decided at once.", code="too_large"
             ) from error
 
-    async def _find(self, transaction: Transaction, survivor_id: UUID, view: View) -> Members:
-        """The fragments of a profile, with its names locked. Raises Contended, TooLarge."""
-        return await find_members(transaction, self._reconciler, survivor_id, view)
-
     async def _carry_out(
-        self,
-        transaction: Transaction,
-        decision: ManualSplit | ManualMerge,
-        fragments: Collection[Fragment],
-        why: Why,
+        self, transaction: Transaction, decision: ManualSplit | ManualMerge, *, dry_run: bool
     ) -> Decided:
         config = await transaction.config.find()
         graph = await _gather(transaction, decision, config)
@@ -162,7 +154,7 @@ class Decisions:
         await self._reconciler.follow(transaction, set(decision.fragment_ids), seq)
         await transaction.flush()
         profiles = await read_outcome(transaction, decision, config)
-        if why.dry_run:
+        if dry_run:
             raise _DryRun(Decided(None, profiles))
         return Decided(decision_id, profiles)
 

@@ -1,5 +1,5 @@
-"""The audit log: who changed the configuration, erased a person or verified a claim, and when, in every
-dataset of an organisation.
+"""The audit log: who changed the configuration, erased a person, verified a claim, or split and merged
+profiles by hand, and when, in every dataset of an organisation.
 
 Invariants: it says what was done to what, never the values: a blocked value or the name of an attribute may
 be personal.
@@ -21,18 +21,21 @@ from oneself.store.tables.audit import AuditRow
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """Something that was done. `at`: µs since 1970. `changes`: the kinds of change of a configuration;
-    `profiles`: how many were erased. `claims`: claim → whether it is verified from then on."""
+    """Something that was done. `at`: µs since 1970. `changes`: the kinds of change of a configuration.
+    `profiles`: how many were erased. `parts`: how many a person split or merged. `claims`: claim → whether
+    it is verified from then on.
+    """
 
     entry_id: UUID
     at: int
     dataset: str
-    kind: Literal["configure", "erase", "verify"]
+    kind: Literal["configure", "erase", "verify", "split", "merge"]
     interface: str
     application: str | None
     version: int
     changes: tuple[str, ...] = ()
     profiles: int = 0
+    parts: int = 0
     claims: dict[str, bool] = {}
 
 
@@ -62,6 +65,7 @@ def _entry(row: AuditRow) -> AuditEntry:
         version=row.config_version,
         changes=_kinds(content.get("change", {})),
         profiles=len(content.get("profile_ids", ())),
+        parts=len(content.get("fragment_ids", ())),
         claims=_claims(content),
     )
 

@@ -1,4 +1,4 @@
-"""The audit trail in the table `log`: changes of configuration, erasures and verifications."""
+"""The audit trail in the table `log`: configuration, erasures, verifications, splits and merges by hand."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _sql = Queries("audit")
 
 
 class AuditRow(msgspec.Struct, frozen=True):
-    """A change of configuration, an erasure or a verification, as it is logged."""
+    """A change of configuration, an erasure, a verification or a decision by hand, as it is logged."""
 
     dataset: str
     #: In µs since 1970.
     seq: int
     observation_id: UUID
-    kind: Literal["configure", "erase", "claims"]
+    kind: Literal["configure", "erase", "claims", "split", "merge"]
     config_version: int
     content: dict[str, Any]
 

@@ -1,7 +1,8 @@
--- The audit trail in the table `log`: configuration changes, erasures, verifications. $1 is the organisation.
+-- The audit trail in the table `log`: configuration changes, erasures, verifications, splits and merges by
+-- hand. $1 is the organisation.
 
 -- name: list
--- A page of the changes, erasures and verifications in all datasets of an organisation, the last first.
+-- A page of what was done in all datasets of an organisation, the last first.
 -- $2: the first seq
 -- $3: the last seq
 -- $4: rows at most
@@ -9,10 +10,17 @@
 SELECT dataset.name AS dataset, entry.seq, entry.observation_id, entry.kind, entry.config_version,
        entry.content::text
 FROM dataset
-CROSS JOIN unnest(ARRAY['configure', 'erase', 'claims']) AS audited (kind)
+CROSS JOIN unnest(ARRAY['configure', 'erase', 'claims', 'split', 'merge']) AS audited (kind)
 CROSS JOIN LATERAL (
     (SELECT seq, observation_id, kind, config_version, content FROM log
      WHERE dataset_id = dataset.dataset_id AND kind = audited.kind AND kind IN ('configure', 'erase')
+       AND seq BETWEEN $2 AND $3
+     ORDER BY seq DESC
+     LIMIT $4::integer + $5::integer)
+    UNION ALL
+    (SELECT seq, observation_id, kind, config_version, content FROM log
+     WHERE dataset_id = dataset.dataset_id AND kind = audited.kind
+       AND kind IN ('split', 'merge')
        AND seq BETWEEN $2 AND $3
      ORDER BY seq DESC
      LIMIT $4::integer + $5::integer)

@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from oneself.auth.callers.permissions import PERMISSIONS
+from oneself.service.by_hand.asked import SplitBrowser, Why
 from oneself.service.context import Actor
 from oneself.service.directory.accounts import Registration
 from oneself.service.directory.applications import NewApplication
@@ -274,6 +275,20 @@ async def test_the_audit_log_lists_changes_without_values(client: LookupClient) 
     now = int(time.time() * 1000)
     old = await client.get("/api/audit/list", start=now - 40 * DAY_MS, end=now - 20 * DAY_MS)
     assert old.json()["audits"] == []
+
+
+async def test_the_audit_log_names_decisions_and_no_reason(client: LookupClient) -> None:
+    harness, decisions = client.harness, client.cds.services.decisions
+    for device in ("one", "two"):
+        await harness.event(device=device)
+    actor, why = Actor("admin", SYSTEM), Why("all", "a secret word")
+    await decisions.merge(harness.dataset_ref, actor, "one", "two", why)
+    await decisions.split(harness.dataset_ref, actor, "one", SplitBrowser("two"), why)
+    answer = await client.get("/api/audit/list")
+    split, merge = answer.json()["audits"][:2]
+    assert [split["action"], merge["action"]] == ["split", "merge"]
+    assert (split["user"], split["details"]["parts"], split["dataset"]) == (SYSTEM, 2, "web")
+    assert "a secret word" not in answer.text
 
 
 async def test_the_audit_log_names_verified_claims_and_no_address(client: LookupClient) -> None:
