@@ -12,12 +12,11 @@ import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from oneself.core.identity_graph.graph import PersonJoin
 from oneself.services import Services
 from oneself.store.component_merge import ComponentMerge, ComponentMerges
 from oneself.store.component_union import ComponentUnions, Union
 from oneself.store.database import Database
-from oneself.store.tables.fragment import FragmentRow, FragmentTable
+from oneself.store.tables.fragment import FragmentTable, LockedFragments
 from scenarios.histories import History, histories
 from service.test_identity_graph_histories import (
     assert_equals_the_fold,
@@ -145,11 +144,9 @@ async def test_what_joins_a_large_profile_locks_nothing_but_its_rows(
     locked: list[int] = []
     lock = FragmentTable.lock
 
-    async def locks(
-        self: FragmentTable, fragment_ids: Iterable[UUID]
-    ) -> tuple[list[FragmentRow], list[PersonJoin]]:
+    async def locks(self: FragmentTable, fragment_ids: Iterable[UUID]) -> LockedFragments:
         found = await lock(self, fragment_ids)
-        locked.append(len(found[0]))
+        locked.append(len(found.rows))
         return found
 
     monkeypatch.setattr(FragmentTable, "lock", locks)

@@ -16,6 +16,8 @@ from oneself.store.database import Database, connect
 from support.interactions_harness import InteractionsHarness, customer, mail
 
 PLANNED_ONCE = "plan_cache_mode = force_generic_plan"
+#: In the message that begins a transaction which plans its statements once, where the server is new enough.
+ASKED = "'plan_cache_mode'"
 BY_DATASET = re.compile(r"\(*(?:\w+\.)?dataset_id = \$1\)*")
 #: One row of a dataset: its configuration, and the last of an index.
 ONE_ROW = ("config_key", "Backward")
@@ -48,7 +50,7 @@ def planned_once(monkeypatch: pytest.MonkeyPatch) -> set[str]:
     @asynccontextmanager
     async def recording(self: Database, first: str | None = None) -> AsyncIterator[Any]:
         async with transaction(self, first) as connection:
-            is_planned_once = first is not None and PLANNED_ONCE in first
+            is_planned_once = first is not None and ASKED in first
             yield RecordingConnection(connection, statements) if is_planned_once else connection
 
     monkeypatch.setattr(Database, "transaction", recording)
@@ -81,6 +83,8 @@ async def test_every_statement_finds_its_rows_by_a_key(
     assert len(planned_once) > 10
     connection = await connect(await new_database())
     try:
+        if connection.get_server_version().major < 17:
+            pytest.skip("Statements are planned once from PostgreSQL 17 on.")
         await connection.execute(f"SET {PLANNED_ONCE}")
         for number, sql in enumerate(planned_once):
             count = max(int(found) for found in re.findall(r"\$(\d+)", sql))

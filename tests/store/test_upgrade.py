@@ -102,6 +102,15 @@ def _ask(running: Upgraded, entry: dict[str, Any]) -> tuple[int, Any]:
     return answer.status_code, answer.json() if answer.status_code == 200 else None
 
 
+def _as_before(body: dict[str, Any]) -> dict[str, Any]:
+    """A history without the kinds of steps and the observations that earlier versions did not list."""
+    kinds = ("merge", "promotion", "refusal", "verification")
+    steps = [step for step in body["history"] if step["kind"] in kinds]
+    for step in steps:
+        step.pop("observation", None)
+    return {**body, "history": steps, "pagination": {**body["pagination"], "count": len(steps)}}
+
+
 async def test_pending_migrations_are_applied_once(made_databases: Databases) -> None:
     url = await restore_database(made_databases)
     expected = [migration.name for migration in known() if migration.name > "0008_events"]
@@ -165,6 +174,8 @@ def test_every_answer_is_the_same_as_before(upgraded: Upgraded, number: int) -> 
         assert dataset.pop("default_view") == "proven"
         assert dataset.pop("asserted_merges") == "unrestricted"
         assert dataset.pop("report_joins") == "at_once"
+    if "/history" in QUESTIONS[number] and status == 200:
+        body = _as_before(body)
     for identity_type in body.get("identity_types", ()) if isinstance(body, dict) else ():
         assert identity_type.pop("proves_identity") is False
     assert (status, body) == (before["status"], _with_digests(before["body"]))

@@ -1,9 +1,14 @@
 -- Locks and clock of a transaction on a dataset.
 
 -- name: plan_once
--- Plan each statement once for a connection, whatever its parameters are, until the transaction ends.
--- Planning a statement for one event takes as long as executing it.
-SET LOCAL plan_cache_mode = force_generic_plan;
+-- Plan each statement once for the connection, whatever its parameters are, until the transaction ends.
+-- Before PostgreSQL 17, a plan that was made for an empty table looks up a list of keys by its first column.
+SELECT set_config(
+    'plan_cache_mode',
+    CASE WHEN current_setting('server_version_num')::integer < 170000 THEN 'auto'
+         ELSE 'force_generic_plan' END,
+    true
+);
 
 -- name: lock_identifiers
 -- Lock the configuration shared, identifiers and request keys exclusively, until the transaction ends.
