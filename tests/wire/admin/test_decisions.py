@@ -81,6 +81,11 @@ def test_a_shared_address_is_undone(site: Site) -> None:
     assert merged.status_code == 200, merged.text
     (profile,) = merged.json()["profiles"]
     assert profile["events"] == 6
+    steps = site.ask("GET", "one/history").json()["history"]
+    decided = [step for step in steps if step["kind"] in ("split", "manual_merge")]
+    assert [step["reason"] for step in decided] == ["everybody's address", "one household"]
+    assert [step["parts"] for step in decided] == [2, 2]
+    assert decided[0]["observation"]["application"] == site.org.client_id
     assert site.profile_id("one") == site.profile_id("two") == profile["profile_id"]
 
 

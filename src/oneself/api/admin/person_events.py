@@ -41,6 +41,7 @@ from oneself.service.history.entries import (
     ClaimRecord,
     ConsentStep,
     Creation,
+    DecisionStep,
     HistoryEntry,
     HistoryMerge,
     HistoryRefusal,
@@ -113,13 +114,24 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
     `other_id`, or a claim, was refused with `code`, `times` times until `last_at`. `verification`: the claim
     `claim` of the identity provider became verified, or, if `verified` is false, it no longer is.
     `creation`: `profile_id` began. `consent`: the person chose in `category`. `value`: `attribute` changed
-    from `before` to `after`; without one of them, there was no value, or the caller may not read it.
+    from `before` to `after`; without one of them, there was no value, or the caller may not read it. `split`
+    and `manual_merge`: a person decided so about `parts` of profiles, because of `reason`.
 
     `observation`: what did it; missing if it was erased.
     """
 
     at: Timestamp
-    kind: Literal["merge", "promotion", "refusal", "verification", "creation", "consent", "value"]
+    kind: Literal[
+        "merge",
+        "promotion",
+        "refusal",
+        "verification",
+        "creation",
+        "consent",
+        "value",
+        "split",
+        "manual_merge",
+    ]
     profile_id: UUID
     alias: str | None = None
     absorbed_id: UUID | None = None
@@ -137,6 +149,7 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
     attribute: str | None = None
     before: Any = None
     after: Any = None
+    parts: int | None = None
     observation: SourceObservationDocument | None = None
 
 
@@ -347,6 +360,14 @@ def _render_step(step: HistoryEntry, disclosure: Disclosure) -> HistoryEntryDocu
                 step.profile_id,
                 category=step.category,
                 consented=step.is_consented,
+            )
+        case DecisionStep():
+            return HistoryEntryDocument(
+                rfc3339(step.at),
+                "split" if step.is_split else "manual_merge",
+                step.profile_id,
+                reason=step.reason,
+                parts=step.parts,
             )
         case ValueStep():
             return HistoryEntryDocument(

@@ -113,7 +113,29 @@ class ValueStep(msgspec.Struct, frozen=True, tag="value"):
     after: Any
 
 
-HistoryEntry = HistoryMerge | Promotion | HistoryRefusal | Verification | Creation | ConsentStep | ValueStep
+class DecisionStep(msgspec.Struct, frozen=True, tag="decision"):
+    """A person split the profile, or merged it with another."""
+
+    #: In µs since 1970.
+    at: int
+    profile_id: UUID
+    is_split: bool
+    #: Of how many parts the person decided, those of others among them.
+    parts: int
+    #: In the words of whoever decided; None: they gave none, or it was erased.
+    reason: str | None
+
+
+HistoryEntry = (
+    HistoryMerge
+    | Promotion
+    | HistoryRefusal
+    | Verification
+    | Creation
+    | ConsentStep
+    | ValueStep
+    | DecisionStep
+)
 
 
 class StepPage(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.service.context import DatasetRef
 from oneself.service.explain.rendering import observation_about
 from oneself.service.history import view_history
+from oneself.service.history.decision_steps import find_decision_steps
 from oneself.service.history.entries import (
     ClaimRecord,
     Creation,
@@ -76,6 +77,7 @@ class ProfileHistory:
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             changed, is_complete = await find_value_steps(tables, view)
             known += [*await find_creations(tables, view), *changed]
+            known += await find_decision_steps(tables, view)
             known.sort(key=lambda entry: (entry.at, not isinstance(entry, Creation)))
             page = [step for step in known if accepts(step)][offset : offset + limit]
             noted = await tables.explanations.find_observations(step.at for step in page)

@@ -1,0 +1,37 @@
+"""What people decided about the parts of a profile: splits and merges by hand.
+
+Invariants: read-only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from uuid import UUID
+
+from oneself.core.fold.log_entry import ManualSplit, decided_of
+from oneself.service.history.entries import DecisionStep
+from oneself.service.history.view_history import find_fragments
+from oneself.service.profiles.profiles import ProfileView
+from oneself.store.transaction import Tables
+
+
+async def find_decision_steps(tables: Tables, view: ProfileView) -> list[DecisionStep]:
+    """The decisions about the fragments of a profile in its view, in order."""
+    if view.view == "all":
+        ids: Collection[UUID] = await tables.fragments.find_believed(view.profile_ids)
+    else:
+        ids = [item.fragment_id for item in await find_fragments(tables, view)]
+    steps = []
+    for entry in await tables.log.find_decisions_of(ids):
+        decided = decided_of(entry)
+        assert decided is not None
+        steps.append(
+            DecisionStep(
+                entry.seq,
+                view.survivor.profile_id,
+                is_split=isinstance(decided, ManualSplit),
+                parts=len(decided.fragment_ids),
+                reason=decided.reason or None,
+            )
+        )
+    return steps
