@@ -5,6 +5,7 @@ Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-b
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 from uuid import UUID
 
@@ -229,4 +230,24 @@ async def test_an_erasure_takes_the_words_of_a_decision_and_nothing_else(site: I
     assert "Archer" not in entry["content"]
     await site.event(INFO, device="three")
     assert await site.found("three") == three != await site.found("one")
+    await assert_sound(site)
+
+
+@pytest.mark.parametrize("view", ["proven", "all"])
+async def test_decisions_that_arrive_together_come_one_after_the_other(
+    site: InteractionsHarness, view: View
+) -> None:
+    names = [customer(f"c-{number}") for number in range(3)]
+    for name in names:
+        await site.event(name, **SERVER)
+    one, two, three = (":".join(name) for name in names)
+    asked = [(one, two), (two, one), (two, three), (one, three), (one, two)]
+    outcomes = await asyncio.gather(
+        *(merge(site, *pair, view) for pair in asked),
+        split(site, one, SplitSources(), view),
+        return_exceptions=True,
+    )
+    for outcome in outcomes:
+        assert isinstance(outcome, Decided | InvalidInput), outcome
+    assert any(isinstance(outcome, Decided) for outcome in outcomes)
     await assert_sound(site)

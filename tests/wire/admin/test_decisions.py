@@ -102,6 +102,28 @@ def test_a_merge_that_is_taken_back_leaves_the_old_ids(site: Site) -> None:
     assert "merged_to" not in site.ask("GET", absorbed).json()
 
 
+@pytest.mark.parametrize("query", ["dry_run=1", "dry_run=yes", "dry_run=", "dry_run=true&dry_run=false"])
+def test_a_dry_run_that_is_not_plainly_asked_for_changes_nothing(site: Site, query: str) -> None:
+    site.visit("three")
+    for word, body in (("split", {"all": True}), ("merge", {"with": "three"})):
+        assert_error(site.ask("POST", f"one/{word}?{query}", body), 400, "CDS-10001")
+    profile = site.profile_id("one")
+    assert_error(site.org.admin("POST", f"/profiles/{profile}/erase?{query}"), 400, "CDS-10001")
+    assert_error(site.org.request("DELETE", f"/profiles/{profile}?{query}"), 400, "CDS-10001")
+    assert site.profile_id("two") == profile != site.profile_id("three")
+
+
+@pytest.mark.parametrize("view", ["all", "proven"])
+def test_a_merge_by_hand_is_explained_by_who_made_it(site: Site, view: str) -> None:
+    site.visit("three")
+    assert site.ask("POST", f"one/merge?view={view}", {"with": "three"}).status_code == 200
+    explained = site.ask("GET", f"one/explain?view={view}&with=three").json()
+    assert explained.get("path"), explained
+    (join,) = [item for item in explained["path"] if item["reason"] == "manual"]
+    assert join["evidence"] == "proven"
+    assert {side["observation"]["application"] for side in join["sides"]} == {site.org.client_id}
+
+
 @pytest.mark.parametrize(
     "body",
     [

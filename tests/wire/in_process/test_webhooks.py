@@ -51,6 +51,19 @@ async def test_a_webhook_is_made_changed_and_deleted(stage: Stage, receiver: Cod
     assert (await call(stage, "GET", path)).status_code == 404
 
 
+async def test_whoever_may_not_read_changes_reads_no_deliveries(stage: Stage, receiver: CodeReceiver) -> None:
+    made = (await call(stage, "POST", "/webhooks", {"url": receiver.url, "view": "all"})).json()
+    path = f"/webhooks/{made['id']}"
+    read, update, seen = "admin_config_view", "admin_config_update", "profile_view"
+    for method, word, body in (("GET", "deliveries", None), ("POST", "deliveries", {}), ("POST", "test", {})):
+        answer = await call(stage, method, f"{path}/{word}", body, read, update)
+        assert answer.status_code == 403, word
+        answer = await call(stage, method, f"{path}/{word}", body, read, update, seen)
+        assert answer.status_code == 403, f"{word}: the view all takes a permission of its own"
+    everything = await call(stage, "GET", f"{path}/deliveries", None, read, seen, "profile_view_all")
+    assert everything.status_code == 200
+
+
 async def test_deliveries_are_listed_and_sent_again(stage: Stage, receiver: CodeReceiver) -> None:
     made = (await call(stage, "POST", "/webhooks", {"url": receiver.url})).json()
     path = f"/webhooks/{made['id']}/deliveries"

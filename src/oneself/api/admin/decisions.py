@@ -20,7 +20,7 @@ from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import described, error_responses
-from oneself.api.http.query import ViewParameter, query_flag
+from oneself.api.http.query import ViewParameter, query_switch
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.auth.callers.permissions import PROFILE_VIEW
@@ -120,7 +120,7 @@ async def split_profile(
     request: AnyRequest, profile_id: FromPath[str], view: ViewParameter = None, dry_run: DryRun = None
 ) -> ManualDecisionDocument:
     """Split a profile of the dataset `default`: what is taken out stays apart until a person merges it."""
-    return await _split(request, DEFAULT_DATASET, profile_id, view, dry_run)
+    return await _split(request, DEFAULT_DATASET, profile_id, view)
 
 
 @post(
@@ -138,7 +138,7 @@ async def split_profile_in_dataset(
     dry_run: DryRun = None,
 ) -> ManualDecisionDocument:
     """Split a profile of a dataset: what is taken out stays apart until a person merges it."""
-    return await _split(request, dataset, profile_id, view, dry_run)
+    return await _split(request, dataset, profile_id, view)
 
 
 @post(
@@ -152,7 +152,7 @@ async def merge_profiles(
     request: AnyRequest, profile_id: FromPath[str], view: ViewParameter = None, dry_run: DryRun = None
 ) -> ManualDecisionDocument:
     """Merge two profiles of the dataset `default`, whatever kept them apart; not those of two users."""
-    return await _merge(request, DEFAULT_DATASET, profile_id, view, dry_run)
+    return await _merge(request, DEFAULT_DATASET, profile_id, view)
 
 
 @post(
@@ -170,19 +170,19 @@ async def merge_profiles_in_dataset(
     dry_run: DryRun = None,
 ) -> ManualDecisionDocument:
     """Merge two profiles of a dataset, whatever kept them apart; not those of two users."""
-    return await _merge(request, dataset, profile_id, view, dry_run)
+    return await _merge(request, dataset, profile_id, view)
 
 
 ROUTES = [split_profile, split_profile_in_dataset, merge_profiles, merge_profiles_in_dataset]
 
 
 async def _split(
-    request: AnyRequest, dataset: str, profile_id: str, view: str | None, dry_run: str | None
+    request: AnyRequest, dataset: str, profile_id: str, view: str | None
 ) -> ManualDecisionDocument:
     call = context_of(request)
     document = non_null(await decode_object(request, SPLIT_BODY))
     at = await dataset_of(call, dataset)
-    why = Why(await view_of(call, at, view), document.get("reason", ""), query_flag(dry_run))
+    why = Why(await view_of(call, at, view), document.get("reason", ""), query_switch(request, "dry_run"))
     try:
         decided = await call.services.decisions.split(at, call.actor, profile_id, _asked(document), why)
     except InvalidInput as error:
@@ -191,7 +191,7 @@ async def _split(
 
 
 async def _merge(
-    request: AnyRequest, dataset: str, profile_id: str, view: str | None, dry_run: str | None
+    request: AnyRequest, dataset: str, profile_id: str, view: str | None
 ) -> ManualDecisionDocument:
     call = context_of(request)
     document = non_null(await decode_object(request, MERGE_BODY))
@@ -199,7 +199,7 @@ async def _merge(
     if other is None:
         raise wire_error(INVALID_REQUEST, "with: name the other profile by any of its ids.")
     at = await dataset_of(call, dataset)
-    why = Why(await view_of(call, at, view), document.get("reason", ""), query_flag(dry_run))
+    why = Why(await view_of(call, at, view), document.get("reason", ""), query_switch(request, "dry_run"))
     try:
         decided = await call.services.decisions.merge(at, call.actor, profile_id, other, why)
     except InvalidInput as error:

@@ -26,7 +26,7 @@ from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, described, error_responses
-from oneself.api.http.query import ViewParameter, query_flag
+from oneself.api.http.query import ViewParameter, query_switch
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.units import SEQ_MAX
@@ -116,7 +116,7 @@ async def erase_person(
     """
     call = context_of(request)
     persons, named = call.services.privacy.persons, call.requested_view(view)
-    if query_flag(dry_run):
+    if query_switch(request, "dry_run"):
         found = await persons.preview_erasure(call.dataset_ref, profile_id, named)
         if found is None:
             raise profile_unknown()

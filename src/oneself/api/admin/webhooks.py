@@ -210,6 +210,7 @@ async def list_deliveries(
 ) -> DeliveryList:
     """List what is sent to a webhook, the last change first."""
     call, limit, before = context_of(request), page_size(size), requested_position(cursor, _END)
+    await _reach(call, webhook_id)
     found = await call.services.feed.webhooks.deliveries(
         call.dataset_ref, _id(webhook_id), in_state, before, limit + 1
     )
@@ -227,6 +228,7 @@ async def list_deliveries(
 async def repeat_deliveries(request: AnyRequest, webhook_id: FromPath[str]) -> RepeatDocument:
     """Send finished deliveries again, by default all dead ones."""
     call = context_of(request)
+    await _reach(call, webhook_id)
     named = non_null(await decode_object(request, REPEAT)).get("delivery_ids")
     ids = None if named is None else [found for item in named if (found := decode_uuid(item)) is not None]
     return RepeatDocument(
@@ -244,6 +246,7 @@ async def repeat_deliveries(request: AnyRequest, webhook_id: FromPath[str]) -> R
 async def test_webhook(request: AnyRequest, webhook_id: FromPath[str]) -> WebhookTestDocument:
     """Send a test of the type `webhook.test` now, past everything that waits."""
     call = context_of(request)
+    await _reach(call, webhook_id)
     outcome = await call.services.feed.webhooks.test(call.dataset_ref, _id(webhook_id))
     return WebhookTestDocument(outcome.failure is None, outcome.failure)
 
@@ -265,6 +268,12 @@ def _permitted(call: RequestContext, view: str) -> View:
     if not call.caller.holds(PROFILE_VIEW):
         raise forbidden(f"A webhook that receives changes needs the permission {PROFILE_VIEW}.")
     return call.requested_view(view)
+
+
+async def _reach(call: RequestContext, webhook_id: str) -> None:
+    """Raise WireError 403 unless the caller may read the changes that a webhook receives; NotFound."""
+    known = await call.services.feed.webhooks.get(call.dataset_ref, _id(webhook_id))
+    _permitted(call, known.row.view)
 
 
 def _id(text: str) -> UUID:

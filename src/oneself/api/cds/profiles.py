@@ -34,6 +34,7 @@ from oneself.api.http.query import (
     query_flag,
     query_is_off,
     query_list,
+    query_switch,
 )
 from oneself.api.http.request_options import decode_profile_id, decode_request_options, idempotency_key
 from oneself.api.http.stored_response import StoredResponse, decode_response, first_response
@@ -186,7 +187,7 @@ async def delete_profile(
     target = ErasureTarget(view=options.view, profile_id=known_id, user_id=call.caller.reach.user_id)
     if known_id is None:
         return NOTHING
-    if query_flag(dry_run):
+    if query_switch(request, "dry_run"):
         found = await call.services.privacy.erasure.preview(call.dataset_ref, target)
         return NOTHING if found is None else Response(render_erasure_preview(found, target.view))
     try:

@@ -4,6 +4,9 @@ from typing import Annotated
 
 from litestar.params import QueryParameter
 
+from oneself.api.http.errors import INVALID_REQUEST, wire_error
+from oneself.api.http.json_body import AnyRequest
+
 #: The description of a switch in the query.
 ONLY_TRUE = "Only `true` has an effect."
 
@@ -37,6 +40,17 @@ def asked_categories(texts: list[str] | None) -> frozenset[str]:
 def query_flag(text: str | None) -> bool:
     """True for `true` in any case."""
     return text is not None and text.lower() == "true"
+
+
+def query_switch(request: AnyRequest, name: str) -> bool:
+    """Whether a switch of a request is on: what it would do is done unless it says `true`.
+
+    Raises WireError for any other value than `true` and `false`, and for several.
+    """
+    texts = [text.lower() for text in request.query_params.getall(name, [])]
+    if len(texts) > 1 or not {*texts} <= {"true", "false"}:
+        raise wire_error(INVALID_REQUEST, f"{name} must be true or false, once.")
+    return texts == ["true"]
 
 
 def query_is_off(text: str | None) -> bool:

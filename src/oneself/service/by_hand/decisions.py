@@ -17,19 +17,17 @@ from uuid import UUID
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import ManualMerge, ManualSplit
-from oneself.core.identity_graph.by_hand import numbered
 from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import Decided, SplitAsked, Why, checked_reason
-from oneself.service.by_hand.members import find_members
+from oneself.service.by_hand.members import Members, ProfileMoved, find_members
 from oneself.service.by_hand.outcome import read_outcome
 from oneself.service.by_hand.sides import choose_sides
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.log.reconciler import Reconciler, TooLarge
 from oneself.service.lost_races import repeat
 from oneself.service.profiles.lookup import Lookup
-from oneself.service.profiles.profiles import ProfileView
 from oneself.store import identity_graph
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
@@ -38,6 +36,8 @@ from oneself.store.transaction import Transaction
 
 #: A decision folds the log of the profiles again; those of more fragments are left to the background.
 FRAGMENTS_MAX = 20_000
+#: How often profiles are looked up that other decisions move meanwhile.
+LOOKUPS_MAX = 5
 
 
 class _DryRun(Exception):
@@ -63,25 +63,30 @@ class Decisions:
 
         Raises InvalidInput if the part is none of it or all of it, AmbiguousId, Contended.
         """
-        found = await self._lookup.find_certain(dataset_ref, text, why.view)
-        if found is None:
-            return None
-        reason, survivor_id = checked_reason(why.reason), found.survivor.profile_id
+        reason = checked_reason(why.reason)
 
-        async def decide(transaction: Transaction) -> Decided:
-            members = await find_members(transaction, self._reconciler, survivor_id, why.view)
-            sides = await choose_sides(transaction, members, found, asked)
-            split = ManualSplit(
-                interface=actor.interface,
-                application=actor.application,
-                reason=reason,
-                view=why.view,
-                fragment_ids=tuple(item for side in sides for item in sorted(side)),
-                sides=tuple(number for number, side in enumerate(sides) for _ in side),
-            )
-            return await self._carry_out(transaction, split, dry_run=why.dry_run)
+        async def attempt() -> Decided | None:
+            found = await self._lookup.find_certain(dataset_ref, text, why.view)
+            if found is None:
+                return None
 
-        return await self._in_transaction(dataset_ref, decide)
+            async def decide(transaction: Transaction) -> Decided:
+                survivor_id = found.survivor.profile_id
+                members = await find_members(transaction, self._reconciler, survivor_id, why.view)
+                sides = await choose_sides(transaction, members, found, asked)
+                split = ManualSplit(
+                    interface=actor.interface,
+                    application=actor.application,
+                    reason=reason,
+                    view=why.view,
+                    fragment_ids=tuple(item for side in sides for item in sorted(side)),
+                    sides=tuple(number for number, side in enumerate(sides) for _ in side),
+                )
+                return await self._carry_out(transaction, split, dry_run=why.dry_run)
+
+            return await self._in_transaction(dataset_ref, decide)
+
+        return await _until_found(attempt)
 
     async def merge(
         self, dataset_ref: DatasetRef, actor: Actor, text: str, other_text: str, why: Why
@@ -93,33 +98,35 @@ class Decisions:
         """
         if why.view == "own":
             raise InvalidInput("view", "A merge by hand shows in the views proven and all: name one of them.")
-        one = await self._lookup.find_certain(dataset_ref, text, why.view)
-        other = await self._lookup.find_certain(dataset_ref, other_text, why.view)
-        if one is None or other is None:
-            return None
         reason = checked_reason(why.reason)
-        ids = _both(one, other)
 
-        async def decide(transaction: Transaction) -> Decided:
-            both = [await find_members(transaction, self._reconciler, item, why.view) for item in ids]
-            users = {user for members in both for item in members.fragments for user in users_of(item)}
-            if len(users) > 1:
-                raise Conflict(
-                    "Both profiles have a user; two users never share a profile.", code="different_user"
+        async def attempt() -> Decided | None:
+            ids: list[UUID] = []
+            for named in (text, other_text):
+                found = await self._lookup.find_certain(dataset_ref, named, why.view)
+                if found is None:
+                    return None
+                ids.append(found.survivor.profile_id)
+
+            async def decide(transaction: Transaction) -> Decided:
+                one, other = [
+                    await find_members(transaction, self._reconciler, item, why.view) for item in ids
+                ]
+                _check_mergeable(one, other)
+                merge = ManualMerge(
+                    interface=actor.interface,
+                    application=actor.application,
+                    reason=reason,
+                    view=why.view,
+                    fragment_ids=(*one.rows, *other.rows),
+                    sides=(*(0 for _ in one.rows), *(1 for _ in other.rows)),
+                    pair=(one.first, other.first),
                 )
-            sides = numbered(members.fragment_ids for members in both)
-            merge = ManualMerge(
-                interface=actor.interface,
-                application=actor.application,
-                reason=reason,
-                view=why.view,
-                fragment_ids=tuple(sides),
-                sides=tuple(sides.values()),
-                pair=(both[0].first, both[1].first),
-            )
-            return await self._carry_out(transaction, merge, dry_run=why.dry_run)
+                return await self._carry_out(transaction, merge, dry_run=why.dry_run)
 
-        return await self._in_transaction(dataset_ref, decide)
+            return await self._in_transaction(dataset_ref, decide)
+
+        return await _until_found(attempt)
 
     async def _in_transaction(
         self, dataset_ref: DatasetRef, decide: Callable[[Transaction], Awaitable[Decided]]
@@ -169,9 +176,20 @@ async def _gather(
     return graph
 
 
-def _both(one: ProfileView, other: ProfileView) -> tuple[UUID, UUID]:
-    """The survivors of two views. Raises InvalidInput if they are one."""
-    ids = one.survivor.profile_id, other.survivor.profile_id
-    if ids[0] == ids[1]:
+async def _until_found(attempt: Callable[[], Awaitable[Decided | None]]) -> Decided | None:
+    """Look profiles up and decide, again if other decisions move them meanwhile. Raises Contended."""
+    for _ in range(LOOKUPS_MAX):
+        try:
+            return await attempt()
+        except ProfileMoved:
+            continue
+    raise Contended("Other decisions keep moving the same profiles.")
+
+
+def _check_mergeable(one: Members, other: Members) -> None:
+    """Raises InvalidInput if two profiles are one already, Conflict if each has a user."""
+    if one.fragment_ids & other.fragment_ids:
         raise InvalidInput("with", "Both ids mean the same profile already.")
-    return ids
+    users = {user for item in (*one.fragments, *other.fragments) for user in users_of(item)}
+    if len(users) > 1:
+        raise Conflict("Both profiles have a user; two users never share a profile.", code="different_user")

@@ -21,6 +21,10 @@ from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Transaction
 
 
+class ProfileMoved(Exception):
+    """The id heads no profile of the view any more: another decision or a proof moved it."""
+
+
 class Members(msgspec.Struct, frozen=True):
     """The fragments of a profile."""
 
@@ -51,7 +55,7 @@ async def find_members(
 ) -> Members:
     """The fragments of a profile, with its names and its profiles of the view `all` locked.
 
-    Raises Contended if it changes meanwhile, TooLarge.
+    Raises Contended if it changes meanwhile, ProfileMoved, TooLarge.
     """
     before = await _find(transaction, reconciler, survivor_id, view)
     await transaction.lock_identifiers(before.reach.names)
@@ -71,5 +75,5 @@ async def _find(transaction: Transaction, reconciler: Reconciler, survivor_id: U
         found = await fragments.find_members(view, survivor_id)
     rows = {row.fragment.fragment_id: row for row in found}
     if not rows:
-        raise Contended("The profile was merged meanwhile.")
+        raise ProfileMoved
     return Members(survivor_id, view, rows, await reconciler.find_reach(transaction, set(rows)))

@@ -10,7 +10,7 @@ Source: docs/decisions/0030-the-view-all-is-folded-by-the-wires.md, docs/decisio
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from uuid import UUID
 
 import msgspec
@@ -18,6 +18,7 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.identity_graph.explain import why_apart
+from oneself.core.identity_graph.joins import MANUAL
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.observation import Reindex
 from oneself.service.explain.apart import CAUSES_MAX, FRAGMENTS_MAX, explained_causes, load_graph
@@ -122,9 +123,30 @@ async def _explained(tables: Tables, merges: Sequence[MergeRow]) -> list[Explain
         if item.identifier is not None
         for part_id in (item.absorbed_id, item.survivor_id)
     )
-    seqs = {item.seq for item in merges} | {claim.since for claim in claims.values()}
+    decided = await _decided(tables, ids)
+    seqs = {item.seq for item in merges} | {claim.since for claim in claims.values()} | {*decided.values()}
     noted = await tables.explanations.find_observations(seqs)
-    return [_joined(item, parts, claims, noted) for item in merges]
+    joins = [_joined(item, parts, claims, noted) for item in merges]
+    return [_by_hand(join, decided, noted) for join in joins]
+
+
+async def _decided(tables: Tables, ids: Collection[UUID]) -> dict[UUID, int]:
+    """Fragment → the seq of the merge by hand that it stands for a profile in."""
+    made = [item for item in await tables.person_joins.find(ids) if item.reason == MANUAL]
+    return {item: join.since for join in made for item in (join.one, join.other)}
+
+
+def _by_hand(join: ExplainedJoin, decided: Mapping[UUID, int], noted: _Noted) -> ExplainedJoin:
+    """The merge as the person made it, if a person did: the view `all` follows later."""
+    absorbed_id = join.sides[0].part.part_id
+    if join.reason != MANUAL or join.identifier is not None or absorbed_id not in decided:
+        return join
+    since = decided[absorbed_id]
+    sides = [
+        msgspec.structs.replace(side, observation=observation_about(noted.get(since, ()), side.part.part_id))
+        for side in join.sides
+    ]
+    return msgspec.structs.replace(join, evidence="proven", since=since, sides=(sides[0], sides[1]))
 
 
 def _joined(

@@ -56,11 +56,13 @@ class JoinPath:
             return [], True
         new = await self._load({one, other})
         while new:
+            # It reads the joins that people made, too.
+            around = await self._neighbours(new)
             if found := shortest_path(self._joins(), one, other):
                 return found, True
             if len(self.graph.fragments) > self._fragments_max:
                 return [], False
-            new = await self._load(await self._neighbours(new))
+            new = await self._load(around)
         return [], False
 
     def _joins(self) -> list[Join]:
