@@ -64,11 +64,12 @@ def split(
     Example: oneself person split emailAddress:info@acme.example --identifier emailAddress:info@acme.example
     """
     from oneself.service.by_hand.asked import Why
+    from oneself.service.context import Actor
 
     asked = _asked(fragment, absorbed, browser, identifier, everything=everything)
 
     async def act(services: Services, at: DatasetRef, seen: View, *, dry: bool) -> Decided | None:
-        return await services.decisions.split(at, _actor(), person_id, asked, Why(seen, reason, dry))
+        return await services.decisions.split(at, Actor("cli"), person_id, asked, Why(seen, reason, dry))
 
     _decide(act, f"Split {person_id}?", org, dataset, view, dry_run=dry_run, yes=yes, as_json=as_json)
 
@@ -86,9 +87,10 @@ def merge(
 ) -> None:
     """Merge two profiles, whatever kept them apart; not those of two users."""
     from oneself.service.by_hand.asked import Why
+    from oneself.service.context import Actor
 
     async def act(services: Services, at: DatasetRef, seen: View, *, dry: bool) -> Decided | None:
-        return await services.decisions.merge(at, _actor(), person_id, other, Why(seen, reason, dry))
+        return await services.decisions.merge(at, Actor("cli"), person_id, other, Why(seen, reason, dry))
 
     question = f"Merge {person_id} and {other}?"
     _decide(act, question, org, dataset, view, dry_run=dry_run, yes=yes, as_json=as_json)
@@ -131,12 +133,6 @@ def _uuid(text: str) -> UUID:
         return UUID(text)
     except ValueError:
         raise InvalidInput("split", f"{text[:100]!r} is no id of a part or profile.") from None
-
-
-def _actor() -> Any:
-    from oneself.service.context import Actor
-
-    return Actor("cli")
 
 
 def _decide(

@@ -16,7 +16,7 @@ from oneself.core.units import SEQ_MAX
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.graph_writer import GraphWriter
 from oneself.store.loaded_graph import LoadedGraph, exact_digest
-from oneself.store.transaction import Transaction
+from oneself.store.transaction import Tables, Transaction
 
 
 async def gather(
@@ -52,6 +52,12 @@ async def gather(
             graph.exact[exact[row.exact_key]] = row.fragment.fragment_id
     loaded.begin()
     return loaded
+
+
+async def read_decisions(tables: Tables, graph: IdentityGraph) -> None:
+    """Add what people and erasures decided about the fragments of a graph."""
+    graph.person_joins = await tables.person_joins.find(graph.fragments)
+    graph.separations = await tables.separations.find(graph.fragments)
 
 
 async def add_decisions(

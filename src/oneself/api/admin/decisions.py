@@ -5,6 +5,7 @@ Decode, one use-case, render.
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -37,7 +38,7 @@ from oneself.service.by_hand.asked import (
     SplitSources,
     Why,
 )
-from oneself.service.context import DEFAULT_DATASET
+from oneself.service.context import DEFAULT_DATASET, Actor, DatasetRef
 
 MERGE = requires_enabled("profile_merge")
 _ERRORS = error_responses(400, 401, 403, 404, 409, 413, 415)
@@ -179,36 +180,48 @@ ROUTES = [split_profile, split_profile_in_dataset, merge_profiles, merge_profile
 async def _split(
     request: AnyRequest, dataset: str, profile_id: str, view: str | None
 ) -> ManualDecisionDocument:
-    call = context_of(request)
     document = non_null(await decode_object(request, SPLIT_BODY))
-    at = await dataset_of(call, dataset)
-    why = Why(await view_of(call, at, view), document.get("reason", ""), query_switch(request, "dry_run"))
-    try:
-        decided = await call.services.decisions.split(at, call.actor, profile_id, _asked(document), why)
-    except InvalidInput as error:
-        raise _invalid(error) from None
-    return _render(call, decided, why.view)
+    asked, decisions = _asked(document), context_of(request).services.decisions
+
+    async def split(at: DatasetRef, actor: Actor, why: Why) -> Decided | None:
+        return await decisions.split(at, actor, profile_id, asked, why)
+
+    return await _decide(request, dataset, view, document, split)
 
 
 async def _merge(
     request: AnyRequest, dataset: str, profile_id: str, view: str | None
 ) -> ManualDecisionDocument:
-    call = context_of(request)
     document = non_null(await decode_object(request, MERGE_BODY))
-    other = document.get("with")
+    other, decisions = document.get("with"), context_of(request).services.decisions
     if other is None:
         raise wire_error(INVALID_REQUEST, "with: name the other profile by any of its ids.")
+
+    async def merge(at: DatasetRef, actor: Actor, why: Why) -> Decided | None:
+        return await decisions.merge(at, actor, profile_id, other, why)
+
+    return await _decide(request, dataset, view, document, merge)
+
+
+async def _decide(
+    request: AnyRequest,
+    dataset: str,
+    view: str | None,
+    document: Object,
+    act: Callable[[DatasetRef, Actor, Why], Awaitable[Decided | None]],
+) -> ManualDecisionDocument:
+    """Decide, and say what it came to. `document`: the body."""
+    call = context_of(request)
     at = await dataset_of(call, dataset)
     why = Why(await view_of(call, at, view), document.get("reason", ""), query_switch(request, "dry_run"))
     try:
-        decided = await call.services.decisions.merge(at, call.actor, profile_id, other, why)
+        decided = await act(at, call.actor, why)
     except InvalidInput as error:
-        raise _invalid(error) from None
-    return _render(call, decided, why.view)
-
-
-def _invalid(error: InvalidInput) -> Exception:
-    return wire_error(INVALID_REQUEST, f"{error.code}: {error.description}")
+        raise wire_error(INVALID_REQUEST, f"{error.code}: {error.description}") from None
+    if decided is None:
+        raise profile_unknown()
+    profiles = [_render_profile(call, profile) for profile in decided.profiles]
+    return ManualDecisionDocument(decided.decision_id, why.view, profiles)
 
 
 def _asked(document: Object) -> SplitAsked:
@@ -233,14 +246,6 @@ def _id(name: str, text: str) -> UUID:
     if found is None:
         raise wire_error(INVALID_REQUEST, f"{name}: {text[:100]!r} is no id of a part or profile.")
     return found
-
-
-def _render(call: RequestContext, decided: Decided | None, view: View) -> ManualDecisionDocument:
-    if decided is None:
-        raise profile_unknown()
-    return ManualDecisionDocument(
-        decided.decision_id, view, [_render_profile(call, profile) for profile in decided.profiles]
-    )
 
 
 def _render_profile(call: RequestContext, profile: DecidedProfile) -> DecidedProfileDocument:

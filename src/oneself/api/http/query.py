@@ -43,7 +43,7 @@ def query_flag(text: str | None) -> bool:
 
 
 def query_switch(request: AnyRequest, name: str) -> bool:
-    """Whether a switch of a request is on: what it would do is done unless it says `true`.
+    """Whether a switch of a request is on, of one that keeps something from being done.
 
     Raises WireError for any other value than `true` and `false`, and for several.
     """

@@ -18,7 +18,7 @@ import msgspec
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim, Tenure
-from oneself.core.identity_graph.graph import IdentityGraph, PersonJoin
+from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.joins import (
     Join,
     JoinStrength,
@@ -116,12 +116,6 @@ def joins_with_verified(
 def verified_tenures(own: Fragment) -> tuple[Tenure, ...]:
     """What a user has, or had, verified, in order."""
     return tuple(sorted({item.tenure for item in own.claims if item.level == EvidenceLevel.VERIFIED}))
-
-
-def person_join(item: PersonJoin) -> Join:
-    """The join that a person made, or that an erasure left."""
-    strength = JoinStrength.PROVEN if item.level > EvidenceLevel.ASSERTED else JoinStrength.ASSERTED
-    return Join(strength, item.since, (0, 0, 0, 0, 0, 0), item.reason, item.one, item.other)
 
 
 def with_support(join: Join, fragments: Mapping[UUID, Fragment], view: View) -> SupportedJoin:

@@ -19,7 +19,7 @@ import msgspec
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim, Tenure
-from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph
+from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph, PersonJoin
 
 #: Whose joins count: the owner's alone, those that are proven, or all of them.
 View = Literal["own", "proven", "all"]
@@ -244,8 +244,13 @@ def _of_persons(graph: IdentityGraph, members: set[UUID], view: View) -> Iterato
     for item in graph.person_joins:
         is_counted = view == "all" or item.level > EvidenceLevel.ASSERTED
         if is_counted and item.one in members and item.other in members:
-            strength = JoinStrength.PROVEN if item.level > EvidenceLevel.ASSERTED else JoinStrength.ASSERTED
-            yield Join(strength, item.since, _NO_TIE, item.reason, item.one, item.other)
+            yield person_join(item)
+
+
+def person_join(item: PersonJoin) -> Join:
+    """The join that a person made, or that an erasure left."""
+    strength = JoinStrength.PROVEN if item.level > EvidenceLevel.ASSERTED else JoinStrength.ASSERTED
+    return Join(strength, item.since, _NO_TIE, item.reason, item.one, item.other)
 
 
 def _of_anonymous_ids(

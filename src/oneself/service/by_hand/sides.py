@@ -21,12 +21,14 @@ from oneself.service.by_hand.asked import (
     SplitBrowser,
     SplitFragments,
     SplitIdentifier,
+    SplitSources,
     via,
 )
 from oneself.service.by_hand.members import Members
 from oneself.service.log.believed_profiles import find_unified_ids, load_log
 from oneself.service.profiles.ids import identifier_in
 from oneself.service.profiles.profiles import ProfileView
+from oneself.store.identity_graph import read_decisions
 from oneself.store.transaction import Transaction
 
 
@@ -46,7 +48,7 @@ async def choose_sides(
         sides = by_source(members.fragments)
     chosen = ordered(sides, members.first)
     if len(chosen) < 2:
-        raise InvalidInput(_FIELD.get(type(asked), "all"), "Nothing would be parted: this is one piece.")
+        raise InvalidInput(_FIELD[type(asked)], "Nothing would be parted: this is one piece.")
     return chosen
 
 
@@ -56,6 +58,7 @@ _FIELD = {
     SplitAbsorbed: "profile_id",
     SplitBrowser: "browser",
     SplitIdentifier: "identifier",
+    SplitSources: "all",
 }
 
 
@@ -107,13 +110,12 @@ async def _without(transaction: Transaction, members: Members, text: str) -> lis
 
 async def _graph(transaction: Transaction, members: Members) -> IdentityGraph:
     """The graph of the fragments of a profile."""
-    reach, rows = members.reach, members.rows
+    reach = members.reach
     if members.view == "all":
         log = await load_log(transaction, reach.profile_ids, reach.rows)
         return believed_graph(reach.fragments, reach.joins, reach.separations, log)
     graph = IdentityGraph()
     for fragment in members.fragments:
         graph.put(fragment)
-    graph.person_joins = await transaction.person_joins.find(rows)
-    graph.separations = await transaction.separations.find(rows)
+    await read_decisions(transaction, graph)
     return graph

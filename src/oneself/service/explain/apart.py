@@ -20,6 +20,7 @@ from oneself.service.explain.rendering import part_of
 from oneself.service.explain.values import ExplainedCause
 from oneself.service.explain.values_apart import unused_values
 from oneself.service.profiles.parts import ProfilePart
+from oneself.store.identity_graph import read_decisions
 from oneself.store.tables.fragment import StoredView
 from oneself.store.transaction import Tables
 
@@ -48,8 +49,7 @@ async def load_graph(tables: Tables, ids: Collection[UUID]) -> IdentityGraph:
     graph = IdentityGraph()
     for row in await tables.fragments.find(ids):
         graph.put(row.fragment)
-    graph.person_joins = await tables.person_joins.find(graph.fragments)
-    graph.separations = await tables.separations.find(graph.fragments)
+    await read_decisions(tables, graph)
     return graph
 
 

@@ -26,11 +26,10 @@ from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.explain import (
     joins_with_older,
     joins_with_verified,
-    person_join,
     verified_tenures,
 )
 from oneself.core.identity_graph.fragment import Fragment, Tenure
-from oneself.core.identity_graph.joins import CLAIMANTS_PAIRED_MAX, Join, user_join
+from oneself.core.identity_graph.joins import CLAIMANTS_PAIRED_MAX, Join, person_join, user_join
 from oneself.core.identity_graph.names import proven_claims
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.service.explain.rendering import explain_joins

@@ -18,6 +18,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.partition import partition
 from oneself.core.identity_graph.rules import graph_rules
+from oneself.store.identity_graph import read_decisions
 from oneself.store.tables.fragment import ProvenHead
 from oneself.store.tables.refusal import ListedRefusal, RefusalPosition
 from oneself.store.transaction import Tables
@@ -95,8 +96,7 @@ async def _refused_joins(
     for profile_id in (head.fragment_id, *others):
         for row in await tables.fragments.find_members("proven", profile_id):
             heads[graph.put(row.fragment).fragment_id] = profile_id
-    graph.person_joins = await tables.person_joins.find(heads)
-    graph.separations = await tables.separations.find(heads)
+    await read_decisions(tables, graph)
     found: dict[tuple[UUID, str, str], list[int]] = {}
     guards = graph_rules(config).guards
     for item in partition(graph, graph.fragments.values(), "proven", guards).refused:

@@ -44,6 +44,7 @@ from oneself.service.rules.preview import (
 )
 from oneself.service.rules.stored_values import find_verified, proven_values
 from oneself.store.database import Database
+from oneself.store.identity_graph import read_decisions
 from oneself.store.shared_values import SharedValues, open_shared_values
 from oneself.store.transaction import Tables
 
@@ -118,8 +119,7 @@ class _Members:
             fragment = self.graph.put(msgspec.structs.replace(row.fragment, record=record))
             self.heads[fragment.fragment_id] = row.proven_id
         fragments = list(self.graph.fragments.values())
-        self.graph.person_joins = await self._tables.person_joins.find(self.heads)
-        self.graph.separations = await self._tables.separations.find(self.heads)
+        await read_decisions(self._tables, self.graph)
         self.graph.verified |= await find_verified(self._tables, fragments)
         named = {
             item for match in matches for one in fragments for item in stored_identifiers(one, match, config)

@@ -380,44 +380,19 @@ WHERE dataset_id = $1
   AND EXISTS (SELECT FROM jsonb_array_elements(plan -> 'refusals') AS refused
               WHERE (refused ->> 'other_id')::uuid = ANY ($2::uuid[]));
 
--- name: list_changing_of_profiles
--- The first entries of profiles in order; those that may change values or choices with their content.
--- $2: profile ids
+-- name: list_changing
+-- The first entries of profiles or fragments, in order; those that may change values or choices with
+-- their content.
+-- The repository replaces the mark by the entries of profiles or of fragments.
+-- $2: ids
 -- $3: rows at most
 -- OFFSET 0 keeps it one look-up by an index for each entry.
 SELECT scanned.seq, recorded.*
 FROM (
     SELECT entry.seq, entry.observation_id
-    FROM unnest($2::uuid[]) AS part (profile_id)
+    FROM unnest($2::uuid[]) AS part (id)
     CROSS JOIN LATERAL (
-        SELECT seq, observation_id FROM log
-        WHERE dataset_id = $1 AND profile_id IS NOT NULL AND profile_id = part.profile_id
-        ORDER BY seq
-        LIMIT $3
-    ) AS entry
-    ORDER BY entry.seq, entry.observation_id
-    LIMIT $3
-) AS scanned
-LEFT JOIN LATERAL (
-    SELECT profile_id, kind, config_version, content::text, fragment_id
-    FROM log
-    WHERE dataset_id = $1 AND seq = scanned.seq AND observation_id = scanned.observation_id AND {changing}
-    OFFSET 0
-) AS recorded ON true
-ORDER BY scanned.seq, scanned.observation_id;
-
--- name: list_changing_of_fragments
--- The first entries of fragments in order; those that may change values or choices with their content.
--- $2: fragment ids
--- $3: rows at most
--- OFFSET 0 keeps it one look-up by an index for each entry.
-SELECT scanned.seq, recorded.*
-FROM (
-    SELECT entry.seq, entry.observation_id
-    FROM unnest($2::uuid[]) AS part (fragment_id)
-    CROSS JOIN LATERAL (
-        SELECT seq, observation_id FROM fragment_entry
-        WHERE dataset_id = $1 AND fragment_id = part.fragment_id
+        SELECT seq, observation_id /* from the entries of part.id */
         ORDER BY seq
         LIMIT $3
     ) AS entry
