@@ -99,13 +99,13 @@ def test_a_profile_is_split_and_merged(service: RunningService) -> None:
         return result.returncode, result.stdout, result.stderr
 
     code, dry, _ = person("merge", "one", "two", "--dry-run")
-    assert (code, "would be then: 1" in dry) == (0, True)
+    assert (code, "It would leave these profiles: 1" in dry) == (0, True)
     code, printed, _ = person("merge", "one", "two", "--yes", "--json", "--reason", "the same household")
     merged = json.loads(printed)
     assert (code, len(merged["profiles"]), merged["profiles"][0]["events"]) == (0, 1, 2)
     assert "anonymous_id:two" in merged["profiles"][0]["identifiers"]
     code, parted, _ = person("split", "one", "--browser", "two", "--yes")
-    assert (code, "are then: 2" in parted) == (0, True)
+    assert (code, "It left these profiles: 2" in parted) == (0, True)
     for arguments in (("one",), ("one", "--all", "--browser", "two"), ("one", "--absorbed", "nothing")):
         code, _, told = person("split", *arguments, "--yes")
         assert code == 1, told

@@ -111,6 +111,6 @@ def test_a_wrong_merge_is_undone_as_written(start_service: StartService, tmp_pat
     service = start_service(bootstrap=False)
     commands = "\necho\n".join(["oneself org create acme", *blocks(GUIDES / "undo-a-wrong-merge.md")])
     output = run(re.sub(r"^oneself ", ".venv/bin/oneself ", commands, flags=re.MULTILINE), service, tmp_path)
-    assert "Profiles that there would be then: 2" in output
-    assert "Profiles that there are then: 2" in output
-    assert "Profiles that there are then: 1" in output
+    assert "It would leave these profiles: 2" in output
+    assert "It left these profiles: 2" in output
+    assert "It left these profiles: 1" in output

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 from uuid import UUID
 
+import msgspec
 import typer
 
 from oneself.cli.context import out, run
@@ -167,11 +168,16 @@ def _show(decided: Decided, *, as_json: bool) -> None:
     if as_json:
         show({"decision_id": decided.decision_id, "profiles": profiles}, as_json=True)
         return
-    would_be = "would be" if decided.decision_id is None else "are"
-    out.print(f"Profiles that there {would_be} then: {len(profiles)}")
+    heading = "It would leave these profiles" if decided.decision_id is None else "It left these profiles"
+    out.print(f"{heading}: {len(profiles)}")
     for profile in profiles:
         out.print()
-        show(profile, as_json=False)
+        values = [
+            f"{scope}.{name}={msgspec.json.encode(value).decode()}"
+            for scope, section in profile["values"].items()
+            for name, value in section.items()
+        ]
+        show({**profile, "values": values or None, "consents": profile["consents"] or None}, as_json=False)
 
 
 def _fields(profile: DecidedProfile) -> dict[str, Any]:
