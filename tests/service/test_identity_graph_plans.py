@@ -9,6 +9,7 @@ import pytest
 
 from oneself.store.database import Database
 from oneself.store.queries import Queries
+from oneself.store.tables.log import CHANGING_OF_FRAGMENTS, CHANGING_OF_PROFILES
 
 ID = UUID(int=1)
 NAMES = (["emailAddress"], ["ann@acme.example"])
@@ -108,9 +109,6 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
     ("view_profile", "find_of_fragment", ("own", ID), "view_profile_key", "profile_id"),
     ("view_profile", "find_of_fragment", ("own", ID), "fragment_key", "fragment_id"),
     ("view_profile", "find_alone_of_fragment", ("own", ID), "view_profile_key", "profile_id"),
-    ("log", "list_changing_of_profiles", ([ID], 9), "log_by_profile", "profile_id"),
-    ("log", "list_changing_of_profiles", ([ID], 9), "log_key", "observation_id"),
-    ("log", "list_changing_of_fragments", ([ID], 9), "log_by_fragment", "fragment_id"),
     ("explanation", "list_of_owner", ("u-2", ID, 9), "fragment_by_owner", "fragment_id"),
     ("explanation", "list_of_reported_user", ("u-2", ID, 9), "fragment_by_reported_user", "fragment_id"),
     ("explanation", "list_members", (ID, ID, 9), "fragment_by_proven", "fragment_id"),
@@ -129,16 +127,36 @@ STATEMENTS: list[tuple[str, str, tuple[Any, ...], str, str]] = [
 ]
 
 
+TEMPLATES: list[tuple[str, tuple[Any, ...], str, str]] = [
+    (CHANGING_OF_PROFILES, ([ID], 9), "log_by_profile", "profile_id"),
+    (CHANGING_OF_PROFILES, ([ID], 9), "log_key", "observation_id"),
+    (CHANGING_OF_FRAGMENTS, ([ID], 9), "log_by_fragment", "fragment_id"),
+]
+
+
 @pytest.mark.parametrize(("table", "name", "parameters", "index", "key"), STATEMENTS)
 async def test_a_statement_reads_by_every_key_of_an_index(
     database: Database, table: str, name: str, parameters: tuple[Any, ...], index: str, key: str
+) -> None:
+    await check_reads_by_index(database, getattr(Queries(table), name), parameters, index, key)
+
+
+@pytest.mark.parametrize(("sql", "parameters", "index", "key"), TEMPLATES)
+async def test_a_statement_of_a_template_reads_by_every_key_of_an_index(
+    database: Database, sql: str, parameters: tuple[Any, ...], index: str, key: str
+) -> None:
+    await check_reads_by_index(database, sql, parameters, index, key)
+
+
+async def check_reads_by_index(
+    database: Database, sql: str, parameters: tuple[Any, ...], index: str, key: str
 ) -> None:
     async with database.connection() as connection:
         filling = connection.transaction()
         await filling.start()
         try:
             await connection.execute(FILL)
-            found = await connection.fetch("EXPLAIN " + getattr(Queries(table), name), 1, *parameters)
+            found = await connection.fetch("EXPLAIN " + sql, 1, *parameters)
         finally:
             await filling.rollback()
     plan = [row[0] for row in found]

@@ -44,7 +44,7 @@ _REPORTS_OF_PROFILES, _REPORTS_OF_FRAGMENTS = (
         "WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]))",
     )
 )
-_CHANGING_OF_PROFILES, _CHANGING_OF_FRAGMENTS = (
+CHANGING_OF_PROFILES, CHANGING_OF_FRAGMENTS = (
     _sql.list_changing.replace("/* from the entries of part.id */", entries)
     for entries in (
         "FROM log WHERE dataset_id = $1 AND profile_id IS NOT NULL AND profile_id = part.id",
@@ -284,7 +284,7 @@ class LogTable(Table):
         """Those that may change values or choices among the first `limit` entries, in order, and whether
         there are no more. `ids`: of profiles, or of fragments.
         """
-        sql = _CHANGING_OF_FRAGMENTS if by_fragment else _CHANGING_OF_PROFILES
+        sql = CHANGING_OF_FRAGMENTS if by_fragment else CHANGING_OF_PROFILES
         found = await self._executor.fetch(sql, self._dataset_id, sorted(ids), limit + 1)
         changing = [_read_changing(row) for row in found[:limit] if row["kind"] is not None]
         return changing, len(found) <= limit
