@@ -53,6 +53,19 @@ async def test_a_profile_is_created_updated_and_merged(harness: ProfilesHarness,
     assert [item.kind for item in await changes(harness, feed, "own")] == ["created", "updated", "created"]
 
 
+async def test_in_one_batch_a_profile_is_created_before_others_are_merged_into_it(
+    harness: ProfilesHarness, feed: ChangeFeed
+) -> None:
+    """The ids of observations are random: the smaller one of a batch may be the later one."""
+    await harness.rule("mail")
+    await asyncio.gather(*(harness.person(mail=f"{number // 2}@acme.example") for number in range(60)))
+    known: set[UUID] = set()
+    for change in await changes(harness, feed):
+        assert change.profile_id not in known or change.kind != "created"
+        known |= {change.profile_id} | ({change.absorbed_id} if change.absorbed_id else set())
+    assert len(known) == 60
+
+
 async def test_a_change_of_several_views_is_stored_once(harness: ProfilesHarness) -> None:
     await harness.person(plan="trial")
     (row,) = await harness.database.fetch(ROWS)
@@ -75,7 +88,7 @@ async def test_a_page_is_continued_inside_of_an_observation(harness: ProfilesHar
     ids = [UUID(int=number) for number in range(1, 6)]
     stored = [StoredChange(2, ProfileChange(kind="created", profile_id=item)) for item in ids]
     hidden = StoredChange(1, ProfileChange(kind="created", profile_id=UUID(int=9)))
-    await table.put({UUID(int=1): [stored[0], hidden, *stored[1:]]})
+    await table.put({(0, UUID(int=1)): [stored[0], hidden, *stored[1:]]})
     feed, position, found = ChangeFeed(harness.database, days=7), BEGINNING, list[UUID]()
     for _ in range(3):
         page = await feed.page(harness.dataset_ref, "proven", after=position, size=2)
@@ -103,7 +116,7 @@ async def test_nothing_passes_a_transaction_that_is_still_open(
     async with begin(harness.database, harness.dataset_ref.dataset_id) as erasure:
         await erasure.lock_config()
         change = StoredChange(7, ProfileChange(kind="erased", profile_id=one))
-        await erasure.profile_changes.put({UUID(int=1): [change]})
+        await erasure.profile_changes.put({(0, UUID(int=1)): [change]})
         page = await feed.page(harness.dataset_ref, "proven", after=start, size=10)
         assert page.changes == ()
     page = await feed.page(harness.dataset_ref, "proven", after=page.position, size=10)

@@ -170,9 +170,12 @@ class ChangeRecorder:
         """Store the changes."""
         for item, cause in self._begun.items():
             self._add("all", ProfileChange(kind="created", profile_id=item), cause)
-        grouped: dict[UUID, list[StoredChange]] = {}
+        is_single = len({cause for _, cause in self._found.values()}) <= 1
+        grouped: dict[tuple[int, UUID], list[StoredChange]] = {}
         for change, (views, cause) in self._found.items():
-            grouped.setdefault(cause, []).append(StoredChange(views, change))
+            # What one observation of a batch creates, another one may already have merged something into.
+            step = 0 if is_single or change.kind == "created" else 1
+            grouped.setdefault((step, cause), []).append(StoredChange(views, change))
         for found in grouped.values():
             found.sort(key=lambda item: _ORDER.index(item.change.kind))
         await tables.profile_changes.put(grouped)

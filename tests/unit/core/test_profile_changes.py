@@ -114,6 +114,13 @@ def test_a_large_split_is_several_changes(monkeypatch: object) -> None:
     assert {change.parts for change in found.changes} == {(ids[0], ids[1])}
 
 
+def test_a_large_split_names_in_each_change_the_parts_that_it_moves_to() -> None:
+    ids = [UUID(int=number) for number in range(1, profile_changes.MOVED_MAX + 12)]
+    found = membership_changes(dict.fromkeys(ids, ids[0]), {item: item for item in ids})
+    assert [len(change.parts) for change in found.changes] == [profile_changes.MOVED_MAX + 1, 11]
+    assert {part for change in found.changes for part in change.parts} == set(ids)
+
+
 def test_an_update_names_attributes_and_no_value() -> None:
     before = VisibleState(
         {"traits": {"plan": "trial", "tags": ["a"]}, "application_data": {"shop": {"x": 1}}}

@@ -146,18 +146,13 @@ def changed_paths(before: Values, after: Values) -> Iterable[str]:
 def _split(head: UUID, ids: Collection[UUID], after: Mapping[UUID, UUID]) -> list[ProfileChange]:
     """A profile whose ids part; none if it only loses some that are not there any more."""
     moved = sorted((item, after[item]) for item in ids if after.get(item, head) != head)
-    parts = {target for _, target in moved}
-    if after.get(head) == head:
-        parts.add(head)
-    return [
-        ProfileChange(
-            kind="split",
-            profile_id=head,
-            parts=tuple(sorted(parts)),
-            moved=tuple(moved[start : start + MOVED_MAX]),
-        )
-        for start in range(0, len(moved), MOVED_MAX)
-    ]
+    rest = {head} if after.get(head) == head else set[UUID]()
+    changes: list[ProfileChange] = []
+    for start in range(0, len(moved), MOVED_MAX):
+        some = tuple(moved[start : start + MOVED_MAX])
+        parts = tuple(sorted(rest | {target for _, target in some}))
+        changes.append(ProfileChange(kind="split", profile_id=head, parts=parts, moved=some))
+    return changes
 
 
 def _differing(one: Mapping[str, Any], other: Mapping[str, Any]) -> set[str]:

@@ -59,14 +59,15 @@ class ProfileChangeTable(Table):
 
     __slots__ = ()
 
-    async def put(self, changes: Mapping[UUID, Sequence[StoredChange]]) -> None:
-        """Append changes, by their observation.
+    async def put(self, changes: Mapping[tuple[int, UUID], Sequence[StoredChange]]) -> None:
+        """Append changes, by their step and their observation; those of a step are before those of the next.
 
         The transaction has locked the configuration, shared or not, and whatever the changes are about.
         """
         if changes:
             texts = [_encode(found).decode() for found in changes.values()]
-            await self._executor.execute(_sql.put, self._dataset_id, list(changes), texts)
+            steps, observations = zip(*changes, strict=True)
+            await self._executor.execute(_sql.put, self._dataset_id, [*observations], texts, [*steps])
 
     async def list_after(self, after: ChangePosition, until: int, limit: int) -> list[RecordedChanges]:
         """The changes of the next observations from that of a position on, recorded before `until`, in µs."""

@@ -1,14 +1,15 @@
 -- The table `profile_change`, what changed of profiles, and `profile_change_floor`, how far it reaches back.
 
 -- name: put
--- Append changes, each row those of one observation.
+-- Append changes, each row those of one observation in one step.
 -- $2: observations
 -- $3: their changes
+-- $4: steps, from 0 on
 -- Whoever changed the same profiles before has committed, so that the instant is later than theirs, also if
 -- the clock was set back.
 INSERT INTO profile_change (dataset_id, recorded_at, observation_id, changes)
-SELECT $1, present.at, row.observation_id, row.changes::json
-FROM unnest($2::uuid[], $3::text[]) AS row (observation_id, changes)
+SELECT $1, present.at + row.step, row.observation_id, row.changes::json
+FROM unnest($2::uuid[], $3::text[], $4::integer[]) AS row (observation_id, changes, step)
 CROSS JOIN (
     SELECT greatest(
         (extract(epoch FROM clock_timestamp()) * 1000000)::bigint,
