@@ -14,7 +14,8 @@ import msgspec
 from oneself.adapters.identity_server.client import IdentityServerClient
 from oneself.adapters.identity_server.introspection import IntrospectionClient
 from oneself.adapters.identity_server.issuer_keys import IssuerKeys
-from oneself.adapters.mail import SmtpMailer, check_sender, smtp_server
+from oneself.adapters.mail import mailer_of
+from oneself.adapters.nats import broker_of
 from oneself.adapters.webhook import WebhookClient
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.external_tokens import ExternalTokens
@@ -51,6 +52,7 @@ from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
 from oneself.service.explain.explanations import Explanations
 from oneself.service.feed.dispatcher import Dispatcher
+from oneself.service.feed.publisher import Publisher
 from oneself.service.feed.webhooks import Webhooks
 from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
@@ -148,6 +150,7 @@ class _Foundation(msgspec.Struct, frozen=True):
     settings: Settings
     tunables: Tunables
     database: Database
+    telemetry: Telemetry
     configurations: Configurations
     directory: Directory
     secret_box: SecretBox
@@ -211,6 +214,7 @@ def _foundation(
         settings=settings,
         tunables=tunables,
         database=database,
+        telemetry=telemetry,
         configurations=configurations,
         directory=Directory(database),
         secret_box=SecretBox(settings.secret_key),
@@ -304,14 +308,6 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         outbox=outbox,
         postman=Postman(directory, outbox, carriers, compose),
     )
-
-
-def mailer_of(settings: Settings) -> SmtpMailer | None:
-    """What sends mails; None without a mail server. Raises SettingsError."""
-    if not settings.smtp_url or not settings.mail_from:
-        return None
-    check_sender(settings.mail_from)
-    return SmtpMailer(smtp_server(settings.smtp_url), settings.mail_from)
 
 
 def _signing_keys(base: _Foundation) -> SigningKeys:
@@ -430,7 +426,9 @@ def _history(base: _Foundation) -> HistoryServices:
 def _feed(base: _Foundation, history: HistoryServices, directory: DirectoryServices) -> FeedServices:
     webhooks = Webhooks(base.directory, base.secret_box, directory.webhook_client)
     dispatcher = Dispatcher(base.directory, history.change_feed, webhooks, directory.webhook_client)
-    return FeedServices(webhooks=webhooks, dispatcher=dispatcher)
+    parts = (base.directory, history.change_feed, broker_of(base.settings), base.telemetry)
+    publisher = Publisher(*parts, views=base.settings.published_views)
+    return FeedServices(webhooks=webhooks, dispatcher=dispatcher, publisher=publisher)
 
 
 def _privacy(base: _Foundation, lookup: Lookup) -> PrivacyServices:

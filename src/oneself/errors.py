@@ -15,6 +15,7 @@
     ├── IdentityServerFailed    an identity server or token issuer did not answer as it should
     ├── DeliveryDeferred        a mail or message cannot be sent now; a later attempt may succeed
     ├── DeliveryRejected        a mail or message is not accepted, whenever it is sent
+    ├── BrokerFailed            the message broker does not answer, or does not accept a message
     └── Fatal                   the process cannot start; it prints the sentence and exits with `exit_code`
         ├── SettingsError       a setting is missing or invalid
         ├── DataFolderInUse     another service uses the data folder
@@ -139,6 +140,10 @@ class DeliveryDeferred(_NotDelivered):
 
 class DeliveryRejected(_NotDelivered):
     """The server does not accept this, whenever it is sent."""
+
+
+class BrokerFailed(_NotDelivered):
+    """The message broker does not answer, or does not accept a message; a later attempt may succeed."""
 
 
 class Fatal(OneselfError):

@@ -42,6 +42,7 @@ from oneself.service.events.token_keys import TokenKeys
 from oneself.service.events.write_keys import WriteKeys
 from oneself.service.explain.explanations import Explanations
 from oneself.service.feed.dispatcher import Dispatcher
+from oneself.service.feed.publisher import Publisher
 from oneself.service.feed.webhooks import Webhooks
 from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.history.event_stream import EventStream
@@ -176,6 +177,7 @@ class FeedServices(msgspec.Struct, frozen=True):
 
     webhooks: Webhooks
     dispatcher: Dispatcher
+    publisher: Publisher
 
 
 class LogServices(msgspec.Struct, frozen=True):

@@ -21,10 +21,11 @@ from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
 import msgspec
 import platformdirs
 
+from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.core.text import is_storable
 from oneself.errors import SettingsError
+from oneself.setting_checks import ENVIRONMENT_PREFIX, check_settings
 
-ENVIRONMENT_PREFIX = "ONESELF_"
 FILE_NAME = "oneself.toml"
 
 Source = Literal["flag", "environment", "file", "default", "generated"]
@@ -175,6 +176,34 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=3650,
         ),
     ] = 7
+    nats_url: Annotated[
+        str | None,
+        _describe_as(
+            "NATS server that changes of profiles are published to, such as nats://user:password@host:4222, "
+            "nats://token@host:4222 or tls://host:4222; several of a cluster with commas. Unset: none.",
+            unit="URL",
+            secret=True,
+        ),
+    ] = None
+    nats_credentials: Annotated[
+        Path | None, _describe_as("Credentials file of NATS, instead of a user in the URL.", unit="file")
+    ] = None
+    nats_stream: Annotated[
+        str, _describe_as("Name of the JetStream stream, and first word of its subjects.")
+    ] = "oneself"
+    nats_views: Annotated[
+        tuple[str, ...], _describe_as("Views whose changes are published to NATS.", unit="comma list")
+    ] = ("proven",)
+    nats_tls_ca: Annotated[
+        Path | None,
+        _describe_as(
+            "Certificates that NATS servers are checked with. Unset: those of this machine.", unit="file"
+        ),
+    ] = None
+    nats_tls_certificate: Annotated[
+        Path | None, _describe_as("Certificate that is presented to NATS servers.", unit="file")
+    ] = None
+    nats_tls_key: Annotated[Path | None, _describe_as("Key of that certificate.", unit="file")] = None
     smtp_url: Annotated[
         str | None,
         _describe_as(
@@ -202,6 +231,16 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
         everywhere = self.host in ("0.0.0.0", "::", "127.0.0.1", "::1", "")
         host = "localhost" if everywhere else f"[{self.host}]" if ":" in self.host else self.host
         return f"http://{host}:{self.port}"
+
+    @property
+    def nats_urls(self) -> tuple[str, ...]:
+        """The addresses of NATS servers."""
+        return tuple(filter(None, (url.strip() for url in (self.nats_url or "").split(","))))
+
+    @property
+    def published_views(self) -> tuple[View, ...]:
+        """The views whose changes are published to NATS."""
+        return tuple(view for view in VIEWS if view in self.nats_views)
 
     @property
     def organisation(self) -> str | None:
@@ -270,7 +309,7 @@ def load(
     from_file = _read_file(path) if path else {}
     raw: dict[str, object] = {**from_file, **from_environment, **given}
     _check_text(raw)
-    settings = _validated(_convert(raw))
+    settings = check_settings(_convert(raw))
     return Loaded(settings, _sources(given, from_environment, from_file), path, _unknown(environment))
 
 
@@ -358,38 +397,6 @@ def _sentence(error: msgspec.ValidationError) -> str:
     )
     name = re.split(r"[\[.`]", path)[0]
     return f"{ENVIRONMENT_PREFIX}{name.upper()} (--{name.replace('_', '-')}): {problem}."
-
-
-def _validated(settings: Settings) -> Settings:
-    """Check settings that depend on each other."""
-    _require_both(settings, "sync_username", "sync_password")
-    _require_both(settings, "introspection_username", "introspection_password")
-    _require_both(settings, "bootstrap_client_id", "bootstrap_client_secret")
-    _require_both(settings, "smtp_url", "mail_from")
-    _require_both(settings, "identity_server_client_id", "identity_server_client_secret")
-    if settings.identity_server_url and not settings.identity_server_client_id:
-        raise SettingsError("ONESELF_IDENTITY_SERVER_URL requires ONESELF_IDENTITY_SERVER_CLIENT_ID.")
-    if settings.introspection_path and not settings.introspection_path.startswith("/"):
-        raise SettingsError("ONESELF_INTROSPECTION_PATH must start with a slash.")
-    for name in ("bootstrap_client_id", "bootstrap_admin_password"):
-        if getattr(settings, name) and not settings.bootstrap_org:
-            raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} requires ONESELF_BOOTSTRAP_ORG.")
-    for name in ("public_url", "identity_server_url"):
-        url = getattr(settings, name)
-        if url and not re.match(r"https?://[^/\s]+", url):
-            raise SettingsError(f"{ENVIRONMENT_PREFIX}{name.upper()} must start with http:// or https://.")
-    if settings.database_url and not re.match(r"postgres(ql)?://", settings.database_url):
-        raise SettingsError(
-            "ONESELF_DATABASE_URL is not a valid connection string: it must start with postgresql://, as in "
-            "postgresql://user:password@host:5432/database."
-        )
-    return settings
-
-
-def _require_both(settings: Settings, first: str, second: str) -> None:
-    if bool(getattr(settings, first)) != bool(getattr(settings, second)):
-        a, b = (ENVIRONMENT_PREFIX + name.upper() for name in (first, second))
-        raise SettingsError(f"{a} and {b} must be set together: set both or neither.")
 
 
 def _sources(flags: Iterable[str], environment: Iterable[str], file: Iterable[str]) -> dict[str, Source]:

@@ -4,18 +4,24 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from uuid import UUID
 
 from adapters.identity_server.stand_in import CLIENT, IdentityServer
 from conftest import NewDatabase
 from oneself.adapters.identity_server.connection import Connection
 from oneself.bootstrap import build_services
+from oneself.core.fold.profile_changes import ProfileChange
 from oneself.core.values.reported_claims import RejectedClaimValue
 from oneself.service.crypto import SecretBox
 from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.settings import Settings
 from oneself.store.database import Database
+from oneself.store.directory import Directory
+from oneself.store.tables.profile_change import BEGINNING, StoredChange
+from oneself.store.transaction import Tables
 from support.code_receiver import CodeReceiver
 from support.databases import Databases
+from support.nats_server import NatsServer
 from support.service import SECRET_KEY, RunningService, clean_environment, run_command
 from support.smtp import MailServer
 
@@ -247,6 +253,38 @@ async def test_doctor_tries_the_webhook_and_says_what_failed(
         assert line("--mobile", "+447700900123").startswith("✗ codes        acme: The webhook answered 500.")
     finally:
         receiver.stop()
+
+
+async def test_doctor_says_whether_changes_are_published(
+    new_database: NewDatabase, data_dir: Path, tmp_path: Path
+) -> None:
+    given = {"ONESELF_DATABASE_URL": await new_database(), "ONESELF_SECRET_KEY": SECRET_KEY}
+    assert _lines(_doctor(data_dir, **given).stdout, "nats") == []
+    server = NatsServer(tmp_path / "nats").start()
+    given["ONESELF_NATS_URL"] = server.url
+    try:
+        expected = "✓ nats         answers; the service will make the stream"
+        assert _lines(_doctor(data_dir, **given).stdout, "nats") == [expected]
+        async with await Database.open(given["ONESELF_DATABASE_URL"]) as database:
+            services = build_services(Settings(data_dir=data_dir, secret_key=SECRET_KEY), database)
+            at = (await services.setup.provisioning.create("acme")).dataset_ref
+            await services.configurations.current(at.dataset_id)
+            table, holder = Directory(database).broker, UUID(int=1)
+            change = [StoredChange(7, ProfileChange(kind="created", profile_id=UUID(int=2)))]
+            await Tables(database, at.dataset_id).profile_changes.put({(0, UUID(int=3)): change})
+            await database.execute("UPDATE profile_change SET recorded_at = recorded_at - 100000000")
+            await table.lease(holder, 60.0)
+            await table.put_failure(holder, "The NATS server did not answer in time.")
+            await table.advance(holder, at.dataset_id, "all", BEGINNING, lost_at=1_770_000_000_000_000)
+        lines = _lines(_doctor(data_dir, **given).stdout, "nats")
+        assert [line[:2] for line in lines] == ["! ", "! ", "! "]
+        assert lines[0].endswith(": The NATS server did not answer in time.")
+        assert "acme/default, view proven." in lines[1]
+        assert "acme/default, view all: changes were deleted unpublished at 2026-02-02" in lines[2]
+    finally:
+        server.stop()
+    away = _lines(_doctor(data_dir, **given).stdout, "nats")
+    assert away[0] == "✗ nats         The NATS server cannot be reached: ConnectionRefusedError."
 
 
 async def test_invalid_settings_of_mail_are_reported(new_database: NewDatabase, data_dir: Path) -> None:

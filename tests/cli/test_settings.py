@@ -75,6 +75,12 @@ def test_unused_names_are_reported() -> None:
         ({"ONESELF_DATABASE_URL": "mysql://x"}, "postgresql://"),
         ({"ONESELF_PUBLIC_URL": "shop.example"}, "ONESELF_PUBLIC_URL"),
         ({"ONESELF_SETTINGS": "/no/such/file"}, "does not exist"),
+        ({"ONESELF_NATS_URL": "http://broker:4222"}, "ONESELF_NATS_URL"),
+        ({"ONESELF_NATS_URL": "nats://one:4222, nats://"}, "ONESELF_NATS_URL"),
+        ({"ONESELF_NATS_URL": "nats://broker:port"}, "ONESELF_NATS_URL"),
+        ({"ONESELF_NATS_STREAM": "a.b"}, "ONESELF_NATS_STREAM"),
+        ({"ONESELF_NATS_VIEWS": "proven,each"}, "ONESELF_NATS_VIEWS"),
+        ({"ONESELF_NATS_TLS_KEY": "/key"}, "must be set together"),
     ],
 )
 def test_an_invalid_setting_is_rejected_by_name(environment: dict[str, str], words: str) -> None:

@@ -9,7 +9,7 @@ Source: docs/guides/change-feed.md.
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64encode
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 from uuid import UUID
@@ -54,6 +54,12 @@ class ChangeDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     moved: dict[str, UUID] | None = None
     changed: list[str] | None = None
     reason: str | None = None
+
+
+class _Rendered(msgspec.Struct, frozen=True):
+    """What a rendered change says of its position."""
+
+    cursor: str
 
 
 class FeedSource(msgspec.Struct, frozen=True):
@@ -109,6 +115,18 @@ def encode_position(position: ChangePosition) -> str:
     """The cursor of a position, as lists have them: base64url of its fields as a JSON array."""
     fields = msgspec.json.encode(msgspec.structs.astuple(position))
     return urlsafe_b64encode(fields).decode().rstrip("=")
+
+
+def position_of(body: bytes) -> ChangePosition | None:
+    """The position after a change that was rendered; None: it is none."""
+    try:
+        cursor = msgspec.json.decode(body, type=_Rendered).cursor
+        fields = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list)
+        return msgspec.convert(
+            dict(zip(ChangePosition.__struct_fields__, fields, strict=True)), ChangePosition
+        )
+    except ValueError:  # msgspec's and binascii's errors are ValueErrors
+        return None
 
 
 def instant(at: int) -> str:

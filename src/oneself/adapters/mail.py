@@ -23,6 +23,7 @@ import msgspec
 from email_validator import EmailNotValidError, validate_email
 
 from oneself.errors import DeliveryDeferred, DeliveryRejected, OneselfError, SettingsError
+from oneself.settings import Settings
 
 TIMEOUT_S = 30.0
 _PORTS = {"smtp": 587, "smtps": 465}
@@ -133,6 +134,14 @@ def check_sender(address: str) -> None:
         plain = ""
     if name or plain != address or "@" not in plain:
         raise SettingsError("ONESELF_MAIL_FROM must be an e-mail address, such as accounts@example.com.")
+
+
+def mailer_of(settings: Settings) -> SmtpMailer | None:
+    """What sends the mails of the deployment; None without a mail server. Raises SettingsError."""
+    if not settings.smtp_url or not settings.mail_from:
+        return None
+    check_sender(settings.mail_from)
+    return SmtpMailer(smtp_server(settings.smtp_url), settings.mail_from)
 
 
 def message_of(mail: OutgoingMail, sender: str) -> EmailMessage:

@@ -19,6 +19,7 @@ import typer
 from oneself.cli.context import database_url, load_settings, out
 from oneself.cli.doctor_mail import check_mail, waiting_mails
 from oneself.cli.doctor_mobile import check_webhook, waiting_codes
+from oneself.cli.doctor_nats import check_nats, check_published
 from oneself.cli.finding import Finding
 from oneself.cli.output import timestamp
 from oneself.data_folder import unusable_reason
@@ -58,13 +59,13 @@ def doctor(
         ),
     ] = None,
 ) -> None:
-    """Check settings, data folder, database, migrations, keys, clock and mail, and print how to fix problems.
+    """Check settings, data folder, database, keys, clock, mail and NATS, and print how to fix problems.
 
     Works with or without a running service. Starts the embedded database if it is not running.
     """
     loaded = load_settings()
     local = [*_settings(loaded), *_folder(loaded.settings), *_keys(loaded.settings)]
-    local += check_mail(loaded.settings, mail)
+    local += check_mail(loaded.settings, mail) + check_nats(loaded.settings)
     is_usable = not any(finding.subject == FOLDER_SUBJECT and finding.state == "bad" for finding in local)
     used = _in_database(loaded.settings, mobile) if loaded.settings.database_url or is_usable else []
     # A finding from using the folder and the key replaces a finding from inspecting them.
@@ -201,6 +202,8 @@ async def _organisations(url: str, settings: Settings, mobile: str | None) -> As
         for finding in waiting_mails(await services.directory.postman.count_waiting("mail")):
             yield finding
         for finding in waiting_codes(await services.directory.postman.count_waiting("webhook")):
+            yield finding
+        async for finding in check_published(settings, Directory(services.database)):
             yield finding
         for dataset_ref in tenants:
             async for finding in _invalid_values(services, dataset_ref):

@@ -15,7 +15,7 @@ _SET_UP = "Set ONESELF_SMTP_URL and ONESELF_MAIL_FROM."
 
 def check_mail(settings: Settings, address: str | None) -> list[Finding]:
     """Check the settings of mail, and send a mail to `address` unless it is None."""
-    from oneself.bootstrap import mailer_of
+    from oneself.adapters.mail import mailer_of
     from oneself.errors import SettingsError
 
     try:
@@ -45,8 +45,7 @@ def _without_server(settings: Settings, *, is_asked: bool) -> Finding:
 
 
 async def _send(settings: Settings, address: str) -> Finding:
-    from oneself.adapters.mail import OutgoingMail
-    from oneself.bootstrap import mailer_of
+    from oneself.adapters.mail import OutgoingMail, mailer_of
     from oneself.errors import DeliveryDeferred, DeliveryRejected
 
     mailer = mailer_of(settings)

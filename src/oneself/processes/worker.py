@@ -82,6 +82,7 @@ async def answer_requests(
             asyncio.create_task(services.directory.expired_rows.run()),
             asyncio.create_task(services.history.change_feed.run()),
             asyncio.create_task(services.feed.dispatcher.run()),
+            asyncio.create_task(services.feed.publisher.run()),
             asyncio.create_task(services.directory.postman.run()),
         ]
         try:

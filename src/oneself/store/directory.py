@@ -16,6 +16,7 @@ from oneself.store.tables.administrator import AdministratorTable
 from oneself.store.tables.application import ApplicationTable
 from oneself.store.tables.attempt_count import AttemptCountTable
 from oneself.store.tables.audit import AuditTable
+from oneself.store.tables.broker import BrokerTable
 from oneself.store.tables.browser_session import SessionTable
 from oneself.store.tables.claim_sync import ClaimSyncQueue, ClaimSyncTable
 from oneself.store.tables.code_webhook import CodeWebhookTable
@@ -144,6 +145,10 @@ class DirectoryTables:
     @property
     def delivery_queue(self) -> DeliveryQueue:
         return DeliveryQueue(self._executor)
+
+    @property
+    def broker(self) -> BrokerTable:
+        return BrokerTable(self._executor)
 
     @property
     def webhook_queue(self) -> WebhookQueue:

@@ -85,6 +85,25 @@ CREATE TABLE authorization_code (
 CREATE INDEX authorization_code_by_expiry ON authorization_code USING btree (expires_at);
 CREATE INDEX authorization_code_by_grant ON authorization_code USING btree (org_id, grant_id);
 
+CREATE TABLE broker (
+    broker text NOT NULL,
+    holder uuid NOT NULL,
+    leased_until timestamp with time zone NOT NULL,
+    failing_since timestamp with time zone,
+    failure text,
+    CONSTRAINT broker_pkey PRIMARY KEY (broker)
+);
+
+CREATE TABLE broker_position (
+    dataset_id integer NOT NULL,
+    view text NOT NULL,
+    recorded_at bigint NOT NULL,
+    observation_id uuid NOT NULL,
+    number integer NOT NULL,
+    lost_at timestamp with time zone,
+    CONSTRAINT broker_position_pkey PRIMARY KEY (dataset_id, view)
+);
+
 CREATE TABLE browser (
     dataset_id integer NOT NULL,
     namespace text NOT NULL,

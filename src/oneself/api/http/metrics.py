@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.platform_collector import PlatformCollector
@@ -78,6 +78,19 @@ class Metrics:
         self._retries = self._counter("batch_retries", "Batches that were repeated, by cause.", "cause")
         self._merges = self._counter("merges", "Profiles absorbed, by reason.", "reason")
         self._refusals = self._counter("refusals", "Merges and claims refused, by code.", "code")
+        self._published = Counter(
+            "oneself_nats_changes", "Changes of profiles published to NATS.", registry=self._registry
+        )
+        self._unpublished = self._counter(
+            "nats_failures", "Failures of publishing to NATS, by cause.", "cause"
+        )
+        # Of the process that publishes.
+        self._behind = Gauge(
+            "oneself_nats_behind_seconds",
+            "How long the oldest change that is not published to NATS has waited.",
+            registry=self._registry,
+            multiprocess_mode="mostrecent",
+        )
 
     def batch_committed(self, size: int, duration_s: float) -> None:
         self._batch_sizes.observe(size)
@@ -92,6 +105,15 @@ class Metrics:
                 self._merges[merge.reason].inc()
             for refusal in plan.refusals:
                 self._refusals[refusal.code].inc()
+
+    def changes_published(self, number: int) -> None:
+        self._published.inc(number)
+
+    def publication_failed(self, cause: str) -> None:
+        self._unpublished[cause].inc()
+
+    def publication_behind(self, seconds: float) -> None:
+        self._behind.set(seconds)
 
     def observe_event(self, outcome: str) -> None:
         """Count one event by its outcome."""

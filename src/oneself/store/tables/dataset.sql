@@ -39,6 +39,7 @@ WITH configuration AS (DELETE FROM config WHERE dataset_id = $1),
      queued AS (DELETE FROM verification_queue WHERE dataset_id = $1),
      changes AS (DELETE FROM profile_change WHERE dataset_id = $1),
      floors AS (DELETE FROM profile_change_floor WHERE dataset_id = $1),
+     positions AS (DELETE FROM broker_position WHERE dataset_id = $1),
      webhooks AS (DELETE FROM webhook WHERE dataset_id = $1)
 DELETE FROM dataset WHERE dataset_id = $1 RETURNING dataset_id;
 
