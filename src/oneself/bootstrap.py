@@ -198,7 +198,7 @@ def build_services(
             join_reviewer=JoinReviewer(database, base.reconciler.wake),
         ),
         privacy=_privacy(base, profiles.lookup),
-        decisions=Decisions(database, profiles.lookup),
+        decisions=Decisions(database, profiles.lookup, directory.accounts),
         identity_provider=identity_provider,
         setup=SetupServices(provisioning=_provisioning(base, directory), activation=activation),
     )

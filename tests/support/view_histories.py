@@ -50,6 +50,7 @@ from unit.core.identity_graph.steps import (
     Confirm,
     Create,
     GiveUp,
+    GiveUpAccount,
     Link,
     Match,
     Me,
@@ -252,6 +253,16 @@ class PlayedHistory:
             with suppress(InvalidInput, Conflict):
                 await self._services.decisions.merge(
                     self._ref, APPLICATION, str(one), str(other), Why("proven")
+                )
+
+    @_take.register
+    async def _(self, step: GiveUpAccount) -> None:
+        found = [await self._profiles.find_own(self._ref, user) for user in (step.into, step.user)]
+        ids = [str(item.profile.profile_id) for item in found if item is not None]
+        if len(ids) == 2:
+            with suppress(InvalidInput):
+                await self._services.decisions.merge(
+                    self._ref, APPLICATION, *ids, Why("proven"), gives_up=step.user
                 )
 
     @_take.register

@@ -202,6 +202,7 @@ class LoadedGraph:
 
     def merge(self, merge: ManualMerge, seq: int) -> None:
         """Join profiles as a person decided, as far as they are there."""
+        by_hand.disown(self.graph, merge.disowned)
         joins, united = by_hand.merge(self.graph, merge.pair, merge.members, seq)
         self.new_joins += joins
         self.united_sides += united

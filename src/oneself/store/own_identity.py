@@ -38,4 +38,4 @@ async def find_own_identity(
 
 
 def _says_identity(writer: Fragment, item: Item) -> bool:
-    return isinstance(item, Write) and item.path[0] == IDENTITY_ATTRIBUTES and writer.origin != "user"
+    return isinstance(item, Write) and item.path[0] == IDENTITY_ATTRIBUTES and writer.own_user is None

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from oneself.core.identity.identifier import Identifier
 from oneself.store.clock import TransactionClock, read_clock
+from oneself.store.directory import DirectoryTables
 from oneself.store.queries import Queries
 from oneself.store.rows import config_hash, lock_hash
 from oneself.store.tables.attribute_history import AttributeHistory
@@ -64,6 +65,11 @@ class Tables:
     def of(self, dataset_id: int) -> Tables:
         """The tables of another dataset, as the same transaction or connection sees them."""
         return Tables(self._executor, dataset_id)
+
+    @property
+    def directory(self) -> DirectoryTables:
+        """What belongs to organisations, as the same transaction or connection sees it."""
+        return DirectoryTables(self._executor)
 
     @property
     def attribute_history(self) -> AttributeHistory:

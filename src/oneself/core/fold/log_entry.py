@@ -141,6 +141,10 @@ class ManualMerge(_ByHand, frozen=True, kw_only=True):
 
     #: The fragments that stand for them.
     pair: tuple[UUID, UUID]
+    #: The user whose account was given up for it; None: nobody's, or an erasure removed it.
+    gave_up: str | None = None
+    #: The fragments of that user, which are nobody's from then on.
+    disowned: tuple[UUID, ...] = ()
 
 
 class _Observed(msgspec.Struct, frozen=True):

@@ -52,7 +52,7 @@ class FoldScope(msgspec.Struct, frozen=True):
     is_given_up: Callable[[Identifier, int], bool]
     #: Fragment → separation → the side that a person put it on.
     sides: Mapping[UUID, Mapping[UUID, int]] = {}
-    #: The fragments from which a split has taken their user.
+    #: The fragments without a user: a split may have taken it, or its account was given up.
     disowned: frozenset[UUID] = frozenset()
     #: Fragment, browser and seq → whether a later split parted them.
     is_parted: Callable[[UUID, Identifier, int], bool] = lambda *_: False
@@ -109,7 +109,8 @@ def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: FoldScop
         observation = _still_stored(observation, state, config)
     addressed_id = None if scope.keeps_profiles else fragment_id
     observation = _redacted(_readdressed(observation, state, addressed_id, home), config, scope)
-    plan = _applicable(entry, state) if entry.content_redacted else None
+    is_disowned = fragment_id in scope.disowned
+    plan = _applicable(entry, state) if entry.content_redacted and not is_disowned else None
     if plan is not None:
         apply_recorded(state, observation, plan, config, entry.seq)
     else:
@@ -233,9 +234,9 @@ def _attachment(observation: Observation, home: UUID | None) -> Plan:
 
 def _without_parted(evidence: Evidence, fragment_id: UUID, entry: LogEntry, scope: FoldScope) -> Evidence:
     """The evidence without the user and the browsers that a split has taken from a fragment."""
-    if not scope.sides:
-        return evidence
     is_disowned = fragment_id in scope.disowned
+    if not (scope.sides or is_disowned):
+        return evidence
     persons = tuple(i for i in evidence.persons if not is_disowned or i.namespace != USER_ID)
     devices = tuple(i for i in evidence.devices if not scope.is_parted(fragment_id, i, entry.seq))
     return msgspec.structs.replace(evidence, persons=persons, devices=devices)

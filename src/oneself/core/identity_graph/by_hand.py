@@ -1,7 +1,7 @@
 """What people decide: merges and splits by hand.
 
-Invariants: pure. A merge by hand never brings two users together. A split never parts one user's own
-fragments: it takes the user from what it parts from them.
+Invariants: pure. A merge by hand never brings two users together: the account of one is given up before. A
+split never parts one user's own fragments: it takes the user from what it parts from them.
 
 Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-by-hand.md.
 """
@@ -12,6 +12,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph, PersonJoin, Separation
 from oneself.core.identity_graph.joins import MANUAL
 
@@ -54,6 +55,17 @@ def merge(
     return joins, united
 
 
+def disown(graph: IdentityGraph, fragment_ids: Iterable[UUID]) -> None:
+    """Take the user from fragments, because the account is given up: whoever has it begins anew."""
+    for fragment_id in fragment_ids:
+        fragment = graph.fragments.get(fragment_id)
+        if fragment is None:
+            continue
+        if fragment.own_user is not None:
+            graph.own.pop(fragment.own_user, None)
+        graph.put(_without_user(fragment))
+
+
 def split(graph: IdentityGraph, separation: Separation) -> list[PersonJoin]:
     """Keep the sides of a separation apart until a person merges them again.
 
@@ -78,4 +90,9 @@ def _take_user(graph: IdentityGraph, fragment_id: UUID, sides: Mapping[UUID, int
         return
     own = graph.own.get(fragment.user_id)
     if own is not None and sides.get(own, sides[fragment_id]) != sides[fragment_id]:
-        graph.put(msgspec.structs.replace(fragment, owner=None, reported=None, began_with=frozenset()))
+        graph.put(_without_user(fragment))
+
+
+def _without_user(fragment: Fragment) -> Fragment:
+    """The fragment, which no identifier proves to be anybody's any more."""
+    return msgspec.structs.replace(fragment, owner=None, reported=None, began_with=frozenset())

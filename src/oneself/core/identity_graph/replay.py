@@ -368,7 +368,7 @@ def own_identity(fragments: Iterable[Fragment]) -> frozenset[Path]:
     return frozenset(
         item.path
         for fragment in fragments
-        if fragment.origin == "user"
+        if fragment.own_user is not None
         for item in fragment.writes
         if _is_of_identity(item.path) and item.value is not None and not item.is_asserted_identity
     )
@@ -379,7 +379,7 @@ def gives_way_to_own(item: Item, writer: Fragment, own: frozenset[Path]) -> bool
 
     `own`: the result of `own_identity` for the view.
     """
-    if not own or isinstance(item, ChoiceWrite) or writer.origin == "user":
+    if not own or isinstance(item, ChoiceWrite) or writer.own_user is not None:
         return False
     return any(item.path[: len(path)] == path for path in own)
 

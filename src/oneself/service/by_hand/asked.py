@@ -62,6 +62,18 @@ class Why(msgspec.Struct, frozen=True):
     dry_run: bool = False
 
 
+class GivenUp(msgspec.Struct, frozen=True):
+    """What ended because an account was given up."""
+
+    user_id: str
+    #: How many browsers begin anew.
+    browsers: int
+    #: The claims that the user had verified.
+    verified: tuple[str, ...]
+    #: Whether the embedded directory had the account, which is deleted with its sessions and tokens.
+    has_account: bool
+
+
 class DecidedProfile(msgspec.Struct, frozen=True):
     """A profile as it is after a decision, in the view that it names."""
 
@@ -79,6 +91,7 @@ class Decided(msgspec.Struct, frozen=True):
     decision_id: UUID | None
     #: Of a split: what stays with the profile first.
     profiles: tuple[DecidedProfile, ...]
+    given_up: GivenUp | None = None
 
 
 def checked_reason(text: str) -> str:

@@ -21,17 +21,19 @@ from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import Decided, SplitAsked, Why, checked_reason
+from oneself.service.by_hand.giving_up import EndedTies, check_users, end_account, end_ties
 from oneself.service.by_hand.members import Members, ProfileMoved, find_members
 from oneself.service.by_hand.outcome import read_outcome
 from oneself.service.by_hand.sides import choose_sides
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.directory.accounts import Accounts
 from oneself.service.log.reconciler import Reconciler, TooLarge
 from oneself.service.lost_races import repeat
 from oneself.service.profiles.lookup import Lookup
 from oneself.store import identity_graph
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
-from oneself.store.loaded_graph import LoadedGraph, users_of
+from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.transaction import Transaction
 
 #: A decision folds the log of the profiles again; those of more fragments are left to the background.
@@ -51,8 +53,11 @@ class _DryRun(Exception):
 class Decisions:
     """Splits and merges profiles by hand."""
 
-    def __init__(self, database: Database, lookup: Lookup, *, fragments_max: int = FRAGMENTS_MAX) -> None:
+    def __init__(
+        self, database: Database, lookup: Lookup, accounts: Accounts, *, fragments_max: int = FRAGMENTS_MAX
+    ) -> None:
         self._database = database
+        self._accounts = accounts
         self._lookup = lookup
         self._reconciler = Reconciler(database, fragments_max=fragments_max)
 
@@ -89,12 +94,20 @@ class Decisions:
         return await _until_found(attempt)
 
     async def merge(
-        self, dataset_ref: DatasetRef, actor: Actor, text: str, other_text: str, why: Why
+        self,
+        dataset_ref: DatasetRef,
+        actor: Actor,
+        text: str,
+        other_text: str,
+        why: Why,
+        *,
+        gives_up: str | None = None,
     ) -> Decided | None:
         """Merge the profiles that two ids mean in a view; None if no profile has one of them.
 
-        Raises Conflict if each has a user, InvalidInput for the view `own` and if they are one already,
-        AmbiguousId, Contended.
+        `gives_up`: of two users, the one whose account ends. Raises Conflict if each profile has a user
+        otherwise, InvalidInput for the view `own`, if they are one already and if no account has to be given
+        up, AmbiguousId, Contended.
         """
         if why.view == "own":
             raise InvalidInput("view", "A merge by hand shows in the views proven and all: name one of them.")
@@ -112,7 +125,11 @@ class Decisions:
                 one, other = [
                     await find_members(transaction, self._reconciler, item, why.view) for item in ids
                 ]
-                _check_mergeable(one, other)
+                _check_apart(one, other)
+                check_users(one, other, gives_up)
+                ended = None
+                if gives_up is not None:
+                    ended = await end_ties(transaction, dataset_ref, actor, (one, other), gives_up)
                 merge = ManualMerge(
                     interface=actor.interface,
                     application=actor.application,
@@ -121,8 +138,12 @@ class Decisions:
                     fragment_ids=(*one.rows, *other.rows),
                     sides=(*(0 for _ in one.rows), *(1 for _ in other.rows)),
                     pair=(one.first, other.first),
+                    gave_up=gives_up,
+                    disowned=() if ended is None else ended.fragment_ids,
                 )
-                return await self._carry_out(transaction, merge, dry_run=why.dry_run)
+                if gives_up is not None and not why.dry_run:
+                    await end_account(transaction, self._accounts, dataset_ref, gives_up)
+                return await self._carry_out(transaction, merge, dry_run=why.dry_run, ended=ended)
 
             return await self._in_transaction(dataset_ref, decide)
 
@@ -146,12 +167,18 @@ class Decisions:
             ) from error
 
     async def _carry_out(
-        self, transaction: Transaction, decision: ManualSplit | ManualMerge, *, dry_run: bool
+        self,
+        transaction: Transaction,
+        decision: ManualSplit | ManualMerge,
+        *,
+        dry_run: bool,
+        ended: EndedTies | None = None,
     ) -> Decided:
         config = await transaction.config.find()
         graph = await _gather(transaction, decision, config)
         clock = await transaction.read_clock()
-        seq, decision_id = max(clock.now, config.seq + 1, graph.latest_seq + 1), uuid.uuid4()
+        latest, decision_id = max(graph.latest_seq, ended.seq if ended else 0), uuid.uuid4()
+        seq = max(clock.now, config.seq + 1, latest + 1)
         if isinstance(decision, ManualSplit):
             graph.split(decision, decision_id, seq)
         else:
@@ -161,9 +188,10 @@ class Decisions:
         await self._reconciler.follow(transaction, set(decision.fragment_ids), seq)
         await transaction.flush()
         profiles = await read_outcome(transaction, decision, config)
+        given_up = ended.given_up if ended else None
         if dry_run:
-            raise _DryRun(Decided(None, profiles))
-        return Decided(decision_id, profiles)
+            raise _DryRun(Decided(None, profiles, given_up))
+        return Decided(decision_id, profiles, given_up)
 
 
 async def _gather(
@@ -186,10 +214,7 @@ async def _until_found(attempt: Callable[[], Awaitable[Decided | None]]) -> Deci
     raise Contended("Other decisions keep moving the same profiles.")
 
 
-def _check_mergeable(one: Members, other: Members) -> None:
-    """Raises InvalidInput if two profiles are one already, Conflict if each has a user."""
+def _check_apart(one: Members, other: Members) -> None:
+    """Raises InvalidInput if two profiles are one already."""
     if one.fragment_ids & other.fragment_ids:
         raise InvalidInput("with", "Both ids mean the same profile already.")
-    users = {user for item in (*one.fragments, *other.fragments) for user in users_of(item)}
-    if len(users) > 1:
-        raise Conflict("Both profiles have a user; two users never share a profile.", code="different_user")

@@ -264,12 +264,18 @@ class Accounts:
         `also`: what is written in the same transaction.
         """
         async with self._directory.transaction() as tables:
-            if not await tables.of(dataset_ref.org_id).accounts.delete(user_id):
+            if not await self.delete_in(tables, dataset_ref, user_id):
                 raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
-            # Its grants went with it.
-            await self._tokens.put_revoked(tables, dataset_ref, f"user:{user_id}")
             if also is not None:
                 await also(tables)
+
+    async def delete_in(self, tables: DirectoryTables, dataset_ref: DatasetRef, user_id: UUID) -> bool:
+        """The same in a transaction that does more; False if there is no such account."""
+        if not await tables.of(dataset_ref.org_id).accounts.delete(user_id):
+            return False
+        # Its grants went with it.
+        await self._tokens.put_revoked(tables, dataset_ref, f"user:{user_id}")
+        return True
 
     async def _not_changed(self, dataset_ref: DatasetRef, user_id: UUID) -> Conflict | NotFound:
         if await self.find(dataset_ref, user_id) is None:

@@ -42,7 +42,7 @@ async def find_identifiers(tables: Tables, view: ProfileView) -> list[ClaimRecor
 
 async def find_claim_reports(tables: Tables, view: ProfileView) -> list[ClaimReport]:
     """What the identity provider reported about the claims of the profile's user, in order."""
-    own = [item.fragment_id for item in await find_fragments(tables, view) if item.origin == "user"]
+    own = [item.fragment_id for item in await find_fragments(tables, view) if item.own_user is not None]
     return await tables.log.find_claim_reports_of_fragments(own, view.survivor.profile_id)
 
 

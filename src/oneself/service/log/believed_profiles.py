@@ -73,7 +73,7 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
             self._is_claimed_elsewhere,
             lambda identifier, seq: seq < given_up.get(identifier, 0),
             sides=sides,
-            disowned=frozenset(key for key in sides if self._is_nobodys(key)),
+            disowned=frozenset(key for key, row in self.rows.items() if row.fragment.user_id is None),
             is_parted=partial(self._is_parted, of_browser),
             detached=self.detached,
             keeps_profiles=keeps_profiles,
@@ -95,9 +95,6 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
             for fragment_id, side in separation.sides.items():
                 found.setdefault(fragment_id, {})[separation_id] = side
         return found
-
-    def _is_nobodys(self, fragment_id: UUID) -> bool:
-        return fragment_id in self.rows and self.rows[fragment_id].fragment.user_id is None
 
     def _is_parted(
         self,

@@ -54,6 +54,8 @@ class GraphPart(msgspec.Struct, frozen=True):
     verifications: Mapping[EntryKey, LogEntry] = {}
     #: What these verified claims identify their users by.
     verified: frozenset[Identifier] = frozenset()
+    #: Users who gave up their accounts, and some of its fragments with them.
+    former: frozenset[str] = frozenset()
 
     def verifications_of(self, user_id: str) -> list[EntryKey]:
         """The log entries for what a user verified in another dataset."""
@@ -74,7 +76,7 @@ class GraphPart(msgspec.Struct, frozen=True):
     def users(self) -> set[str]:
         """Its users."""
         known = {user for row in self.rows.values() for user in users_of(row.fragment)}
-        return known | self.verified_users
+        return known | self.verified_users | self.former
 
     @property
     def identifiers(self) -> set[Identifier]:
@@ -183,6 +185,7 @@ async def _around(transaction: Transaction, seeds: set[UUID], users: frozenset[s
     fresh = frozenset[Identifier]()
     joins: dict[PersonJoin, None] = {}
     verified = _Verified(transaction)
+    former: set[str] = set()
     frontier, asked = seeds, set(users)
     while frontier or asked:
         found = {row.fragment.fragment_id: row for row in await fragments.find(frontier)}
@@ -191,14 +194,17 @@ async def _around(transaction: Transaction, seeds: set[UUID], users: frozenset[s
         part = GraphPart(found, fresh)
         browsers = await transaction.browsers.find(part.devices)
         proven = {item for row in found.values() for item in proven_identifiers_of(row.fragment)}
-        asked |= part.users
+        given_up = await transaction.log.find_given_up(found)
+        former |= given_up.keys()
+        asked |= part.users | given_up.keys()
         asked |= await verified.add(asked, {item.value for item in proven})
         frontier = {item for browser in browsers.values() for item in browser.every}
         frontier |= await fragments.find_of_users(asked)
         frontier |= await fragments.find_proven_claimants(proven | verified.identifiers)
         frontier |= await transaction.separations.find_parted_from(found)
         joins |= dict.fromkeys(await transaction.person_joins.find(found))
-        frontier = frontier.union(*((join.one, join.other) for join in joins)) - rows.keys()
+        frontier = frontier.union(*((join.one, join.other) for join in joins), *given_up.values())
+        frontier -= rows.keys()
         asked = set()
     return GraphPart(
         rows,
@@ -207,6 +213,7 @@ async def _around(transaction: Transaction, seeds: set[UUID], users: frozenset[s
         separations=await transaction.separations.find(rows),
         verifications=verified.entries,
         verified=verified.identifiers,
+        former=frozenset(former),
     )
 
 

@@ -52,6 +52,7 @@ CHANGING_OF_PROFILES, CHANGING_OF_FRAGMENTS = (
     )
 )
 _plans = msgspec.json.Decoder(Plan)
+_ids = msgspec.json.Decoder(list[UUID])
 
 ENTRIES_PER_CHUNK = 1000
 #: From this number on, entries are appended by COPY.
@@ -263,6 +264,13 @@ class LogTable(Table):
         """The reviews of joins that looked at fragments, in order."""
         found = await self._executor.fetch(_sql.find_reviews_of, self._dataset_id, _texts(fragment_ids))
         return [_read_entry(row) for row in found]
+
+    async def find_given_up(self, fragment_ids: Iterable[UUID]) -> dict[str, set[UUID]]:
+        """User whose account was given up in a decision about fragments → the fragments that were theirs."""
+        given_up: dict[str, set[UUID]] = {}
+        for row in await self._executor.fetch(_sql.find_given_up, self._dataset_id, _texts(fragment_ids)):
+            given_up.setdefault(row["user_id"], set()).update(_ids.decode(row["fragment_ids"]))
+        return given_up
 
     async def find_claim_reports(self, profile_ids: Sequence[UUID]) -> list[ClaimReport]:
         """The reports of claims of profiles that say something else than the one before, in order."""

@@ -118,11 +118,24 @@ FROM log
 WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content -> 'fragment_ids' ?| $2::text[]
 ORDER BY seq, observation_id;
 
--- name: forget_reasons
--- Remove the words of people from what they decided about fragments.
+-- name: find_given_up
+-- The accounts that were given up in decisions about fragments, with the fragments of their users.
 -- $2: fragment ids
-UPDATE log SET content = content - 'reason', content_redacted = true
-WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content ? 'reason'
+SELECT content ->> 'gave_up' AS user_id, content ->> 'disowned' AS fragment_ids
+FROM log
+WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content -> 'fragment_ids' ?| $2::text[]
+  AND content ->> 'gave_up' IS NOT NULL;
+
+-- name: forget_reasons
+-- Remove the words of people from what they decided about fragments, and whose account was given up if none
+-- of that user's fragments is left.
+-- $2: fragment ids
+UPDATE log SET content = content - 'reason' - CASE WHEN EXISTS (
+    SELECT FROM jsonb_array_elements_text(content -> 'disowned') AS disowned (id)
+    JOIN fragment ON fragment.dataset_id = $1 AND fragment_id = disowned.id::uuid
+    WHERE disowned.id <> ALL ($2::text[])
+) THEN '' ELSE 'gave_up' END, content_redacted = true
+WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content ?| ARRAY['reason', 'gave_up']
   AND content -> 'fragment_ids' ?| $2::text[];
 
 -- name: find_profiles

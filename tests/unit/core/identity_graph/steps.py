@@ -153,6 +153,13 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
     other: str
 
 
+class GiveUpAccount(msgspec.Struct, frozen=True, kw_only=True):
+    """A person merges the profiles of two users, whose one gives up the account. The services alone know it."""
+
+    user: str
+    into: str
+
+
 class Split(msgspec.Struct, frozen=True, kw_only=True):
     """A person takes fragments, named by their `Create`, out of a profile."""
 
@@ -174,5 +181,6 @@ Step = (
     | Me
     | Match
     | Merge
+    | GiveUpAccount
     | Split
 )
