@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from oneself.core.identity_graph.joins import View
-    from oneself.service.by_hand.asked import Decided, DecidedProfile, SplitAsked
+    from oneself.service.by_hand.asked import Decided, DecidedProfile, GivenUp, SplitAsked
     from oneself.service.context import DatasetRef
     from oneself.services import Services
 
@@ -78,6 +78,10 @@ def split(
 def merge(
     person_id: ProfileId,
     other: Annotated[str, typer.Argument(metavar="OTHER", help="Any id of the other profile.")],
+    give_up_account: Annotated[
+        str | None,
+        typer.Option(metavar="USER", help="Of two users, the one whose account ends for good."),
+    ] = None,
     reason: Reason = "",
     org: Org = None,
     dataset: Dataset = "default",
@@ -86,14 +90,22 @@ def merge(
     yes: Yes = False,
     as_json: AsJson = False,
 ) -> None:
-    """Merge two profiles, whatever kept them apart; not those of two users."""
+    """Merge two profiles, whatever kept them apart. Of two users, one has to give up the account.
+
+    Its sessions, browsers and verified addresses end. What the user said becomes nobody's, and a part of the
+    profile. A split takes the merge back, but not the end of the account.
+    """
     from oneself.service.by_hand.asked import Why
     from oneself.service.context import Actor
 
     async def act(services: Services, at: DatasetRef, seen: View, *, dry: bool) -> Decided | None:
-        return await services.decisions.merge(at, Actor("cli"), person_id, other, Why(seen, reason, dry))
+        why = Why(seen, reason, dry)
+        return await services.decisions.merge(
+            at, Actor("cli"), person_id, other, why, gives_up=give_up_account
+        )
 
-    question = f"Merge {person_id} and {other}?"
+    ending = f" The account of {give_up_account} ends for good." if give_up_account else ""
+    question = f"Merge {person_id} and {other}?{ending}"
     _decide(act, question, org, dataset, view, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
@@ -165,8 +177,9 @@ def _decide(
 
 def _show(decided: Decided, *, as_json: bool) -> None:
     profiles = [_fields(profile) for profile in decided.profiles]
+    given_up = None if decided.given_up is None else msgspec.to_builtins(decided.given_up)
     if as_json:
-        show({"decision_id": decided.decision_id, "profiles": profiles}, as_json=True)
+        show({"decision_id": decided.decision_id, "profiles": profiles, "given_up": given_up}, as_json=True)
         return
     heading = "It would leave these profiles" if decided.decision_id is None else "It left these profiles"
     out.print(f"{heading}: {len(profiles)}")
@@ -178,6 +191,18 @@ def _show(decided: Decided, *, as_json: bool) -> None:
             for name, value in section.items()
         ]
         show({**profile, "values": values or None, "consents": profile["consents"] or None}, as_json=False)
+    if decided.given_up is not None:
+        out.print()
+        _show_given_up(decided.given_up, is_done=decided.decision_id is not None)
+
+
+def _show_given_up(given_up: GivenUp, *, is_done: bool) -> None:
+    account = "The account is deleted" if is_done else "The account would be deleted"
+    if not given_up.has_account:
+        account = "Another identity provider has the account: a later sign-in begins anew"
+    verified = ", ".join(given_up.verified) or "nothing"
+    out.print(f"User {given_up.user_id} gives up. {account}. Browsers that begin anew: {given_up.browsers}.")
+    out.print(f"No longer verified: {verified}.")
 
 
 def _fields(profile: DecidedProfile) -> dict[str, Any]:

@@ -202,7 +202,8 @@ class LoadedGraph:
 
     def merge(self, merge: ManualMerge, seq: int) -> None:
         """Join profiles as a person decided, as far as they are there."""
-        by_hand.disown(self.graph, merge.disowned)
+        if merge.gave_up is not None:
+            self.new_joins += by_hand.disown(self.graph, merge.gave_up, merge.disowned)
         joins, united = by_hand.merge(self.graph, merge.pair, merge.members, seq)
         self.new_joins += joins
         self.united_sides += united

@@ -17,19 +17,20 @@ from oneself.api.admin.person_events import ClaimRecordDocument, render_claim
 from oneself.api.admin.profiles import PROFILE, dataset_of, view_of
 from oneself.api.admin.requirements import requires_enabled
 from oneself.api.documents.person import Disclosure
-from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
+from oneself.api.http.errors import INVALID_REQUEST, forbidden, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object, non_null
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.query import ViewParameter, query_switch
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
-from oneself.auth.callers.permissions import PROFILE_VIEW
+from oneself.auth.callers.permissions import ADMIN_CONFIG_UPDATE, PROFILE_VIEW
 from oneself.core.identity_graph.joins import View
 from oneself.errors import InvalidInput
 from oneself.service.by_hand.asked import (
     Decided,
     DecidedProfile,
+    GivenUp,
     SplitAbsorbed,
     SplitAsked,
     SplitBrowser,
@@ -67,10 +68,15 @@ class SplitRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class MergeRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """`with`: any id of the other profile. `reason`: why, for the history."""
+    """`with`: any id of the other profile. `reason`: why, for the history.
+
+    `give_up_account`: if each profile has a user, the user id whose account ends, for good. It needs the
+    permission `internal_cds_admin_config_update` as well.
+    """
 
     other: str | None = field(default=None, name="with")
     reason: str | None = None
+    give_up_account: str | None = None
 
 
 class DecidedConsentDocument(Struct, frozen=True):
@@ -95,14 +101,26 @@ class DecidedProfileDocument(Struct, frozen=True):
     events: int
 
 
+class GivenUpDocument(Struct, frozen=True):
+    """What an account that was given up takes with it. `browsers`: how many begin anew. `verified`: the
+    claims that its user had verified. `account_deleted`: whether the embedded directory had the account.
+    """
+
+    user_id: str
+    browsers: int
+    verified: list[str]
+    account_deleted: bool
+
+
 class ManualDecisionDocument(Struct, frozen=True):
     """What a split or merge came to. `decision_id`: null if it was a dry run. `profiles`: at most a hundred;
-    of a split, the profile that stays first.
+    of a split, the profile that stays first. `given_up`: null if no account was.
     """
 
     decision_id: UUID | None
     view: View
     profiles: list[DecidedProfileDocument]
+    given_up: GivenUpDocument | None = None
 
 
 _PARTS = ("fragments", "profile_id", "browser", "identifier", "all")
@@ -152,7 +170,9 @@ async def split_profile_in_dataset(
 async def merge_profiles(
     request: AnyRequest, profile_id: FromPath[str], view: ViewParameter = None, dry_run: DryRun = None
 ) -> ManualDecisionDocument:
-    """Merge two profiles of the dataset `default`, whatever kept them apart; not those of two users."""
+    """Merge two profiles of the dataset `default`, whatever kept them apart. Of two users, one has to give up
+    the account.
+    """
     return await _merge(request, DEFAULT_DATASET, profile_id, view)
 
 
@@ -170,7 +190,7 @@ async def merge_profiles_in_dataset(
     view: ViewParameter = None,
     dry_run: DryRun = None,
 ) -> ManualDecisionDocument:
-    """Merge two profiles of a dataset, whatever kept them apart; not those of two users."""
+    """Merge two profiles of a dataset, whatever kept them apart; of two users, one gives up the account."""
     return await _merge(request, dataset, profile_id, view)
 
 
@@ -193,12 +213,14 @@ async def _merge(
     request: AnyRequest, dataset: str, profile_id: str, view: str | None
 ) -> ManualDecisionDocument:
     document = non_null(await decode_object(request, MERGE_BODY))
-    other, decisions = document.get("with"), context_of(request).services.decisions
+    call, other, gives_up = context_of(request), document.get("with"), document.get("give_up_account")
     if other is None:
         raise wire_error(INVALID_REQUEST, "with: name the other profile by any of its ids.")
+    if gives_up is not None and not call.caller.holds(ADMIN_CONFIG_UPDATE):
+        raise forbidden(f"give_up_account needs the permission {ADMIN_CONFIG_UPDATE}.")
 
     async def merge(at: DatasetRef, actor: Actor, why: Why) -> Decided | None:
-        return await decisions.merge(at, actor, profile_id, other, why)
+        return await call.services.decisions.merge(at, actor, profile_id, other, why, gives_up=gives_up)
 
     return await _decide(request, dataset, view, document, merge)
 
@@ -221,7 +243,8 @@ async def _decide(
     if decided is None:
         raise profile_unknown()
     profiles = [_render_profile(call, profile) for profile in decided.profiles]
-    return ManualDecisionDocument(decided.decision_id, why.view, profiles)
+    given_up = None if decided.given_up is None else _render_given_up(decided.given_up)
+    return ManualDecisionDocument(decided.decision_id, why.view, profiles, given_up)
 
 
 def _asked(document: Object) -> SplitAsked:
@@ -246,6 +269,10 @@ def _id(name: str, text: str) -> UUID:
     if found is None:
         raise wire_error(INVALID_REQUEST, f"{name}: {text[:100]!r} is no id of a part or profile.")
     return found
+
+
+def _render_given_up(given_up: GivenUp) -> GivenUpDocument:
+    return GivenUpDocument(given_up.user_id, given_up.browsers, list(given_up.verified), given_up.has_account)
 
 
 def _render_profile(call: RequestContext, profile: DecidedProfile) -> DecidedProfileDocument:

@@ -115,7 +115,8 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
     `claim` of the identity provider became verified, or, if `verified` is false, it no longer is.
     `creation`: `profile_id` began. `consent`: the person chose in `category`. `value`: `attribute` changed
     from `before` to `after`; without one of them, there was no value, or the caller may not read it. `split`
-    and `manual_merge`: a person decided so about `parts` of profiles, because of `reason`.
+    and `manual_merge`: a person decided so about `parts` of profiles, because of `reason`; `given_up_account`
+    is the user id of an account that ended for it.
 
     `observation`: what did it; missing if it was erased.
     """
@@ -150,6 +151,7 @@ class HistoryEntryDocument(Struct, frozen=True, omit_defaults=True):
     before: Any = None
     after: Any = None
     parts: int | None = None
+    given_up_account: str | None = None
     observation: SourceObservationDocument | None = None
 
 
@@ -368,6 +370,7 @@ def _render_step(step: HistoryEntry, disclosure: Disclosure) -> HistoryEntryDocu
                 step.profile_id,
                 reason=step.reason,
                 parts=step.parts,
+                given_up_account=step.gave_up,
             )
         case ValueStep():
             return HistoryEntryDocument(

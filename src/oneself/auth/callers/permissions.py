@@ -50,8 +50,10 @@ ADDITIONAL_PERMISSIONS = tuple(
 #: To read profiles.
 PROFILE_VIEW = PREFIX + "profile_view"
 #: To read the view `all`.
-PROFILE_VIEW = PREFIX + "profile_view"
 PROFILE_VIEW_ALL = PREFIX + "profile_view_all"
+
+#: To change the users of the embedded directory, among others.
+ADMIN_CONFIG_UPDATE = PREFIX + "admin_config_update"
 
 PERMISSIONS = CDS_PERMISSIONS + ADDITIONAL_PERMISSIONS
 

@@ -14,7 +14,7 @@ import msgspec
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph, PersonJoin, Separation
-from oneself.core.identity_graph.joins import MANUAL
+from oneself.core.identity_graph.joins import MANUAL, SAME_USER, user_join
 
 
 class UnitedSides(msgspec.Struct, frozen=True):
@@ -55,15 +55,32 @@ def merge(
     return joins, united
 
 
-def disown(graph: IdentityGraph, fragment_ids: Iterable[UUID]) -> None:
-    """Take the user from fragments, because the account is given up: whoever has it begins anew."""
-    for fragment_id in fragment_ids:
-        fragment = graph.fragments.get(fragment_id)
-        if fragment is None:
-            continue
-        if fragment.own_user is not None:
-            graph.own.pop(fragment.own_user, None)
-        graph.put(_without_user(fragment))
+def disown(graph: IdentityGraph, user_id: str, fragment_ids: Iterable[UUID]) -> list[PersonJoin]:
+    """Take a user from fragments, because the account is given up: whoever has it begins anew.
+
+    Returns the joins that hold together from now on what the user held together.
+    """
+    theirs = [item for key in sorted(fragment_ids) if (item := graph.fragments.get(key)) is not None]
+    members = [item for item in theirs if item.user_id == user_id]
+    hub = graph.own_fragment(user_id) or min(
+        members, key=lambda item: (item.began_at, item.fragment_id), default=None
+    )
+    joins = [
+        PersonJoin(
+            hub.fragment_id,
+            item.fragment_id,
+            EvidenceLevel.PROVEN,
+            user_join(hub, item, user_id, "proven").since,
+            SAME_USER,
+        )
+        for item in members
+        if hub is not None and item.fragment_id != hub.fragment_id
+    ]
+    graph.person_joins += joins
+    graph.own.pop(user_id, None)
+    for item in theirs:
+        graph.put(_without_user(item, user_id))
+    return joins
 
 
 def split(graph: IdentityGraph, separation: Separation) -> list[PersonJoin]:
@@ -90,9 +107,18 @@ def _take_user(graph: IdentityGraph, fragment_id: UUID, sides: Mapping[UUID, int
         return
     own = graph.own.get(fragment.user_id)
     if own is not None and sides.get(own, sides[fragment_id]) != sides[fragment_id]:
-        graph.put(_without_user(fragment))
+        graph.put(_nobodys(fragment))
 
 
-def _without_user(fragment: Fragment) -> Fragment:
-    """The fragment, which no identifier proves to be anybody's any more."""
+def _without_user(fragment: Fragment, user_id: str) -> Fragment:
+    """The fragment without a user; another one stays."""
+    owner = fragment.owner if fragment.owner and fragment.owner.user_id != user_id else None
+    reported = fragment.reported if fragment.reported and fragment.reported.user_id != user_id else None
+    if owner is None and reported is None:
+        return _nobodys(fragment)
+    return msgspec.structs.replace(fragment, owner=owner, reported=reported)
+
+
+def _nobodys(fragment: Fragment) -> Fragment:
+    """The fragment without owner and reported user; what it began with proves it to be nobody's any more."""
     return msgspec.structs.replace(fragment, owner=None, reported=None, began_with=frozenset())

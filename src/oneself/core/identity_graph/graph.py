@@ -37,13 +37,17 @@ class VerifiedClaim(msgspec.Struct, frozen=True):
 
 
 class PersonJoin(msgspec.Struct, frozen=True):
-    """A join that a person made, or that an erasure left between the neighbours of an erased fragment."""
+    """A join that hangs on no identifier.
+
+    A person made it (`manual`), an erasure left it between the neighbours of an erased fragment (`bridge`),
+    or a user held both together who gave up the account (`user`).
+    """
 
     one: UUID
     other: UUID
     level: EvidenceLevel
     since: int
-    reason: Literal["manual", "bridge"]
+    reason: Literal["manual", "bridge", "user"]
 
 
 class Separation(msgspec.Struct, frozen=True):

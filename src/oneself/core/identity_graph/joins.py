@@ -39,6 +39,8 @@ class JoinStrength(IntEnum):
 Tie = tuple[int, int, int, int, int, int]
 #: The reason of joins that people make.
 MANUAL: Literal["manual"] = "manual"
+#: The reason of joins by a user, also by one who gave up the account.
+SAME_USER: Literal["user"] = "user"
 _NO_TIE: Tie = (0, 0, 0, 0, 0, 0)
 _ANONYMOUS_TIE: Tie = (1, 0, 0, 0, 0, 0)
 
@@ -146,7 +148,7 @@ def user_join(hub: Fragment, member: Fragment, user: str, view: View) -> Join:
     """The join of a user's fragment with the one that all of them are joined with."""
     since = max(user_since(member, view) or 0, member.began_at, hub.began_at)
     one, other, via = hub.fragment_id, member.fragment_id, Identifier(USER_ID, user)
-    return Join(JoinStrength.SAME_USER, since, _NO_TIE, "user", one, other, via)
+    return Join(JoinStrength.SAME_USER, since, _NO_TIE, SAME_USER, one, other, via)
 
 
 def joins_of_newest(
@@ -248,8 +250,10 @@ def _of_persons(graph: IdentityGraph, members: set[UUID], view: View) -> Iterato
 
 
 def person_join(item: PersonJoin) -> Join:
-    """The join that a person made, or that an erasure left."""
+    """What such a join counts for."""
     strength = JoinStrength.PROVEN if item.level > EvidenceLevel.ASSERTED else JoinStrength.ASSERTED
+    if item.reason == SAME_USER:
+        strength = JoinStrength.SAME_USER
     return Join(strength, item.since, _NO_TIE, item.reason, item.one, item.other)
 
 

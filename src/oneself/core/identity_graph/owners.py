@@ -1,6 +1,7 @@
 """Owners: which user a fragment is proven to be of.
 
-Invariants: the first proof decides and lasts. Only an erasure or a split takes an owner away.
+Invariants: the first proof decides and lasts. Only an erasure, a split or an account
+that is given up takes an owner away.
 
 Source: docs/concepts/trust.md, "Owner" and "Sign-in".
 """

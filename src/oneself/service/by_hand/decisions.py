@@ -12,8 +12,10 @@ Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-b
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
+
+import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import ManualMerge, ManualSplit
@@ -22,7 +24,7 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import Decided, SplitAsked, Why, checked_reason
 from oneself.service.by_hand.giving_up import EndedTies, check_users, end_account, end_ties
-from oneself.service.by_hand.members import Members, ProfileMoved, find_members
+from oneself.service.by_hand.members import ProfileMoved, find_members
 from oneself.service.by_hand.outcome import read_outcome
 from oneself.service.by_hand.sides import choose_sides
 from oneself.service.context import Actor, DatasetRef
@@ -111,7 +113,7 @@ class Decisions:
         """
         if why.view == "own":
             raise InvalidInput("view", "A merge by hand shows in the views proven and all: name one of them.")
-        reason = checked_reason(why.reason)
+        why = msgspec.structs.replace(why, reason=checked_reason(why.reason))
 
         async def attempt() -> Decided | None:
             ids: list[UUID] = []
@@ -122,32 +124,44 @@ class Decisions:
                 ids.append(found.survivor.profile_id)
 
             async def decide(transaction: Transaction) -> Decided:
-                one, other = [
-                    await find_members(transaction, self._reconciler, item, why.view) for item in ids
-                ]
-                _check_apart(one, other)
-                check_users(one, other, gives_up)
-                ended = None
-                if gives_up is not None:
-                    ended = await end_ties(transaction, dataset_ref, actor, (one, other), gives_up)
-                merge = ManualMerge(
-                    interface=actor.interface,
-                    application=actor.application,
-                    reason=reason,
-                    view=why.view,
-                    fragment_ids=(*one.rows, *other.rows),
-                    sides=(*(0 for _ in one.rows), *(1 for _ in other.rows)),
-                    pair=(one.first, other.first),
-                    gave_up=gives_up,
-                    disowned=() if ended is None else ended.fragment_ids,
-                )
-                if gives_up is not None and not why.dry_run:
-                    await end_account(transaction, self._accounts, dataset_ref, gives_up)
-                return await self._carry_out(transaction, merge, dry_run=why.dry_run, ended=ended)
+                return await self._merge(transaction, dataset_ref, actor, ids, why, gives_up)
 
             return await self._in_transaction(dataset_ref, decide)
 
         return await _until_found(attempt)
+
+    async def _merge(
+        self,
+        transaction: Transaction,
+        dataset_ref: DatasetRef,
+        actor: Actor,
+        survivor_ids: Sequence[UUID],
+        why: Why,
+        gives_up: str | None,
+    ) -> Decided:
+        one, other = [
+            await find_members(transaction, self._reconciler, item, why.view) for item in survivor_ids
+        ]
+        if one.fragment_ids & other.fragment_ids:
+            raise InvalidInput("with", "Both ids mean the same profile already.")
+        check_users(one, other, gives_up)
+        ended = None
+        if gives_up is not None:
+            ended = await end_ties(transaction, dataset_ref, actor, (one, other), gives_up)
+            if not why.dry_run:
+                await end_account(transaction, self._accounts, dataset_ref, gives_up)
+        merge = ManualMerge(
+            interface=actor.interface,
+            application=actor.application,
+            reason=why.reason,
+            view=why.view,
+            fragment_ids=(*one.rows, *other.rows),
+            sides=(*(0 for _ in one.rows), *(1 for _ in other.rows)),
+            pair=(one.first, other.first),
+            gave_up=gives_up,
+            disowned=() if ended is None else ended.fragment_ids,
+        )
+        return await self._carry_out(transaction, merge, dry_run=why.dry_run, ended=ended)
 
     async def _in_transaction(
         self, dataset_ref: DatasetRef, decide: Callable[[Transaction], Awaitable[Decided]]
@@ -212,9 +226,3 @@ async def _until_found(attempt: Callable[[], Awaitable[Decided | None]]) -> Deci
         except ProfileMoved:
             continue
     raise Contended("Other decisions keep moving the same profiles.")
-
-
-def _check_apart(one: Members, other: Members) -> None:
-    """Raises InvalidInput if two profiles are one already."""
-    if one.fragment_ids & other.fragment_ids:
-        raise InvalidInput("with", "Both ids mean the same profile already.")

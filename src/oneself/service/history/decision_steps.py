@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from uuid import UUID
 
-from oneself.core.fold.log_entry import ManualSplit, decided_of
+from oneself.core.fold.log_entry import ManualMerge, ManualSplit, decided_of
 from oneself.service.history.entries import DecisionStep
 from oneself.service.history.view_history import find_fragments
 from oneself.service.profiles.profiles import ProfileView
@@ -32,6 +32,7 @@ async def find_decision_steps(tables: Tables, view: ProfileView) -> list[Decisio
                 is_split=isinstance(decided, ManualSplit),
                 parts=len(decided.fragment_ids),
                 reason=decided.reason or None,
+                gave_up=decided.gave_up if isinstance(decided, ManualMerge) else None,
             )
         )
     return steps

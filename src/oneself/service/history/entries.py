@@ -124,6 +124,8 @@ class DecisionStep(msgspec.Struct, frozen=True, tag="decision"):
     parts: int
     #: In the words of whoever decided; None: they gave none, or it was erased.
     reason: str | None
+    #: The user whose account was given up for a merge.
+    gave_up: str | None
 
 
 HistoryEntry = (

@@ -15,7 +15,7 @@ _sql = Queries("person_join")
 
 
 class PersonJoinTable(Table):
-    """The bridges and merges by hand of a dataset."""
+    """The joins of a dataset that hang on no identifier."""
 
     __slots__ = ()
 

@@ -154,7 +154,7 @@ class Merge(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class GiveUpAccount(msgspec.Struct, frozen=True, kw_only=True):
-    """A person merges the profiles of two users, whose one gives up the account. The services alone know it."""
+    """A person merges the profiles of two users; one gives up the account. Only the services know it."""
 
     user: str
     into: str
