@@ -45,10 +45,23 @@ TAKEN_FROM_USER = History(
         SignIn(user="ben", tracker="v1"),
     ),
 )
+#: What is parted from a record begins in the batch in which the log is replayed up to the split.
+BEGUN_AND_PARTED_IN_ONE_BATCH = History(
+    Settings(),
+    (
+        Create(name="one"),
+        Create(name="other"),
+        Create(name="p2", tracker="v2", ids={"mail": "b@"}),
+        Merge(one="one", other="other"),
+        Create(name="p4", tracker="v4", ids={"mail": "b@"}),
+        Split(profiles=("p4",), view="all"),
+    ),
+)
 
 
 @QUICK
 @example(history=TAKEN_FROM_USER)
+@example(history=BEGUN_AND_PARTED_IN_ONE_BATCH)
 @given(history=histories())
 async def test_every_view_follows_what_people_decide(services: Services, history: History) -> None:
     """The log folds to what is stored, and the identity graph and the view `all` agree."""

@@ -215,8 +215,9 @@ class GraphWriter:
 
     async def _put_views(self, around: set[UUID]) -> None:
         """Compute who is with whom, and what they amount to, among fragments that nothing ties to others."""
-        if separated := around & self._loaded.separated:
-            self._loaded.graph.separations = await self._transaction.separations.find(separated)
+        if not around.isdisjoint(self._loaded.separated):
+            # Of all: what a split of this batch parted may have begun in it, and so was not locked.
+            self._loaded.graph.separations = await self._transaction.separations.find(around)
         profiles = await self._view(around)
         stored = [self._loaded.rows[item] for item in around if item in self._loaded.rows]
         former = {key for row in stored for key in row.view_keys}
