@@ -16,6 +16,7 @@ from oneself.adapters.identity_server.introspection import IntrospectionClient
 from oneself.adapters.identity_server.issuer_keys import IssuerKeys
 from oneself.adapters.mail import mailer_of
 from oneself.adapters.nats import broker_of
+from oneself.adapters.outgoing import outgoing_policy
 from oneself.adapters.webhook import WebhookClient
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.external_tokens import ExternalTokens
@@ -261,7 +262,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
     accounts = Accounts(directory, hasher, tokens, base.secret_box)
     users = Users(accounts, profiles, base.erasure, base.configurations)
     throttle = Throttle(directory, base.secret_box, tunables.attempts)
-    mailer, webhook_client = mailer_of(base.settings), WebhookClient()
+    mailer, webhook_client = mailer_of(base.settings), WebhookClient(policy=outgoing_policy(base.settings))
     outbox = Outbox(directory, base.secret_box, is_visible=mailer is None)
     texts = PageMailTexts(tokens.public_url)
     counts = MailCounts(throttle)
@@ -270,7 +271,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
     notices, shared = ChangeTexts(tokens.public_url), (directory, accounts, users, tokens, outbox)
     account_changes = AccountChanges(*shared, throttle, notices)
     address_changes = AddressChanges(*shared, counts, notices)
-    webhooks = CodeWebhooks(directory, base.secret_box)
+    webhooks = CodeWebhooks(directory, base.secret_box, webhook_client.policy)
     mobile_proofs = MobileProofs(directory, users, outbox, throttle, base.secret_box)
     carriers: dict[Channel, Carrier] = {
         "mail": MailCarrier(mailer),
@@ -291,7 +292,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         accounts=accounts,
         administrators=Administrators(directory, hasher),
         users=users,
-        issuers=Issuers(base.database, PERMISSIONS),
+        issuers=Issuers(base.database, PERMISSIONS, webhook_client.policy),
         tokens=tokens,
         signing_keys=signing_keys,
         grants=Grants(directory, tokens, base.secret_box, code_life_us=tunables.code_life_us),
@@ -322,7 +323,8 @@ def _signing_keys(base: _Foundation) -> SigningKeys:
 def _identity_provider(
     base: _Foundation, profiles: Profiles, organisations: Organisations
 ) -> IdentityProviderServices:
-    servers, client = IdentityServers(base.database, base.secret_box, base.settings), IdentityServerClient()
+    servers = IdentityServers(base.database, base.secret_box, base.settings)
+    client = IdentityServerClient(policy=outgoing_policy(base.settings))
     rejected_claims = RejectedClaims(base.database)
     claim_sync = ClaimSync(
         base.database,
@@ -353,7 +355,7 @@ def _identity_provider(
 
 def _callers(base: _Foundation, directory: DirectoryServices, servers: IdentityServers) -> CallerServices:
     tunables, introspection = base.tunables, _introspection(base.settings)
-    issuer_keys = IssuerKeys(retry_s=tunables.issuer_keys_retry_s)
+    issuer_keys = IssuerKeys(policy=outgoing_policy(base.settings), retry_s=tunables.issuer_keys_retry_s)
     external = ExternalTokens(
         servers,
         directory.issuers,
@@ -373,7 +375,7 @@ def _callers(base: _Foundation, directory: DirectoryServices, servers: IdentityS
 
 def _introspection(settings: Settings) -> IntrospectionClient:
     credentials = (settings.introspection_username or "", settings.introspection_password or "")
-    return IntrospectionClient(settings.introspection_path, credentials)
+    return IntrospectionClient(settings.introspection_path, credentials, policy=outgoing_policy(settings))
 
 
 def _schema(base: _Foundation, applications: ApplicationRegistry) -> SchemaServices:

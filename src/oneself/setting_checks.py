@@ -6,6 +6,7 @@ Lives here: sentences about settings. Must not know: where a setting comes from.
 from __future__ import annotations
 
 import re
+from ipaddress import ip_network
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -42,7 +43,19 @@ def check_settings(settings: Settings) -> Settings:
             "postgresql://user:password@host:5432/database."
         )
     _check_nats(settings)
+    if unknown := [word for word in settings.outgoing_networks if not _is_network(word)]:
+        raise SettingsError(
+            f"ONESELF_OUTGOING_NETWORKS has {unknown[0]!r}: write public, private, loopback, or a network "
+            "such as 10.1.0.0/16."
+        )
     return settings
+
+
+def _is_network(word: str) -> bool:
+    try:
+        return word in ("public", "private", "loopback") or ("/" in word and bool(ip_network(word)))
+    except ValueError:
+        return False
 
 
 def _check_nats(settings: Settings) -> None:

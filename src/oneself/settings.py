@@ -176,6 +176,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
             le=3650,
         ),
     ] = 7
+    outgoing_networks: Annotated[
+        tuple[str, ...],
+        _describe_as(
+            "Where webhooks, issuers and identity servers of organisations may be: public, private, "
+            "loopback, or networks such as 10.1.0.0/16. Link-local addresses never.",
+            unit="comma list",
+        ),
+    ] = ("public", "private", "loopback")
     nats_url: Annotated[
         str | None,
         _describe_as(

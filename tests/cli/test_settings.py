@@ -78,6 +78,8 @@ def test_unused_names_are_reported() -> None:
         ({"ONESELF_NATS_URL": "http://broker:4222"}, "ONESELF_NATS_URL"),
         ({"ONESELF_NATS_URL": "nats://one:4222, nats://"}, "ONESELF_NATS_URL"),
         ({"ONESELF_NATS_URL": "nats://broker:port"}, "ONESELF_NATS_URL"),
+        ({"ONESELF_OUTGOING_NETWORKS": "public,intranet"}, "ONESELF_OUTGOING_NETWORKS has 'intranet'"),
+        ({"ONESELF_OUTGOING_NETWORKS": "10.1.2.3/16"}, "ONESELF_OUTGOING_NETWORKS"),
         ({"ONESELF_NATS_STREAM": "a.b"}, "ONESELF_NATS_STREAM"),
         ({"ONESELF_NATS_VIEWS": "proven,each"}, "ONESELF_NATS_VIEWS"),
         ({"ONESELF_NATS_TLS_KEY": "/key"}, "must be set together"),

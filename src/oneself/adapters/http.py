@@ -1,7 +1,7 @@
 """The HTTP client of every adapter. It limits time and response size and does not follow redirects.
 
-Invariants: an error names the server and the kind of failure, never the URL, because a URL may contain
-credentials.
+Invariants: a request goes to permitted addresses alone (`outgoing.py`). An error names the server and the
+kind of failure, never the URL, because a URL may contain credentials.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from typing import Any
 
 import httpx
 
+from oneself.adapters.outgoing import SETTING, OutgoingPolicy, OutgoingTransport, is_not_permitted
 from oneself.errors import IdentityServerFailed
 
 
@@ -19,7 +20,7 @@ class LimitedHttpClient:
 
     `server`: the name of the server in errors, such as "The issuer". `timeout_s`: seconds for each network
     operation. `connect_timeout_s`: seconds to connect, by default `timeout_s`. `response_bytes_max`: a larger
-    response is an error.
+    response is an error. `policy`: where requests may be sent to.
     """
 
     def __init__(
@@ -29,11 +30,13 @@ class LimitedHttpClient:
         timeout_s: float,
         response_bytes_max: int,
         connect_timeout_s: float | None = None,
+        policy: OutgoingPolicy | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
     ) -> None:
         self._server = server
         self._timeout = httpx.Timeout(timeout_s, connect=connect_timeout_s or timeout_s)
         self._response_bytes_max = response_bytes_max
+        self._policy = policy or OutgoingPolicy()
         self._transport = transport
 
     async def close(self) -> None:
@@ -70,6 +73,8 @@ class LimitedHttpClient:
             raise self._unreachable(error) from error
 
     def _unreachable(self, error: Exception) -> IdentityServerFailed:
+        if is_not_permitted(error):
+            return IdentityServerFailed(f"{self._server} has an address that {SETTING} does not permit.")
         return IdentityServerFailed(f"{self._server} cannot be reached: {type(error).__name__}.")
 
     async def _read(self, response: httpx.Response) -> bytes:
@@ -85,4 +90,5 @@ class LimitedHttpClient:
     @cached_property
     def _client(self) -> httpx.AsyncClient:
         # Created on first use: most deployments call no external server, and loading the trust store is slow.
-        return httpx.AsyncClient(timeout=self._timeout, transport=self._transport, follow_redirects=False)
+        transport = self._transport or OutgoingTransport(self._policy)
+        return httpx.AsyncClient(timeout=self._timeout, transport=transport, follow_redirects=False)

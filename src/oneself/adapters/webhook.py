@@ -28,6 +28,7 @@ import httpx
 import msgspec
 
 from oneself.adapters.http import LimitedHttpClient
+from oneself.adapters.outgoing import OutgoingPolicy
 from oneself.errors import DeliveryDeferred, DeliveryRejected, IdentityServerFailed, InvalidInput
 
 #: For each network operation, and for an attempt.
@@ -60,7 +61,7 @@ class OutgoingCode(msgspec.Struct, frozen=True):
 
 
 class WebhookClient:
-    """Sends to webhooks. `now`: seconds since 1970."""
+    """Sends to webhooks. `policy`: where they may be. `now`: seconds since 1970."""
 
     def __init__(
         self,
@@ -68,10 +69,16 @@ class WebhookClient:
         *,
         timeout_s: float = TIMEOUT_S,
         attempt_s: float = ATTEMPT_S,
+        policy: OutgoingPolicy | None = None,
         now: Callable[[], float] = time.time,
     ) -> None:
+        self.policy = policy or OutgoingPolicy()
         self._http = LimitedHttpClient(
-            "The webhook", timeout_s=timeout_s, response_bytes_max=0, transport=transport
+            "The webhook",
+            timeout_s=timeout_s,
+            response_bytes_max=0,
+            policy=self.policy,
+            transport=transport,
         )
         self._attempt_s = attempt_s
         self._now = now

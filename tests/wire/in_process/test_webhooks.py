@@ -42,6 +42,9 @@ async def test_a_webhook_is_made_changed_and_deleted(stage: Stage, receiver: Cod
     assert (listed["webhooks"], listed["pagination"]["count"]) == ([made], 1)
     changed = (await call(stage, "PATCH", path, {"active": False, "types": []})).json()
     assert (changed["active"], changed["types"], "secret" in changed) == (False, [], False)
+    assert (await call(stage, "PATCH", path, {"dataset": "default"})).status_code == 200
+    moved = await call(stage, "PATCH", path, {"dataset": "web"})
+    assert (moved.status_code, "dataset" in moved.text) == (400, True)
     assert (await call(stage, "PATCH", path, {"rotate_secret": True})).json()["secret"].startswith("whsec_")
     assert (await call(stage, "POST", f"{path}/test")).json() == {"accepted": True}
     receiver.behaviour = "fails"

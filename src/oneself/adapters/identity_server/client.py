@@ -23,6 +23,7 @@ import msgspec
 
 from oneself.adapters.http import LimitedHttpClient
 from oneself.adapters.identity_server.connection import Connection
+from oneself.adapters.outgoing import OutgoingPolicy
 from oneself.core.config.mirrored_attributes import is_scim
 from oneself.errors import IdentityServerFailed
 
@@ -60,6 +61,7 @@ class IdentityServerClient:
         self,
         transport: httpx.AsyncBaseTransport | None = None,
         *,
+        policy: OutgoingPolicy | None = None,
         reading_timeout_s: float = READING_TIMEOUT_S,
     ) -> None:
         self._http = LimitedHttpClient(
@@ -67,6 +69,7 @@ class IdentityServerClient:
             timeout_s=TIMEOUT_S,
             connect_timeout_s=CONNECT_TIMEOUT_S,
             response_bytes_max=RESPONSE_BYTES_MAX,
+            policy=policy,
             transport=transport,
         )
         self._reading_timeout_s = reading_timeout_s

@@ -15,6 +15,7 @@ import msgspec
 
 from oneself.adapters.http import LimitedHttpClient
 from oneself.adapters.identity_server.connection import SUPER_TENANT, Connection
+from oneself.adapters.outgoing import OutgoingPolicy
 from oneself.errors import IdentityServerFailed
 
 TIMEOUT_S = 5.0
@@ -33,6 +34,8 @@ class IntrospectionClient:
         path: str | None,
         credentials: tuple[str, str],
         transport: httpx.AsyncBaseTransport | None = None,
+        *,
+        policy: OutgoingPolicy | None = None,
     ) -> None:
         self._path = path
         self._credentials = credentials
@@ -40,6 +43,7 @@ class IntrospectionClient:
             "The identity server",
             timeout_s=TIMEOUT_S,
             response_bytes_max=RESPONSE_BYTES_MAX,
+            policy=policy,
             transport=transport,
         )
 

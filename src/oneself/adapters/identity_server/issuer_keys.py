@@ -21,6 +21,7 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
 from oneself.adapters.http import LimitedHttpClient
+from oneself.adapters.outgoing import OutgoingPolicy
 from oneself.errors import IdentityServerFailed
 
 _logger = structlog.get_logger("oneself.issuer_keys")
@@ -89,11 +90,16 @@ class IssuerKeys:
         self,
         transport: httpx.AsyncBaseTransport | None = None,
         *,
+        policy: OutgoingPolicy | None = None,
         retry_s: float = RETRY_S,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._http = LimitedHttpClient(
-            "The issuer", timeout_s=TIMEOUT_S, response_bytes_max=RESPONSE_BYTES_MAX, transport=transport
+            "The issuer",
+            timeout_s=TIMEOUT_S,
+            response_bytes_max=RESPONSE_BYTES_MAX,
+            policy=policy,
+            transport=transport,
         )
         self._retry_s = retry_s
         self._monotonic = monotonic

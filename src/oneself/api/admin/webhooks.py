@@ -20,7 +20,7 @@ from oneself.api.documents.paging import (
     page_size,
     requested_position,
 )
-from oneself.api.http.errors import INVALID_REQUEST, forbidden
+from oneself.api.http.errors import INVALID_REQUEST, forbidden, wire_error
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, decode_object, non_null
 from oneself.api.http.openapi import Described, described, error_responses
@@ -38,7 +38,8 @@ ViewName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(VIEWS)})]
 
 
 class WebhookDraft(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of POST and PATCH. `dataset`: `default` by default; it stays. `view`: by default `proven`.
+    """Body of POST and PATCH. `dataset`: `default` by default; PATCH cannot change it. `view`: by default
+    `proven`.
 
     `types`: the types of changes that it receives; all by default. `secret`: as in Standard Webhooks, such as
     `whsec_…`; a random one by default. `rotate_secret`: of PATCH: make a random one. A former secret signs
@@ -183,7 +184,10 @@ async def change_webhook(request: AnyRequest, webhook_id: FromPath[str]) -> Webh
     given = non_null(await decode_object(request, DRAFT))
     known = await call.services.feed.webhooks.get(call.dataset_ref, _id(webhook_id))
     given["view"] = _permitted(call, given.get("view", known.row.view))
-    given.pop("dataset", None)
+    if given.pop("dataset", known.row.dataset) != known.row.dataset:
+        raise wire_error(
+            INVALID_REQUEST, "The dataset of a webhook cannot be changed. Create another webhook."
+        )
     rotates = bool(given.pop("rotate_secret", False))
     if "active" in given:
         given["is_active"] = given.pop("active")

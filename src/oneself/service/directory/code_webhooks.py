@@ -11,12 +11,13 @@ import time
 
 import msgspec
 
+from oneself.adapters.outgoing import OutgoingPolicy
 from oneself.adapters.webhook import OutgoingCode, WebhookClient, key_of, secret_of
 from oneself.errors import InvalidInput
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import TOKEN_BYTES, SecretBox
 from oneself.service.delivery.outbox import CodeMessage, Content
-from oneself.service.directory.outgoing_urls import url_problem
+from oneself.service.directory.outgoing_urls import outgoing_problem
 from oneself.store.directory import Directory
 from oneself.store.tables.code_webhook import CodeWebhookRow
 from oneself.store.tables.delivery import DueDelivery
@@ -37,7 +38,11 @@ class CodeWebhook(msgspec.Struct, frozen=True):
 class CodeWebhooks:
     """Stores and finds the webhooks of organisations."""
 
-    def __init__(self, directory: Directory, secret_box: SecretBox) -> None:
+    def __init__(
+        self, directory: Directory, secret_box: SecretBox, policy: OutgoingPolicy | None = None
+    ) -> None:
+        """`policy`: where webhooks may be."""
+        self._policy = policy or OutgoingPolicy()
         self._directory = directory
         self._secret_box = secret_box
 
@@ -57,7 +62,7 @@ class CodeWebhooks:
 
         `secret`: None: the secret that the webhook has, else a new one. Raises InvalidInput.
         """
-        if problem := url_problem(url):
+        if problem := await outgoing_problem(url, self._policy):
             raise InvalidInput("url", f"The url {problem}.")
         if secret is not None:
             key_of(secret)

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from uuid import UUID
 
 import msgspec
 
+from oneself.adapters.outgoing import OutgoingPolicy
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.directory.outgoing_urls import url_problem
@@ -53,7 +54,11 @@ class TrustedIssuer(msgspec.Struct, frozen=True):
 class Issuers:
     """Lists, adds, changes and removes trusted issuers. `known`: the permissions that exist."""
 
-    def __init__(self, database: Database, known: Sequence[str]) -> None:
+    def __init__(
+        self, database: Database, known: Sequence[str], policy: OutgoingPolicy | None = None
+    ) -> None:
+        """`policy`: where issuers may be."""
+        self._policy = policy or OutgoingPolicy()
         self._directory = Directory(database)
         self._known = tuple(known)
 
@@ -70,6 +75,7 @@ class Issuers:
 
         Raises InvalidInput for an invalid field; Conflict if it is already trusted, or there are too many.
         """
+        await self._check_addresses(fields)
         async with self._directory.transaction() as transaction:
             issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
             if len(await issuers.list()) >= ISSUERS_MAX:
@@ -78,6 +84,7 @@ class Issuers:
 
     async def change(self, dataset_ref: DatasetRef, issuer_id: UUID, **fields: Any) -> TrustedIssuer:
         """Change the named fields. Raises as `add`, and NotFound."""
+        await self._check_addresses(fields)
         async with self._directory.transaction() as transaction:
             issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
             before = await _get(issuers, issuer_id)
@@ -88,6 +95,13 @@ class Issuers:
         async with self._directory.transaction() as transaction:
             issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
             return await issuers.delete(issuer_id)
+
+    async def _check_addresses(self, fields: Mapping[str, Any]) -> None:
+        """Look names up before the organisation is locked; `check` says what else is wrong."""
+        for name in ("issuer", "jwks_uri"):
+            url = fields.get(name)
+            if url and not url_problem(url) and (problem := await self._policy.problem(url)):
+                raise InvalidInput(name, f"The {name} {problem}.")
 
     async def _put(self, issuers: TrustedIssuerTable, issuer: TrustedIssuer) -> TrustedIssuer:
         check(issuer, self._known)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
+from oneself.adapters.outgoing import OutgoingPolicy
+
 URL_CHARACTERS_MAX = 500
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
@@ -28,3 +30,8 @@ def url_problem(url: str) -> str | None:
     if parts.username or parts.password or "?" in url or "#" in url:
         return "must not contain a user, query or fragment"
     return None
+
+
+async def outgoing_problem(url: str, policy: OutgoingPolicy) -> str | None:
+    """What is wrong with a URL or with where it leads to, as `url_problem`."""
+    return url_problem(url) or await policy.problem(url)

@@ -23,7 +23,7 @@ from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.errors import Conflict, DeliveryDeferred, DeliveryRejected, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import TOKEN_BYTES, SecretBox
-from oneself.service.directory.outgoing_urls import url_problem
+from oneself.service.directory.outgoing_urls import outgoing_problem
 from oneself.store.directory import Directory
 from oneself.store.tables.profile_change import ChangePosition
 from oneself.store.tables.webhook import DeliveryRow, WebhookRow
@@ -91,7 +91,7 @@ class Webhooks:
 
     async def create(self, dataset_ref: DatasetRef, new: NewWebhook) -> Webhook:
         """Make a webhook of a dataset, which receives changes from now on. Raises InvalidInput, Conflict."""
-        _check(new.url, new.types, new.view)
+        await self._check(new.url, new.types, new.view)
         secret, now = _valid(new.secret), time.time_ns() // 1000
         row = WebhookRow(
             webhook_id=uuid.uuid4(),
@@ -128,7 +128,7 @@ class Webhooks:
             former = msgspec.structs.replace(known.secrets[0], expires_at=now + ROTATION_US)
             kept = (_valid(given), former)
         row = msgspec.structs.replace(known.row, **changes, updated_at=now)
-        _check(row.url, row.types, row.view)
+        await self._check(row.url, row.types, row.view)
         row = self._with_secrets(dataset_ref.org_id, row, kept)
         await self._directory.of(dataset_ref.org_id).webhooks.put(row)
         return msgspec.structs.replace(known, row=row, secrets=kept), kept is not known.secrets
@@ -185,6 +185,14 @@ class Webhooks:
         plain = self._secret_box.decrypt(encrypted, _purpose(org_id, webhook_id))
         return msgspec.json.decode(plain, type=tuple[Secret, ...])
 
+    async def _check(self, url: str, types: Collection[str], view: str) -> None:
+        if problem := await outgoing_problem(url, self._client.policy):
+            raise InvalidInput("url", f"The url {problem}.")
+        if unknown := sorted(set(types) - set(EVENT_TYPES)):
+            raise InvalidInput("types", f"{unknown[0]} is not a type. Types are {', '.join(EVENT_TYPES)}.")
+        if view not in VIEWS:
+            raise InvalidInput("view", "view must be own, proven or all.")
+
     def _with_secrets(self, org_id: int, row: WebhookRow, kept: tuple[Secret, ...]) -> WebhookRow:
         purpose = _purpose(org_id, row.webhook_id)
         return msgspec.structs.replace(
@@ -205,15 +213,6 @@ def _valid(text: str | None) -> Secret:
         return Secret(secret_of(secrets.token_bytes(TOKEN_BYTES)))
     key_of(text)
     return Secret(text)
-
-
-def _check(url: str, types: Collection[str], view: str) -> None:
-    if problem := url_problem(url):
-        raise InvalidInput("url", f"The url {problem}.")
-    if unknown := sorted(set(types) - set(EVENT_TYPES)):
-        raise InvalidInput("types", f"{unknown[0]} is not a type. Types are {', '.join(EVENT_TYPES)}.")
-    if view not in VIEWS:
-        raise InvalidInput("view", "view must be own, proven or all.")
 
 
 def _purpose(org_id: int, webhook_id: UUID) -> str:

@@ -14,6 +14,7 @@ from typing import cast, get_args
 import msgspec
 
 from oneself.adapters.identity_server.connection import Connection, Grant
+from oneself.adapters.outgoing import outgoing_policy
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox, same
@@ -49,6 +50,7 @@ class IdentityServers:
         self._directory = Directory(database)
         self._secret_box = secret_box
         self._default = _connection_of(settings)
+        self._policy = outgoing_policy(settings)
         self._sync = (settings.sync_username, settings.sync_password)
 
     @property
@@ -108,6 +110,8 @@ class IdentityServers:
 
     async def _put(self, tables: OrganisationTables, given: OwnIdentityServer) -> OwnIdentityServer:
         check(given)
+        if problem := await self._policy.problem(given.connection.url):
+            raise InvalidInput("url", f"The url {problem}.")
         url = given.connection.url.rstrip("/")
         own = msgspec.structs.replace(given, connection=msgspec.structs.replace(given.connection, url=url))
         await tables.identity_server.put(self._row(tables.org_id, own))
