@@ -33,6 +33,7 @@ QUESTIONS = (
     "longest_answer",
     "large_merges",
     "explain_cost",
+    "split_cost",
     "feed_cost",
     "merge_cost",
     "resolution_cost",

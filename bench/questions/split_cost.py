@@ -1,0 +1,97 @@
+"""How long does it take to split a person of many fragments, and whoever writes to them meanwhile waits?
+
+Method: a person whose address servers said of 10, 1 000 and 10 000 browsers, each with one event (quick: 10
+and 300). Then, without other load, three times each: the dry run of taking one browser out, the split itself,
+the merge by hand that takes it back, and the dry run of taking everything apart. In the view `proven`; the
+view `all` follows in the same transaction.
+Units: ms, the median; the ratio of the most fragments to the fewest.
+"""
+
+import random
+import time
+from collections.abc import Awaitable, Iterator
+
+from bench import population
+from bench.population import page_view
+from bench.results import Figure, figures_by_size, median
+from bench.stage import Bench, Stage
+from oneself.core.config.changes import PutIdentityAttributes
+from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identity_type import IdentityBinding
+from oneself.core.resolution.observation import Observation
+from oneself.service.by_hand.asked import Decided, SplitAsked, SplitBrowser, SplitSources, Why
+from oneself.service.context import Actor, DatasetRef
+
+SIZES_QUICK = (10, 300)
+SIZES_FULL = (10, 1_000, 10_000)
+REPEATS = 3
+ACTS = ("dry run of a browser", "split of a browser", "merge by hand", "dry run of everything")
+ACTOR = Actor("cli")
+_BINDINGS = (IdentityBinding("emailAddress", "emailAddress", "identity_attributes.emailaddress"),)
+
+
+async def measure(stage: Stage) -> tuple[Figure, ...]:
+    sizes = SIZES_FULL if stage.is_full else SIZES_QUICK
+    found: dict[int, list[float]] = {}
+    async with stage.bench() as bench:
+        await bench.services.configurations.change(
+            bench.dataset_id, lambda _: PutIdentityAttributes(_BINDINGS)
+        )
+        for number, browsers in enumerate(sizes):
+            await _fill(bench, number, browsers, stage)
+            found[browsers] = await _measured(bench, number)
+            stage.progress(number + 1, len(sizes))
+    return figures_by_size(ACTS, found, what="fragments")
+
+
+def _address(person: int) -> str:
+    return f"shared-{person}@shop.example"
+
+
+def _browser(person: int, number: int) -> str:
+    return f"{person:08x}-0000-4000-8000-{number:012x}"
+
+
+async def _fill(bench: Bench, person: int, browsers: int, stage: Stage) -> None:
+    def history(person: int) -> Iterator[Observation]:
+        rng = random.Random(person)
+        address = Identifier("emailAddress", _address(person))
+        for number in range(browsers):
+            yield page_view(rng, (address,), new_tracker=_browser(person, number), trust="server")
+
+    config = await bench.services.configurations.current(bench.dataset_id)
+    persons = range(person, person + 1)
+    await population.fill(bench.url, bench.dataset_id, config, persons, stage.progress, history)
+
+
+async def _measured(bench: Bench, person: int) -> list[float]:
+    """The medians of each act, in ms."""
+    taken: list[list[float]] = [[] for _ in ACTS]
+    for number in range(REPEATS):
+        browser = SplitBrowser(_browser(person, number + 1))
+        acts = (
+            _split(bench, person, browser, dry_run=True),
+            _split(bench, person, browser),
+            _merge(bench, person, browser.name),
+            _split(bench, person, SplitSources(), dry_run=True),
+        )
+        for times, act in zip(taken, acts, strict=True):
+            times.append(await _timed(act))
+    return [median(times) for times in taken]
+
+
+async def _split(bench: Bench, person: int, asked: SplitAsked, *, dry_run: bool = False) -> Decided | None:
+    ref, text = DatasetRef(bench.dataset_id, "bench", bench.dataset_id), f"emailAddress:{_address(person)}"
+    return await bench.services.decisions.split(ref, ACTOR, text, asked, Why("proven", dry_run=dry_run))
+
+
+async def _merge(bench: Bench, person: int, browser: str) -> Decided | None:
+    ref, text = DatasetRef(bench.dataset_id, "bench", bench.dataset_id), f"emailAddress:{_address(person)}"
+    return await bench.services.decisions.merge(ref, ACTOR, text, f"tracker:{browser}", Why("proven"))
+
+
+async def _timed(act: Awaitable[Decided | None]) -> float:
+    started = time.perf_counter()
+    decided = await act
+    assert decided is not None
+    return (time.perf_counter() - started) * 1000
