@@ -162,6 +162,19 @@ def test_an_invalid_merge_changes_nothing(site: Site) -> None:
     assert_error(site.ask("POST", "unknown/split", {"all": True}), 404, "CDS-11001")
 
 
+@pytest.mark.parametrize("view", ["proven", "all"])
+def test_an_export_has_the_decisions_without_their_reasons(org: Cds, view: str) -> None:
+    one, other = (org.create()["profile_id"] for _ in range(2))
+    body = {"with": other, "reason": "they live with Zoe"}
+    assert org.admin("POST", f"/profiles/{one}/merge", body).status_code == 200
+    answer = org.admin("GET", f"/profiles/{one}/export?view={view}")
+    assert answer.status_code == 200, answer.text
+    (decided,) = answer.json()["decisions"]
+    assert (decided["decision"], decided["interface"], decided["parts"]) == ("merge", "admin", 2)
+    assert decided["decided_at"] >= answer.json()["profile"]["created_at"]
+    assert "Zoe" not in answer.text
+
+
 def test_two_users_are_never_merged(org: Cds) -> None:
     one, other = (org.create({"user_id": fresh("u")})["profile_id"] for _ in range(2))
     answer = org.admin("POST", f"/profiles/{one}/merge", {"with": other})

@@ -8,7 +8,7 @@ by it. Source: docs/concepts/trust.md.
 from typing import Any
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import LogEntry
+from oneself.core.fold.log_entry import LogEntry, decided_of
 from oneself.core.identity.identifier import TRACKER, Identifier, tracker_digest, visible_value
 from oneself.core.identity_graph.joins import View
 from oneself.core.profiles.profile import Profile
@@ -51,15 +51,14 @@ def _document(dataset_ref: DatasetRef, view: View, data: PersonData, config: Con
         "organisation": dataset_ref.handle,
         "view": view,
         "profile": _profile(survivor),
-        "absorbed_profiles": [
-            {**_profile(absorbed), "reason": absorbed.reason} for absorbed in data.absorbed
-        ],
+        "absorbed_profiles": [_absorbed(absorbed) for absorbed in data.absorbed],
         "values": survivor.record.values,
         "provenance": survivor.record.provenance,
         "consents": [_consent(config, category, choice) for category, choice in survivor.consents.items()],
         "identifiers": [_identifier(recorded) for recorded in data.identifiers],
         "merges": data.merges,
         "refusals": data.refusals,
+        "decisions": [_decision(entry) for entry in data.decisions],
         "observations": [_observation(entry) for entry in data.entries],
     }
 
@@ -99,6 +98,19 @@ def _identifier(recorded: RecordedIdentifier) -> dict[str, Any]:
         "trust": recorded.trust,
         "at": recorded.at,
         "until_seq": recorded.until_seq,
+    }
+
+
+def _decision(entry: LogEntry) -> dict[str, Any]:
+    """What a person decided, without the words in which they say why: these may name somebody else."""
+    decided = decided_of(entry)
+    assert decided is not None
+    return {
+        "decided_at": entry.seq,
+        "decision": entry.kind,
+        "interface": decided.interface,
+        "application": decided.application,
+        "parts": len(decided.fragment_ids),
     }
 
 

@@ -55,6 +55,8 @@ class PersonData(msgspec.Struct, frozen=True):
     merges: list[dict[str, Any]]
     refusals: list[dict[str, Any]]
     entries: list[LogEntry]
+    #: What people decided about its parts.
+    decisions: list[LogEntry]
 
 
 async def read_believed(tables: Tables, profile_id: UUID) -> PersonData | None:
@@ -70,6 +72,7 @@ async def read_believed(tables: Tables, profile_id: UUID) -> PersonData | None:
         merges=await tables.merges.find_of_profiles(ids),
         refusals=await tables.refusals.find_of_profiles(ids),
         entries=await tables.log.find_of_profiles(ids),
+        decisions=await tables.log.find_decisions_of(await tables.fragments.find_believed(ids)),
     )
 
 
@@ -95,6 +98,7 @@ async def read_parts(tables: Tables, view: StoredView, profile_id: UUID, config:
         merges=[_merge(head, part.profile_id, part.reason, part.seq) for part in found.absorbed],
         refusals=list(_own_refusals(await tables.refusals.find_of_profiles(ids), ids)),
         entries=[_of_fragment(entry, owners[entry.seq, entry.observation_id], ids) for entry in entries],
+        decisions=await tables.log.find_decisions_of(item.fragment_id for item in fragments),
     )
 
 
