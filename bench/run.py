@@ -34,6 +34,7 @@ QUESTIONS = (
     "large_merges",
     "explain_cost",
     "split_cost",
+    "as_of_cost",
     "feed_cost",
     "merge_cost",
     "resolution_cost",

@@ -25,6 +25,7 @@ from oneself.auth.callers.introspection import TokenIntrospection
 from oneself.auth.callers.permissions import PERMISSIONS
 from oneself.auth.provider.change_texts import ChangeTexts
 from oneself.auth.provider.mail_texts import PageMailTexts
+from oneself.service.as_of.reading import AsOf
 from oneself.service.by_hand.decisions import Decisions
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import Hasher, SecretBox
@@ -200,6 +201,7 @@ def build_services(
         ),
         privacy=_privacy(base, profiles.lookup),
         decisions=Decisions(database, profiles.lookup, directory.accounts),
+        as_of=AsOf(database, entries_max=base.tunables.as_of_entries_max),
         identity_provider=identity_provider,
         setup=SetupServices(provisioning=_provisioning(base, directory), activation=activation),
     )
@@ -236,7 +238,7 @@ def _foundation(
 def _profiles(base: _Foundation) -> ProfileServices:
     database, configurations = base.database, base.configurations
     profiles = Profiles(database, configurations, base.ingest)
-    lookup = Lookup(database, configurations, profiles)
+    lookup = Lookup(database, configurations)
     return ProfileServices(
         profiles=profiles,
         listing=ProfileListing(database),
@@ -379,11 +381,10 @@ def _introspection(settings: Settings) -> IntrospectionClient:
 
 
 def _schema(base: _Foundation, applications: ApplicationRegistry) -> SchemaServices:
+    attributes_max = base.tunables.user_attributes_max
     return SchemaServices(
         schemas=Schemas(base.configurations, applications),
-        datasets=Datasets(
-            base.directory, base.configurations, user_attributes_max=base.tunables.user_attributes_max
-        ),
+        datasets=Datasets(base.directory, base.configurations, user_attributes_max=attributes_max),
         identity_types=IdentityTypes(base.database, base.configurations),
     )
 

@@ -14,6 +14,7 @@ from oneself.adapters.identity_server.issuer_keys import IssuerKeys
 from oneself.adapters.webhook import WebhookClient
 from oneself.auth.callers.client_basic import ClientBasic
 from oneself.auth.callers.guard import Guard
+from oneself.service.as_of.reading import AsOf
 from oneself.service.by_hand.decisions import Decisions
 from oneself.service.configuration import Configurations
 from oneself.service.crypto import SecretBox
@@ -236,5 +237,6 @@ class Services(msgspec.Struct, frozen=True):
     log: LogServices
     privacy: PrivacyServices
     decisions: Decisions
+    as_of: AsOf
     identity_provider: IdentityProviderServices
     setup: SetupServices

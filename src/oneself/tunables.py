@@ -15,6 +15,7 @@ from joserfc.jwk import RSAKey
 
 from oneself.adapters.identity_server.issuer_keys import RETRY_S
 from oneself.auth.callers.external_tokens import TRUSTS_LIFE_S
+from oneself.service.as_of.reading import ENTRIES_MAX as AS_OF_ENTRIES_MAX
 from oneself.service.crypto import HASH_PARAMETERS
 from oneself.service.directory.grants import CODE_LIFE_US
 from oneself.service.directory.signing_keys import UNKNOWN_KEY_REREAD_S, GenerateKey
@@ -55,4 +56,6 @@ class Tunables(msgspec.Struct, frozen=True, kw_only=True):
     #: How many changes of who verified what a dataset records at once.
     verifications_max: int = CHANGES_MAX
     preview_entries_max: int = ENTRIES_MAX
+    #: How many log entries an answer about an earlier instant is folded from.
+    as_of_entries_max: int = AS_OF_ENTRIES_MAX
     user_attributes_max: int = USER_ATTRIBUTES_MAX

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from datetime import UTC, datetime
 
 import httpx
 
@@ -113,3 +114,34 @@ def test_a_profile_is_split_and_merged(service: RunningService) -> None:
     assert (code, "browser" in told) == (1, True)
     code, _, told = person("merge", "one", "unknown", "--yes")
     assert (code, name in told) == (1, True)
+
+
+def test_a_profile_is_explained_as_it_was(service: RunningService) -> None:
+    name = f"cli-{uuid.uuid4().hex[:8]}"
+    assert service.command("dataset", "create", name, "--org", service.org).returncode == 0
+    for browser in ("one", "two"):
+        event = {"user": {"anonymousId": browser}, "interaction": {"name": "Look"}}
+        httpx.post(f"{service.base_url}/t/{service.org}/api2/event/{name}", json=event).raise_for_status()
+
+    def person(*arguments: str) -> tuple[int, str, str]:
+        result = service.command("person", *arguments, "--org", service.org, "--dataset", name)
+        return result.returncode, result.stdout, result.stderr
+
+    assert person("merge", "one", "two", "--yes")[0] == 0
+    merged = datetime.now(UTC).isoformat()
+    assert person("split", "one", "--browser", "two", "--yes")[0] == 0
+    assert "are two profiles" in person("why", "one", "two")[1]
+    code, told, _ = person("why", "one", "two", "--at", merged, "--view", "proven")
+    assert (code, "are one profile in the view proven" in told) == (0, True), told
+    assert "This is as of " in told
+    code, told, _ = person("why", "one", "--at", merged, "--view", "proven")
+    assert "has one part" in told
+    assert "Parts that it had then, and that are no part of it today, are left out." in told
+    facts = json.loads(person("why", "one", "--at", merged, "--view", "proven", "--json")[1])
+    assert (facts["joins"], facts["left_out"]) == ([], True)
+    code, _, told = person("why", "one", "--at", "2020-01-01T00:00:00Z")
+    assert code == 1
+    assert "There was no such profile at 2020-01-01T00:00:00Z. It began at 20" in told
+    for wrong in ("yesterday", "2999-01-01T00:00:00Z"):
+        code, _, told = person("why", "one", "--at", wrong)
+        assert (code, "instant" in told) == (1, True), told

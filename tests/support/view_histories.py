@@ -164,11 +164,15 @@ class PlayedHistory:
     def _tables(self) -> Tables:
         return Tables(self._services.database, self.dataset_id)
 
+    async def last_seq(self) -> int:
+        """The seq of the last log entry."""
+        latest = "SELECT max(seq) FROM log WHERE dataset_id = $1"
+        seq: int = await self._services.database.fetchval(latest, self.dataset_id)
+        return seq
+
     async def _note(self, number: int) -> None:
-        latest = "SELECT max(seq) AS seq FROM log WHERE dataset_id = $1"
-        (row,) = await self._services.database.fetch(latest, self.dataset_id)
         self._numbers.append(number)
-        self._seqs.append(row["seq"])
+        self._seqs.append(await self.last_seq())
 
     def _moment(self, at: int | None) -> int | None:
         """The time of a step, or of the last one before it that was taken."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 import msgspec
 
@@ -24,6 +25,23 @@ from oneself.store.transaction import Tables, Transaction, begin
 Decide = Callable[[Config], ConfigChange | None]
 #: Writes what has to be there together with a new configuration.
 WriteAlong = Callable[[Transaction, Config], Awaitable[None]]
+
+
+class CurrentConfiguration(Protocol):
+    """Says by which configuration a dataset is read."""
+
+    async def current(self, dataset_id: int) -> Config: ...
+
+
+class GivenConfiguration:
+    """One configuration, for what reads a dataset as it was."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+
+    async def current(self, dataset_id: int) -> Config:
+        """The configuration, whatever the dataset has now."""
+        return self._config
 
 
 class Configurations:

@@ -190,5 +190,5 @@ async def open_shadow(database: Database) -> AsyncIterator[Shadow]:
     mean
     the live tables."""
     async with database.scan() as connection:
-        await connection.execute(_sql.begin_scratch)
+        await connection.execute(f"{_sql.begin_scratch}; {_sql.begin_entries}")
         yield Shadow(connection)

@@ -9,14 +9,17 @@ CREATE TEMP TABLE refusal (LIKE oneself.refusal INCLUDING ALL);
 CREATE TEMP TABLE config (LIKE oneself.config INCLUDING ALL);
 CREATE TEMP TABLE fragment (LIKE oneself.fragment INCLUDING ALL);
 CREATE TEMP TABLE fragment_claim (LIKE oneself.fragment_claim INCLUDING ALL);
-CREATE TEMP TABLE fragment_entry (LIKE oneself.fragment_entry);
-CREATE INDEX ON fragment_entry (dataset_id, fragment_id, seq);
 CREATE TEMP TABLE browser (LIKE oneself.browser INCLUDING ALL);
 CREATE TEMP TABLE verified_claim (LIKE oneself.verified_claim INCLUDING ALL);
 CREATE TEMP TABLE identifier_transfer (LIKE oneself.identifier_transfer INCLUDING ALL);
 CREATE TEMP TABLE person_join (LIKE oneself.person_join INCLUDING ALL);
 CREATE TEMP TABLE separation (LIKE oneself.separation INCLUDING ALL);
 CREATE TEMP TABLE view_profile (LIKE oneself.view_profile INCLUDING ALL);
+
+-- name: begin_entries
+-- Make the table of this connection alone that says which fragment each entry of the live log belongs to.
+CREATE TEMP TABLE fragment_entry (LIKE oneself.fragment_entry);
+CREATE INDEX ON fragment_entry (dataset_id, fragment_id, seq);
 
 -- name: plan_point_lookups
 -- Find rows by keys for the rest of the transaction: the scratch tables have no statistics and grow.

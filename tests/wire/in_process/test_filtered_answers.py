@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import pytest
 import pytest_asyncio
 
+from oneself.api.http.timestamps import rfc3339
+from support.application import ORG
 from support.caller import Cds
 
 SCOPES = ("identity_attributes", "traits", "application_data")
@@ -193,3 +195,23 @@ async def test_a_write_only_value_is_in_no_answer(filtered: Filtered) -> None:
     assert "secret" not in answer.text
     for view in ("proven", "all"):
         assert all("secret" not in item["traits"] for item in await filtered.listed(filtered.cds, view=view))
+
+
+async def test_a_consent_that_was_withdrawn_since_hides_what_was_shown(filtered: Filtered) -> None:
+    """As of an instant, an application reads what it could read then and may read today."""
+    await filtered.consent(True)
+    seq = await filtered.cds.services.database.fetchval("SELECT max(seq) FROM log")
+    path = f"/t/{ORG}/api/v1/datasets/default/profiles/{filtered.ann_id}"
+    headers = {"Authorization": f"Bearer {await filtered.shop.token()}"}
+
+    async def read() -> dict[str, Any]:
+        asked = {**filtered.asked, "includeApplicationData": "true", "at": rfc3339(seq)}
+        answer = await filtered.shop.http.get(path, headers=headers, params=asked)
+        assert answer.status_code == 200, answer.text
+        return scopes_of(answer.json())
+
+    assert await read() == SHOWN
+    await filtered.consent(False)
+    assert await read() == {"identity_attributes": IDENTITY}
+    await filtered.consent(True)
+    assert await read() == SHOWN

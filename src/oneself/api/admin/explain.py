@@ -13,7 +13,14 @@ from litestar import get
 from litestar.params import FromPath, QueryParameter
 from msgspec import Struct, field
 
-from oneself.api.admin.profiles import PROFILE, dataset_of, reader_for, view_of
+from oneself.api.admin.as_of import (
+    AtParameter,
+    Reading,
+    position_as_of,
+    read_profiles,
+    requested_instant,
+)
+from oneself.api.admin.profiles import PROFILE
 from oneself.api.admin.requirements import requires
 from oneself.api.documents.paging import (
     CursorWord,
@@ -21,10 +28,8 @@ from oneself.api.documents.paging import (
     Pagination,
     page_size,
     paginate,
-    requested_position,
 )
-from oneself.api.documents.person import Disclosure
-from oneself.api.http.errors import profile_unknown
+from oneself.api.documents.person import AsOfDocument, Disclosure
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
@@ -32,7 +37,6 @@ from oneself.api.http.query import AskedCategories, ViewParameter
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.identity.identifier import Identifier, visible_value
 from oneself.core.identity_graph.joins import View
-from oneself.service.context import DatasetRef
 from oneself.service.explain.values import (
     FIRST_JOIN,
     EvidenceName,
@@ -135,13 +139,14 @@ class Explanation(Struct, frozen=True, omit_defaults=True):
     path_complete: Literal[False] | None = None
     causes: list[CauseOfSeparation] | None = None
     one_in: list[View] | None = None
+    as_of: AsOfDocument | None = None
 
 
 @get(
     "/profiles/{profile_id:str}/explain",
     opt=VIEW,
     operation_class=Described,
-    responses=error_responses(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404, 409),
 )
 async def explain_profile(
     request: AnyRequest,
@@ -151,14 +156,19 @@ async def explain_profile(
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
     view: ViewParameter = None,
+    at: AtParameter = None,
 ) -> Explanation:
     """Explain why a profile of the dataset `default` is one person, or how two ids belong together."""
-    call = context_of(request)
-    at = await dataset_of(call, DEFAULT_DATASET)
-    return await _explain(call, at, (profile_id, other), view, size, cursor, consent_category_id)
+    asked = _ExplanationAsked(DEFAULT_DATASET, profile_id, other, view, size, cursor, consent_category_id, at)
+    return await _explain(context_of(request), asked)
 
 
-@get(f"{PROFILE}/explain", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
+@get(
+    f"{PROFILE}/explain",
+    opt=VIEW,
+    operation_class=Described,
+    responses=error_responses(400, 401, 403, 404, 409),
+)
 async def explain_profile_of_dataset(
     request: AnyRequest,
     dataset: FromPath[str],
@@ -168,48 +178,57 @@ async def explain_profile_of_dataset(
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
     view: ViewParameter = None,
+    at: AtParameter = None,
 ) -> Explanation:
     """Explain why a profile is one person: every join that holds it together, with the identifier, the
-    evidence and who said it. With `with`, how two ids belong together.
+    evidence and who said it. With `with`, how two ids belong together. With `at`, as it was then.
     """
-    call = context_of(request)
-    at = await dataset_of(call, dataset)
-    return await _explain(call, at, (profile_id, other), view, size, cursor, consent_category_id)
+    asked = _ExplanationAsked(dataset, profile_id, other, view, size, cursor, consent_category_id, at)
+    return await _explain(context_of(request), asked)
 
 
 ROUTES = [explain_profile, explain_profile_of_dataset]
 
 
-async def _explain(
-    call: RequestContext,
-    at: DatasetRef,
-    ids: tuple[str, str | None],
-    view: str | None,
-    size: str | None,
-    cursor: str | None,
-    categories: list[str] | None,
-) -> Explanation:
-    limit, after = page_size(size), requested_position(cursor, FIRST_JOIN)
-    seen, explanations = await view_of(call, at, view), call.services.profiles.explanations
-    one = await _find(call, at, ids[0], seen)
-    if ids[1] is not None:
-        return await _relate(call, at, one, await _find(call, at, ids[1], seen), categories)
-    page = await explanations.joins(at, one, after=after, limit=limit)
-    readers = [reader_for(call, one.profile, categories)]
+class _ExplanationAsked(Struct, frozen=True):
+    """What a request asks for."""
+
+    dataset: str
+    profile_id: str
+    other: str | None
+    view: str | None
+    size: str | None
+    cursor: str | None
+    categories: list[str] | None
+    at: str | None
+
+    @property
+    def ids(self) -> list[str]:
+        return [self.profile_id] if self.other is None else [self.profile_id, self.other]
+
+
+async def _explain(call: RequestContext, asked: _ExplanationAsked) -> Explanation:
+    limit = page_size(asked.size)
+    after, instant = position_as_of(asked.cursor, FIRST_JOIN, requested_instant(asked.at))
+    async with read_profiles(call, asked.dataset, asked.ids, asked.view, instant) as reading:
+        parts = await reading.parts()
+        readers = reading.disclosures([part.profile for part in parts], asked.categories)
+        if asked.other is not None:
+            return await _relate(reading, parts[0], parts[1], readers)
+        page = await reading.explanations.joins(reading.dataset_ref, parts[0], after=after, limit=limit)
     joins = [_join(item, readers) for item in page.joins]
-    pagination = paginate(joins, limit, page.next_position)
-    return Explanation(one.part_id, seen, joins=joins, pagination=pagination)
+    pagination = paginate(joins, limit, page.next_position, instant)
+    return Explanation(
+        parts[0].part_id, reading.view, joins=joins, pagination=pagination, as_of=reading.as_of
+    )
 
 
 async def _relate(
-    call: RequestContext,
-    at: DatasetRef,
-    one: ProfilePart,
-    other: ProfilePart,
-    categories: list[str] | None,
+    reading: Reading, one: ProfilePart, other: ProfilePart, readers: list[Disclosure]
 ) -> Explanation:
-    found = await call.services.profiles.explanations.relation(at, one, other, sees_all=call.may_read_all)
-    readers = [reader_for(call, part.profile, categories) for part in (one, other)]
+    found = await reading.explanations.relation(
+        reading.dataset_ref, one, other, sees_all=reading.call.may_read_all
+    )
     if found.is_one_profile:
         return Explanation(
             one.part_id,
@@ -218,6 +237,7 @@ async def _relate(
             one_profile=True,
             path=[_join(item, readers) for item in found.path],
             path_complete=None if found.is_complete else False,
+            as_of=reading.as_of,
         )
     causes = [_cause(item, readers) for item in found.causes if _may_disclose(item, readers)]
     return Explanation(
@@ -227,14 +247,8 @@ async def _relate(
         one_profile=False,
         causes=causes or [CauseOfSeparation("nothing_in_common")],
         one_in=list(found.one_in),
+        as_of=reading.as_of,
     )
-
-
-async def _find(call: RequestContext, at: DatasetRef, text: str, view: View) -> ProfilePart:
-    found = await call.services.profiles.explanations.find(at, text, view)
-    if found is None:
-        raise profile_unknown()
-    return found
 
 
 def _join(join: ExplainedJoin, readers: list[Disclosure]) -> JoinDocument:

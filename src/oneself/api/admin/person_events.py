@@ -5,7 +5,6 @@ Decode, one use-case, render.
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
@@ -14,6 +13,7 @@ from litestar.params import FromPath, QueryParameter
 from msgspec import Meta, Struct, field
 from msgspec.structs import replace
 
+from oneself.api.admin.as_of import AtParameter, position_as_of, read_profiles, requested_instant
 from oneself.api.admin.explain import SourceObservationDocument, render_observation
 from oneself.api.admin.profiles import PROFILE, reader_for, resolve_profile
 from oneself.api.admin.requirements import requires
@@ -26,15 +26,14 @@ from oneself.api.documents.paging import (
     paginate,
     requested_position,
 )
-from oneself.api.documents.person import Disclosure
+from oneself.api.documents.person import AsOfDocument, Disclosure
 from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
-from oneself.api.http.query import AskedCategories, ViewParameter
-from oneself.api.http.timestamps import Timestamp, instant_of, rfc3339
+from oneself.api.http.query import AskedCategories, ViewParameter, query_instant
+from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.identity.identifier import Identifier, visible_value
-from oneself.core.units import MILLISECOND_US
 from oneself.core.values.attribute import APPLICATION_DATA
 from oneself.service.explain.values import SourceObservation
 from oneself.service.history.entries import (
@@ -55,7 +54,6 @@ from oneself.store.tables.event import NOW, EventFilter
 VIEW = requires("profile_view")
 NAME_CHARS_MAX = 1024
 LAST_OFFSET = 2**31
-_EPOCH_MS = re.compile(r"[0-9]{1,15}")
 
 
 class EventDocument(Struct, frozen=True):
@@ -71,11 +69,12 @@ class EventDocument(Struct, frozen=True):
     body: Any
 
 
-class EventList(Struct, frozen=True):
+class EventList(Struct, frozen=True, omit_defaults=True):
     """One page, the last recorded first. A page may be short or empty and still have a next one."""
 
     events: list[EventDocument]
     pagination: Pagination
+    as_of: AsOfDocument | None = None
 
 
 class ClaimRecordDocument(Struct, frozen=True):
@@ -92,11 +91,12 @@ class ClaimRecordDocument(Struct, frozen=True):
     live: bool
 
 
-class ClaimRecordList(Struct, frozen=True):
+class ClaimRecordList(Struct, frozen=True, omit_defaults=True):
     """One page of identifiers, the oldest first."""
 
     identifiers: list[ClaimRecordDocument]
     pagination: Pagination
+    as_of: AsOfDocument | None = None
 
 
 class CauseDocument(Struct, frozen=True):
@@ -173,7 +173,12 @@ Name = Annotated[str | None, QueryParameter(description="The exact name of the e
 Instant = Annotated[str | None, QueryParameter(description="RFC 3339, or milliseconds since 1970.")]
 
 
-@get(f"{PROFILE}/events", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
+@get(
+    f"{PROFILE}/events",
+    opt=VIEW,
+    operation_class=Described,
+    responses=error_responses(400, 401, 403, 404, 409),
+)
 async def list_events(
     request: AnyRequest,
     dataset: FromPath[str],
@@ -184,25 +189,29 @@ async def list_events(
     since: Instant = None,
     until: Instant = None,
     view: ViewParameter = None,
+    at: AtParameter = None,
 ) -> EventList:
     """List the events of a person, the last recorded first. `since` and `until` filter by when they
-    occurred.
+    occurred. With `at`, those that the service had recorded by then.
     """
     call, limit = context_of(request), page_size(size)
     filters = event_filter(name, since, until)
-    before = requested_position(cursor, NOW)
-    at, person = await resolve_profile(call, dataset, profile_id, view)
-    page = await call.services.history.person_events.page(at, person, filters, before=before, size=limit)
-    disclosure = reader_for(call, person, None)
+    before, instant = position_as_of(cursor, NOW, requested_instant(at))
+    async with read_profiles(call, dataset, [profile_id], view, instant) as reading:
+        person = await reading.profile()
+        page = await reading.person_events.page(
+            reading.dataset_ref, person, filters, before=before, size=limit
+        )
+    (disclosure,) = reading.disclosures([person], None)
     events = [_render_event(event, disclosure) for event in page.events]
-    return EventList(events, paginate(events, limit, page.next_position))
+    return EventList(events, paginate(events, limit, page.next_position, instant), reading.as_of)
 
 
 @get(
     f"{PROFILE}/identifiers",
     opt=VIEW,
     operation_class=Described,
-    responses=error_responses(400, 401, 403, 404),
+    responses=error_responses(400, 401, 403, 404, 409),
 )
 async def list_identifiers(
     request: AnyRequest,
@@ -212,15 +221,20 @@ async def list_identifiers(
     cursor: CursorWord = None,
     consent_category_id: AskedCategories = None,
     view: ViewParameter = None,
+    at: AtParameter = None,
 ) -> ClaimRecordList:
     """List every identifier that a person has or had, with its dates."""
     call, limit = context_of(request), page_size(size)
-    offset = requested_position(cursor, _Offset(0)).offset
-    at, person = await resolve_profile(call, dataset, profile_id, view)
-    found = await call.services.history.timeline.identifiers(at, person, offset=offset, limit=limit + 1)
-    page, pagination = cut_page(found, limit, lambda _: _Offset(offset + limit))
-    disclosure = reader_for(call, person, consent_category_id)
-    return ClaimRecordList([render_claim(claim, disclosure) for claim in page], pagination)
+    position, instant = position_as_of(cursor, _Offset(0), requested_instant(at))
+    offset = position.offset
+    async with read_profiles(call, dataset, [profile_id], view, instant) as reading:
+        person = await reading.profile()
+        found = await reading.timeline.identifiers(
+            reading.dataset_ref, person, offset=offset, limit=limit + 1
+        )
+    page, pagination = cut_page(found, limit, lambda _: _Offset(offset + limit), instant)
+    (disclosure,) = reading.disclosures([person], consent_category_id)
+    return ClaimRecordList([render_claim(claim, disclosure) for claim in page], pagination, reading.as_of)
 
 
 @get(f"{PROFILE}/history", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
@@ -269,15 +283,7 @@ def _name(text: str | None) -> str | None:
 
 
 def _instant(field: str, text: str | None) -> int | None:
-    if text is None:
-        return None
-    if _EPOCH_MS.fullmatch(text):
-        return int(text) * MILLISECOND_US
-    # The `+` of an offset is a blank if the client did not URL-encode it.
-    found = instant_of(text.replace(" ", "+") if "T" in text else text)
-    if found is None:
-        raise wire_error(INVALID_REQUEST, f"{field} must be an RFC 3339 instant or milliseconds since 1970.")
-    return found
+    return None if text is None else query_instant(field, text)
 
 
 def _render_event(event: ListedEvent, disclosure: Disclosure) -> EventDocument:

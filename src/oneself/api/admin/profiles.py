@@ -1,32 +1,26 @@
-"""`/datasets/{dataset}/resolve` and `/datasets/{dataset}/profiles/{id}`: find a person by any identifier.
+"""`/datasets/{dataset}/resolve`, and what routes of one profile share: find a person by any identifier.
 
 Decode, one use-case, render.
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-from litestar import Response, get, post
-from litestar.enums import MediaType
-from litestar.params import FromPath, QueryParameter
+from litestar import post
+from litestar.params import FromPath
 from msgspec import Struct
 
 from oneself.api.admin.requirements import requires
-from oneself.api.documents.person import Disclosure, PersonDocument, render_person
-from oneself.api.documents.profile import version_tag
+from oneself.api.documents.person import Disclosure
 from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
-from oneself.api.http.openapi import Described, described, error_responses
+from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.query import (
-    ONLY_TRUE,
-    AskedCategories,
     ViewParameter,
     asked_categories,
-    query_flag,
-    query_list,
 )
 from oneself.core.identity_graph.joins import View
 from oneself.errors import InvalidInput
@@ -84,40 +78,7 @@ async def resolve_identities(
     return ResolvedDocument(found.primary_id, str(found.profile_id), list(found.matched))
 
 
-@get(PROFILE, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
-async def read_person(
-    request: AnyRequest,
-    dataset: FromPath[str],
-    profile_id: FromPath[str],
-    include_application_data: Annotated[
-        str | None, QueryParameter(name="includeApplicationData", description=ONLY_TRUE)
-    ] = None,
-    application_identifier: Annotated[
-        str | None,
-        QueryParameter(description="Comma-separated list of applications, or `*`; for system applications."),
-    ] = None,
-    consent_category_id: AskedCategories = None,
-    provenance: Annotated[str | None, QueryParameter(description=ONLY_TRUE)] = None,
-    view: ViewParameter = None,
-) -> Response[PersonDocument]:
-    """Read a profile by profile id, primary id, alias, anonymous id or `namespace:value`."""
-    call = context_of(request)
-    at, found = await resolve_profile(call, dataset, profile_id, view)
-    reader = call.reader(
-        with_application_data=query_flag(include_application_data),
-        applications=query_list(application_identifier),
-    )
-    disclosure = Disclosure.of(call, found, reader, asked_categories(consent_category_id))
-    person = await call.services.profiles.lookup.person_in(at, found)
-    devices = await call.services.profiles.lookup.devices(at, found)
-    document = render_person(
-        call.dataset_ref.handle, disclosure, person, devices, with_provenance=query_flag(provenance)
-    )
-    body: Any = msgspec.json.encode(document)
-    return Response(body, media_type=MediaType.JSON, headers={"ETag": version_tag(found.survivor)})
-
-
-ROUTES = [resolve_identities, read_person]
+ROUTES = [resolve_identities]
 
 
 async def dataset_of(call: RequestContext, name: str) -> DatasetRef:

@@ -14,12 +14,12 @@ from __future__ import annotations
 import re
 from base64 import b64decode, urlsafe_b64encode
 from collections.abc import Callable, Iterable, Sized
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from litestar.params import QueryParameter
 
-from oneself.api.http.errors import INVALID_REQUEST, wire_error
+from oneself.api.http.errors import INVALID_REQUEST, WireError, wire_error
 
 PAGE_SIZE = 50
 PAGE_SIZE_MAX = 200
@@ -69,22 +69,37 @@ def decode_text(word: str, chars_max: int) -> bytes:
     return b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
 
 
-def encode_cursor(position: msgspec.Struct) -> str:
-    """The cursor of a position: its fields as a JSON array."""
-    return encode_text(msgspec.json.encode(msgspec.structs.astuple(position)))
+def encode_cursor(position: msgspec.Struct, at: int | None = None) -> str:
+    """The cursor of a position: its fields as a JSON array.
+
+    `at`: the instant as of which the list is, in µs since 1970, as a further field; None: it is of now.
+    """
+    carried = () if at is None else (at,)
+    return encode_text(msgspec.json.encode((*msgspec.structs.astuple(position), *carried)))
 
 
 def decode_cursor(word: str, kind: type[Position]) -> Position:
     """The position that a cursor names; raises WireError."""
+    return position_of(cursor_fields(word), kind)
+
+
+def cursor_fields(word: str) -> list[Any]:
+    """The fields of a cursor; raises WireError."""
     try:
-        fields = msgspec.json.decode(decode_text(word, CURSOR_CHARS_MAX), type=list)
-        if not all(map(_is_storable, fields)):
-            raise ValueError(word)
-        return msgspec.convert(dict(zip(kind.__struct_fields__, fields, strict=True)), kind)
+        fields: list[Any] = msgspec.json.decode(decode_text(word, CURSOR_CHARS_MAX), type=list)
     except ValueError:  # msgspec's and binascii's errors are ValueErrors
-        raise wire_error(
-            INVALID_REQUEST, "Invalid cursor. Use `next_cursor` from the previous page."
-        ) from None
+        raise _invalid_cursor() from None
+    if not all(map(_is_storable, fields)):
+        raise _invalid_cursor()
+    return fields
+
+
+def position_of(fields: list[Any], kind: type[Position]) -> Position:
+    """The position that fields of a cursor are; raises WireError."""
+    try:
+        return msgspec.convert(dict(zip(kind.__struct_fields__, fields, strict=True)), kind)
+    except ValueError:
+        raise _invalid_cursor() from None
 
 
 def page_size(text: str | None) -> int:
@@ -111,16 +126,24 @@ def named_page(
 
 
 def cut_page(
-    entries: list[Entry], limit: int, position: Callable[[Entry], msgspec.Struct]
+    entries: list[Entry], limit: int, position: Callable[[Entry], msgspec.Struct], at: int | None = None
 ) -> tuple[list[Entry], Pagination]:
-    """The first `limit` entries; a further one shows that another page follows."""
+    """The first `limit` entries; a further one shows that another page follows. `at`: as of `paginate`."""
     page = entries[:limit]
-    return page, paginate(page, limit, position(page[-1]) if len(entries) > limit else None)
+    return page, paginate(page, limit, position(page[-1]) if len(entries) > limit else None, at)
 
 
-def paginate(page: Sized, limit: int, next_position: msgspec.Struct | None) -> Pagination:
-    """What a page says of itself. `next_position`: where the next one begins, None on the last page."""
-    return Pagination(len(page), limit, "" if next_position is None else encode_cursor(next_position))
+def paginate(
+    page: Sized, limit: int, next_position: msgspec.Struct | None, at: int | None = None
+) -> Pagination:
+    """What a page says of itself. `next_position`: where the next one begins, None on the last page. `at`:
+    the instant as of which the list is; None: now.
+    """
+    return Pagination(len(page), limit, "" if next_position is None else encode_cursor(next_position, at))
+
+
+def _invalid_cursor() -> WireError:
+    return wire_error(INVALID_REQUEST, "Invalid cursor. Use `next_cursor` from the previous page.")
 
 
 def _is_storable(field: object) -> bool:

@@ -8,13 +8,14 @@ belong to the organisation, whatever the dataset.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from oneself.api.documents.profile import ProfileDocument, render_profile
 from oneself.api.http.guard import RequestContext
+from oneself.api.http.timestamps import Timestamp
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import ANY, Grant, Reader, disclose, grants_of
 from oneself.core.identity.identifier import (
@@ -38,6 +39,15 @@ _TRACKER_FIELD = "anonymousProfileTracker"
 _BROWSER_FIELDS = ("anonymousId", "anonId")
 
 
+class AsOfDocument(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The instant as of which an answer is. `left_out`: the profile had parts then that it does not have
+    today; they are not in the answer.
+    """
+
+    at: Timestamp
+    left_out: Literal[True] | None = None
+
+
 class PersonDocument(ProfileDocument, frozen=True, omit_defaults=True, kw_only=True):
     """A profile as the CDS wire renders it, with every id that names it."""
 
@@ -46,6 +56,7 @@ class PersonDocument(ProfileDocument, frozen=True, omit_defaults=True, kw_only=T
     devices: Annotated[
         list[str], Meta(description="Anonymous ids, and digests of trackers, that point at it now.")
     ]
+    as_of: AsOfDocument | None = None
 
 
 class Disclosure(msgspec.Struct, frozen=True):
@@ -54,64 +65,90 @@ class Disclosure(msgspec.Struct, frozen=True):
     view: ProfileView
     reader: Reader
     grants: frozenset[Grant]
+    #: What defines attributes: the configuration of the view, and that of today if the view is earlier.
+    configs: tuple[Config, ...]
 
     @classmethod
-    def of(cls, call: RequestContext, view: ProfileView, reader: Reader, asked: frozenset[str]) -> Disclosure:
-        """`asked`: the consent categories whose attributes the reader requests."""
-        return cls(view, reader, grants_of(call.config, consented_in(view.survivor.consents), asked))
+    def of(
+        cls,
+        call: RequestContext,
+        view: ProfileView,
+        reader: Reader,
+        asked: frozenset[str],
+        today: ProfileView | None = None,
+    ) -> Disclosure:
+        """`asked`: the consent categories whose attributes the reader requests. `today`: of an earlier view,
+        the profile as it is now: the reader sees what both show.
+        """
+        views = (view,) if today is None else (view, today)
+        consented = frozenset.intersection(*(consented_in(item.survivor.consents) for item in views))
+        grants = grants_of(call.config, consented, asked)
+        return cls(view, reader, grants, tuple(item.config for item in views))
 
     def values(self) -> dict[str, Any]:
         """The values of the person that the reader may read."""
-        values = visible_values(self.view.config.schema, self.view.survivor.record.values)
-        return disclose(values, self.reader, self.grants)
+        return disclose(self._visible(self.view.survivor.record.values), self.reader, self.grants)
 
     def shows(self, identifier: Identifier) -> bool:
         """Whether the reader may read the value of an identifier. Its existence is always visible."""
         if identifier.namespace in _PLAIN_NAMESPACES:
             return True
-        path = _path(identifier.namespace, self.view.config)
-        if path is None:
-            return self.reader.is_system
-        return not _is_write_only(path, self.view.config) and self._is_granted(path)
+        return all(self._shows(identifier.namespace, config) for config in self.configs)
 
     def value(self, path: Sequence[str], value: Any) -> Any:
         """A value that stood at a path of the profile, as far as the reader may read it; None: not at all."""
         nested = value
         for key in reversed(path):
             nested = {key: nested}
-        seen: Any = disclose(visible_values(self.view.config.schema, nested), self.reader, self.grants)
+        seen: Any = disclose(self._visible(nested), self.reader, self.grants)
         for key in path:
             seen = seen.get(key) if isinstance(seen, Mapping) else None
         return seen
 
     def body(self, body: Any) -> Any:
         """The body of an event; see `disclosed_body`."""
-        return disclosed_body(body, self.reader, self.view.config)
+        return disclosed_body(body, self.reader, *self.configs)
+
+    def _visible(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        visible = dict(values)
+        for config in self.configs:
+            visible = visible_values(config.schema, visible)
+        return visible
+
+    def _shows(self, namespace: str, config: Config) -> bool:
+        path = _path(namespace, config)
+        if path is None:
+            return self.reader.is_system
+        return not _is_write_only(path, config) and self._is_granted(path)
 
     def _is_granted(self, path: Sequence[str]) -> bool:
         scope, key = path[0], path[1]
         return self.reader.is_system or not self.grants.isdisjoint({Grant(scope, ANY), Grant(scope, key)})
 
 
-def disclosed_body(body: Any, reader: Reader, config: Config) -> Any:
-    """The body of an event that a reader may read. `config`: of its dataset. Applications that are not
-    system applications see only the browser's fields of `user`; nobody sees write-only attributes, and of a
-    tracker more than its digest.
+def disclosed_body(body: Any, reader: Reader, *configs: Config) -> Any:
+    """The body of an event that a reader may read. `configs`: of its dataset; each hides what it defines as
+    write-only. Applications that are not system applications see only the browser's fields of `user`; nobody
+    sees write-only attributes, and of a tracker more than its digest.
     """
     user = body.get("user") if isinstance(body, Mapping) else None
     if not isinstance(user, Mapping):
         return body
     if not reader.is_system:
         return {**body, "user": {name: user[name] for name in _BROWSER_FIELDS if name in user}}
-    return {**body, "user": {name: _readable(name, part, config) for name, part in user.items()}}
+    return {**body, "user": {name: _readable(name, part, configs) for name, part in user.items()}}
 
 
-def _readable(name: str, part: Any, config: Config) -> Any:
+def _readable(name: str, part: Any, configs: Sequence[Config]) -> Any:
     if name == _TRACKER_FIELD and part:
         return tracker_digest(str(part))
     if name not in ("attributes", "identities") or not isinstance(part, Mapping):
         return part
-    return {key: value for key, value in part.items() if not _is_write_only(_named(key, config), config)}
+    return {
+        key: value
+        for key, value in part.items()
+        if not any(_is_write_only(_named(key, config), config) for config in configs)
+    }
 
 
 def disclosed_values(call: RequestContext, survivor: Profile, config: Config) -> dict[str, Any]:

@@ -1,11 +1,14 @@
 """Query parameters that several wires decode in the same way."""
 
+import re
 from typing import Annotated
 
 from litestar.params import QueryParameter
 
 from oneself.api.http.errors import INVALID_REQUEST, wire_error
 from oneself.api.http.json_body import AnyRequest
+from oneself.api.http.timestamps import instant_of
+from oneself.core.units import MILLISECOND_US
 
 #: The description of a switch in the query.
 ONLY_TRUE = "Only `true` has an effect."
@@ -30,6 +33,20 @@ AskedCategories = Annotated[
         description="Requested consent categories; repeatable, or a comma-separated list.",
     ),
 ]
+
+
+_EPOCH_MS = re.compile(r"[0-9]{1,15}")
+
+
+def query_instant(field: str, text: str) -> int:
+    """The instant in µs since 1970 that a parameter names; raises WireError."""
+    if _EPOCH_MS.fullmatch(text):
+        return int(text) * MILLISECOND_US
+    # The `+` of an offset is a blank if the client did not URL-encode it.
+    found = instant_of(text.replace(" ", "+") if "T" in text else text)
+    if found is None:
+        raise wire_error(INVALID_REQUEST, f"{field} must be an RFC 3339 instant or milliseconds since 1970.")
+    return found
 
 
 def asked_categories(texts: list[str] | None) -> frozenset[str]:

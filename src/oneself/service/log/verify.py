@@ -5,7 +5,8 @@ connection, the same fold and the same statements as the write path. Writers go 
 they see is locked or changed. Source: docs/concepts/log-and-fold.md.
 """
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -13,11 +14,14 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import MANUAL_MERGE, MANUAL_SPLIT, LogEntry
-from oneself.core.fold.replay import replay, touches
+from oneself.core.fold.replay import Touched, replay, touches
 from oneself.core.resolution.footprint import footprint_of
+from oneself.core.resolution.working_set import WorkingSet
 from oneself.service.log.graph_fold import fold_entry, gather_graph
 from oneself.store import identity_graph, working_set
+from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.shadow import Difference, Shadow, open_shadow
+from oneself.store.tables.fragment import FragmentEntry
 from oneself.store.tables.log import BEGINNING
 from oneself.store.transaction import Transaction
 
@@ -74,16 +78,32 @@ async def fold_dataset(transaction: Transaction, progress: Callable[[int], None]
 
 async def _fold_chunk(transaction: Transaction, entries: list[LogEntry], config: Config) -> Config:
     """Fold entries together up to each change of what the next ones touch, or may join."""
-    start = 0
-    for end, entry in enumerate(entries, 1):
-        if entry.kind in _FOLDED_LAST or end == len(entries):
-            config = await _fold_run(transaction, entries[start:end], config)
-            start = end
+    for run in runs(entries):
+        touched = [touches(entry, config) for entry in run]
+        config = await fold_run(transaction, run, touched, config, transaction.fragments.copy_entries)
     return config
 
 
-async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: Config) -> Config:
-    touched = [touches(entry, config) for entry in entries]
+def runs(entries: list[LogEntry]) -> Iterator[list[LogEntry]]:
+    """The entries in stretches that are folded together."""
+    start = 0
+    for end, entry in enumerate(entries, 1):
+        if entry.kind in _FOLDED_LAST or end == len(entries):
+            yield entries[start:end]
+            start = end
+
+
+async def fold_run(
+    transaction: Transaction,
+    entries: Sequence[LogEntry],
+    touched: Sequence[Touched],
+    config: Config,
+    put_entries: Callable[[Sequence[FragmentEntry]], Awaitable[None]],
+) -> Config:
+    """Fold entries together; returns the configuration that applies to the next one.
+
+    `touched`: what each of them may touch. `put_entries`: records which fragments they belong to.
+    """
     named = [
         (t.observation, t.evidence) for t in touched if t.observation is not None and t.evidence is not None
     ]
@@ -99,14 +119,24 @@ async def _fold_run(transaction: Transaction, entries: list[LogEntry], config: C
     if (await transaction.read_clock()).has_separations:
         await working_set.add_separations(transaction, state)
     graph = await gather_graph(transaction, touched, config, state.known_ids)
-    for entry, named_by in zip(entries, touched, strict=True):
+    # Work for the processor: other requests go on meanwhile.
+    config = await asyncio.to_thread(
+        _fold_entries, state, graph, list(zip(entries, touched, strict=True)), config
+    )
+    await working_set.save(transaction, state)
+    await put_entries(graph.entries)
+    await identity_graph.save(transaction, graph)
+    return config
+
+
+def _fold_entries(
+    state: WorkingSet, graph: LoadedGraph, entries: Sequence[tuple[LogEntry, Touched]], config: Config
+) -> Config:
+    for entry, named_by in entries:
         found = named_by
         if named_by.observation is not None and named_by.evidence is not None:
             known = graph.with_known(named_by.observation, named_by.evidence)
             found = msgspec.structs.replace(named_by, evidence=known)
         before, config = config, replay(state, entry, config, found)
         fold_entry(graph, entry, found, before, state.unified_ids)
-    await working_set.save(transaction, state)
-    await transaction.fragments.copy_entries(graph.entries)
-    await identity_graph.save(transaction, graph)
     return config

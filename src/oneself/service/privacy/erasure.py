@@ -26,7 +26,8 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.idempotency import KEY_LIFE_US
 from oneself.service.ingest.submission import KEY_REUSED, IdempotencyKeyReused, ObservationRejected
 from oneself.service.log.believed_profiles import find_unified_ids
-from oneself.service.log.refold import GraphPart, find_part, forget_verified, refold
+from oneself.service.log.graph_part import GraphPart, find_part
+from oneself.service.log.refold import forget_verified, refold
 from oneself.service.log.refold_believed import Erasing, refold_believed
 from oneself.service.lost_races import repeat
 from oneself.service.privacy.account_words import name_user

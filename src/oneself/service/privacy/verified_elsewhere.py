@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 
-from oneself.service.log.refold import GraphPart
+from oneself.service.log.graph_part import GraphPart
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Transaction
 

@@ -38,7 +38,7 @@ from oneself.core.resolution.plan import Rejection
 from oneself.core.resolution.resolve import resolve
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import InvalidInput
-from oneself.service.configuration import Configurations
+from oneself.service.configuration import CurrentConfiguration
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.ids import (
     CANDIDATES_MAX,
@@ -52,7 +52,7 @@ from oneself.service.profiles.ids import (
     profile_id_in,
 )
 from oneself.service.profiles.parts import ProfilePart
-from oneself.service.profiles.profiles import Profiles, ProfileView
+from oneself.service.profiles.profiles import ProfileView, believed_view, find_believed
 from oneself.service.profiles.view_lookup import ViewLookup
 from oneself.store.database import Database
 from oneself.store.tables.profile import AbsorbedIds, ProfileTable
@@ -65,10 +65,9 @@ IDENTITIES_MAX = 100
 class Lookup:
     """Finds profiles by their ids and identities."""
 
-    def __init__(self, database: Database, configurations: Configurations, profiles: Profiles) -> None:
+    def __init__(self, database: Database, configurations: CurrentConfiguration) -> None:
         self._database = database
         self._configurations = configurations
-        self._profiles = profiles
         self._views = ViewLookup(database)
 
     async def find(
@@ -83,11 +82,11 @@ class Lookup:
             config = await self._configurations.current(dataset_ref.dataset_id)
             return await self._views.find(dataset_ref, text, view, config, has_words=has_words)
         if (profile_id := profile_id_in(text)) is not None:
-            found = await self._profiles.find(dataset_ref, profile_id)
+            found = await self._find_unified(dataset_ref, profile_id)
             if found is not None:
                 return found
         profile_id = await self._find_called(dataset_ref, text) or await self._find_holder(dataset_ref, text)
-        found = None if profile_id is None else await self._profiles.find(dataset_ref, profile_id)
+        found = None if profile_id is None else await self._find_unified(dataset_ref, profile_id)
         return None if found is None else msgspec.structs.replace(found, profile=found.survivor)
 
     async def find_part(self, dataset_ref: DatasetRef, text: str, view: View) -> ProfilePart | None:
@@ -201,6 +200,13 @@ class Lookup:
         return tuple(
             dict.fromkeys(await claims.find_live_of_profiles(view.profile_ids, [ANONYMOUS_ID, TRACKER]))
         )
+
+    async def _find_unified(self, dataset_ref: DatasetRef, profile_id: UUID) -> ProfileView | None:
+        """The profile of the view `all` with this id; None: unknown or erased."""
+        found = await find_believed(Tables(self._database, dataset_ref.dataset_id), profile_id)
+        if not found:
+            return None
+        return believed_view(found, profile_id, await self._configurations.current(dataset_ref.dataset_id))
 
     async def _find_called(self, dataset_ref: DatasetRef, text: str) -> UUID | None:
         called = display_value(text)

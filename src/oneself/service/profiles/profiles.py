@@ -95,6 +95,17 @@ def believed_view(unified: Iterable[Profile], profile_id: UUID, config: Config) 
     return ProfileView(profiles.get(profile_id, survivor), survivor, absorbed, config)
 
 
+async def find_believed(tables: Tables, profile_id: UUID) -> list[Profile]:
+    """The survivor of a profile of the view `all` and everything that it absorbed; none: unknown or erased.
+
+    An id that only the views `own` and `proven` have means the profile that is believed to be it.
+    """
+    found = await tables.profiles.find_unified(profile_id)
+    if not found and (believed := await tables.fragments.find_believed_of([profile_id])):
+        found = await tables.profiles.find_unified(believed[profile_id])
+    return found
+
+
 class ActiveTracker(msgspec.Struct, frozen=True):
     """A browser's tracker that points at a profile."""
 
@@ -296,10 +307,7 @@ class Profiles:
         For an id that only the views `own` and `proven` have, the profile that is believed to be it.
         `config`: the current configuration, if the caller has read it already.
         """
-        tables = self._tables(dataset_ref)
-        found = await tables.profiles.find_unified(profile_id)
-        if not found and (believed := await tables.fragments.find_believed_of([profile_id])):
-            found = await tables.profiles.find_unified(believed[profile_id])
+        found = await find_believed(self._tables(dataset_ref), profile_id)
         if not found:
             return None
         return believed_view(

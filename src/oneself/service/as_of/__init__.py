@@ -1,0 +1,1 @@
+"""Profiles as they were at an instant."""
