@@ -36,6 +36,7 @@ QUESTIONS = (
     "split_cost",
     "as_of_cost",
     "feed_cost",
+    "feed_publication",
     "merge_cost",
     "resolution_cost",
     "rule_match",
