@@ -134,6 +134,8 @@ def test_a_profile_is_explained_as_it_was(service: RunningService) -> None:
     code, told, _ = person("why", "one", "two", "--at", merged, "--view", "proven")
     assert (code, "are one profile in the view proven" in told) == (0, True), told
     assert "This is as of " in told
+    told = person("why", "one", "two", "--at", merged, "--view", "all")[1]
+    assert "People who were split or reconciled since are shown as they are believed today." in told
     code, told, _ = person("why", "one", "--at", merged, "--view", "proven")
     assert "has one part" in told
     assert "Parts that it had then, and that are no part of it today, are left out." in told

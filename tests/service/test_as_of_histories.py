@@ -185,9 +185,7 @@ def written_by(answers: Mapping[str, Any]) -> set[int]:
     return {int(number) for number in WRITTEN.findall(str(answers["values"]))}
 
 
-@QUICK
-@given(history=histories(is_edited=False), seed=SEEDS)
-async def test_reads_equal_those_of_then(services: Services, history: History, seed: int) -> None:
+async def assert_reads_equal(services: Services, history: History, seed: int) -> None:
     chronicle = Chronicle(services, history, seed)
     await chronicle.play(VIEWS)
     for then in chronicle.recorded:
@@ -198,10 +196,21 @@ async def test_reads_equal_those_of_then(services: Services, history: History, s
 
 
 @QUICK
-@given(history=histories(), seed=SEEDS)
-async def test_reads_are_cut_by_what_people_decided_since(
+@given(history=histories(is_edited=False), seed=SEEDS)
+async def test_reads_equal_those_of_then(services: Services, history: History, seed: int) -> None:
+    await assert_reads_equal(services, history, seed)
+
+
+@pytest.mark.soak
+@settings(QUICK, max_examples=300)
+@given(history=histories(is_edited=False, steps_max=36), seed=SEEDS)
+async def test_reads_of_long_histories_equal_those_of_then(
     services: Services, history: History, seed: int
 ) -> None:
+    await assert_reads_equal(services, history, seed)
+
+
+async def assert_reads_cut(services: Services, history: History, seed: int) -> None:
     chronicle = Chronicle(services, history, seed)
     await chronicle.play(("own", "proven"), reconciles=True)
     for then in chronicle.recorded:
@@ -213,6 +222,21 @@ async def test_reads_are_cut_by_what_people_decided_since(
                 assert_same(answers, then.answers[view, text], (view, text))
             else:
                 await assert_cut(chronicle, then, members, today, answers)
+
+
+@QUICK
+@given(history=histories(), seed=SEEDS)
+async def test_reads_are_cut_by_what_people_decided_since(
+    services: Services, history: History, seed: int
+) -> None:
+    await assert_reads_cut(services, history, seed)
+
+
+@pytest.mark.soak
+@settings(QUICK, max_examples=300)
+@given(history=histories(steps_max=36), seed=SEEDS)
+async def test_reads_of_long_histories_are_cut(services: Services, history: History, seed: int) -> None:
+    await assert_reads_cut(services, history, seed)
 
 
 async def assert_cut(

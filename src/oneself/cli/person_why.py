@@ -83,7 +83,7 @@ def why(
         is_cut = any(item.is_cut for item in earlier.profiles)
         return facts | {"at": timestamp(instant), "left_out": is_cut}, [
             *sentences,
-            *_of_then(instant, is_cut=is_cut),
+            *_of_then(instant, seen, is_cut=is_cut),
         ]
 
     facts, sentences = run(act)
@@ -129,10 +129,14 @@ def _instant(text: str) -> int:
     return found
 
 
-def _of_then(at: int, *, is_cut: bool) -> list[str]:
+def _of_then(at: int, view: View, *, is_cut: bool) -> list[str]:
     """What the answer says of its instant."""
-    left = " Parts that it had then, and that are no part of it today, are left out." if is_cut else ""
-    return [f"This is as of {timestamp(at)}.{left}"]
+    sentences = [f"This is as of {timestamp(at)}."]
+    if is_cut:
+        sentences.append("Parts that it had then, and that are no part of it today, are left out.")
+    if view == "all":
+        sentences.append("People who were split or reconciled since are shown as they are believed today.")
+    return [" ".join(sentences)]
 
 
 async def _joins(

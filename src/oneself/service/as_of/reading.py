@@ -116,7 +116,7 @@ class AsOf:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        if self._waiting >= WAITING_MAX:
+        if self._waiting >= READS_AT_ONCE + WAITING_MAX:
             raise Contended("Too many profiles are being read as they were.")
         self._waiting += 1
         try:

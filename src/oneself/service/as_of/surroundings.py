@@ -122,7 +122,9 @@ async def find_surroundings(
         if view == "all":
             found = await _find_believed(scratch, seeds, configs, limit)
         else:
-            known = seeds.fragment_ids | await tables.fragments.find_believed(seeds.profile_ids)
+            # A profile of `all` means the words that began it, not all that was asserted of it since.
+            begun = [await tables.fragments.find_begun(item) for item in seeds.profile_ids]
+            known = seeds.fragment_ids.union(item for item in begun if item is not None)
             found = Surroundings(await find_tied(tables, known, seeds.users, fragments_max=limit))
             await _copy(scratch, found, limit)
     except PartTooLarge as error:
