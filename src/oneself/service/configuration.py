@@ -44,6 +44,16 @@ class GivenConfiguration:
         return self._config
 
 
+class PlannedChange(msgspec.Struct, frozen=True):
+    """A change as its use-case makes it, or previews it.
+
+    `decide`: as that of `Configurations.change`. `also`: what is written together with the new configuration.
+    """
+
+    decide: Decide
+    also: WriteAlong | None = None
+
+
 class Configurations:
     """Finds and changes configurations, and caches the last version of each."""
 

@@ -24,7 +24,7 @@ from oneself.core.config.configure import configure
 from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.identity.identity_type import IdentityBinding
 from oneself.errors import Conflict, Contended
-from oneself.service.configuration import Configurations
+from oneself.service.configuration import Configurations, PlannedChange
 from oneself.service.context import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 from oneself.service.schema.identity_bindings import Binding, effective_channels, rebind
@@ -169,6 +169,25 @@ class IdentityBindings:
             return False
         is_other = before.channels != after.channels and after.dataset.resolves_identities
         return is_other and await profiles.exist()
+
+
+def plan_bindings(
+    bindings: Sequence[Binding] | None, channels: Mapping[str, str | None] | None
+) -> PlannedChange:
+    """Change bindings and channels; None leaves one of them as it is.
+
+    Raises InvalidInput and Conflict when it is decided.
+    """
+    before: list[Config] = []
+
+    def decide(config: Config) -> ConfigChange | None:
+        before.append(config)
+        return rebind(config, bindings, channels, lambda: str(uuid.uuid4()))
+
+    async def index(transaction: Transaction, after: Config) -> None:
+        await _move_jobs(transaction, before[-1], after)
+
+    return PlannedChange(decide, index)
 
 
 def _listed(config: Config) -> list[IdentityBinding]:

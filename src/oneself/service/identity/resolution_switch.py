@@ -14,7 +14,7 @@ from oneself.core.config.changes import ConfigChange, PutChannels, PutDatasetSet
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure, required_reindexing
 from oneself.errors import Conflict, InvalidInput
-from oneself.service.configuration import Configurations
+from oneself.service.configuration import Configurations, PlannedChange
 from oneself.service.context import DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 
@@ -46,6 +46,11 @@ class ResolutionSwitch:
         await self._configurations.change(
             dataset_ref.dataset_id, lambda config: _turned_on(config, name), interface=INTERFACE
         )
+
+
+def plan_switch(name: str | None) -> PlannedChange:
+    """Turn identity resolution on. Raises as `ResolutionSwitch.preview` when it is decided."""
+    return PlannedChange(lambda config: _turned_on(config, name))
 
 
 def _turned_on(config: Config, name: str | None) -> ConfigChange:

@@ -3,11 +3,13 @@
 Source: docs/concepts/resolution.md.
 """
 
+from collections.abc import Mapping
+
 import msgspec
 
 from oneself.core.config.changes import BlockList, ConfigChange, Limits, PutBlocked, PutLimits, Several
 from oneself.core.config.configuration import Config
-from oneself.service.configuration import Configurations
+from oneself.service.configuration import Configurations, PlannedChange
 from oneself.service.context import DatasetRef
 from oneself.service.profiles.proven_refusals import find_proven_refusals
 from oneself.store.database import Database
@@ -17,6 +19,9 @@ from oneself.store.transaction import Tables, snapshot
 
 #: How many profiles a page of the view `proven` examines.
 PROFILES_PER_PAGE = 1_000
+BLOCKED_MAX = 10_000
+BLOCKED_CHARS_MAX = 512
+LIMIT_MAX = 1_000_000
 
 
 class Protection(msgspec.Struct, frozen=True):
@@ -85,16 +90,34 @@ class Refusals:
     async def protect(self, dataset_ref: DatasetRef, **changes: object) -> Protection:
         """Change fields of the protection; it applies to the next observation."""
 
-        def put(config: Config) -> ConfigChange:
-            protection = msgspec.structs.replace(_protection(config), **changes)
-            blocked = BlockList(
-                frozenset(value.casefold() for value in protection.blocked_values),
-                protection.blocked_patterns,
-            )
-            limits = Limits(protection.profiles_per_merge_max, protection.values_per_namespace_max)
-            return Several((PutBlocked(blocked), PutLimits(limits)))
+        decide = plan_protection(**changes).decide
+        return _protection(await self._configurations.change(dataset_ref.dataset_id, decide))
 
-        return _protection(await self._configurations.change(dataset_ref.dataset_id, put))
+
+def find_problem(changes: Mapping[str, object]) -> str | None:
+    """What is wrong with changes of the protection, in a sentence; None: nothing is."""
+    for name, value in changes.items():
+        if isinstance(value, tuple):
+            if len(value) > BLOCKED_MAX or any(not 0 < len(text) <= BLOCKED_CHARS_MAX for text in value):
+                return f"{name}: At most {BLOCKED_MAX} entries of 1 to {BLOCKED_CHARS_MAX} characters."
+        elif not (isinstance(value, int) and 1 <= value <= LIMIT_MAX):
+            return f"{name} must be between 1 and {LIMIT_MAX}."
+    return None
+
+
+def plan_protection(**changes: object) -> PlannedChange:
+    """Change fields of the protection."""
+
+    def put(config: Config) -> ConfigChange:
+        protection = msgspec.structs.replace(_protection(config), **changes)
+        blocked = BlockList(
+            frozenset(value.casefold() for value in protection.blocked_values),
+            protection.blocked_patterns,
+        )
+        limits = Limits(protection.profiles_per_merge_max, protection.values_per_namespace_max)
+        return Several((PutBlocked(blocked), PutLimits(limits)))
+
+    return PlannedChange(put)
 
 
 def _protection(config: Config) -> Protection:

@@ -25,7 +25,7 @@ from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.reindex import ReindexJob, find_job
 from oneself.errors import OneselfError
 from oneself.service.background import run_steps
-from oneself.service.configuration import Configurations
+from oneself.service.configuration import Configurations, PlannedChange
 from oneself.service.context import DatasetRef
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Submission
@@ -79,17 +79,11 @@ class Rules:
 
     async def create(self, dataset_ref: DatasetRef, draft: UnificationRule) -> UnificationRule:
         """Add a rule, with an id of ours. Raises rule_checks.RuleRejected."""
-        rule = msgspec.structs.replace(draft, rule_id=str(uuid.uuid4()))
-        await self._put(dataset_ref, lambda config: rule)
-        return rule
+        return await self._put(dataset_ref, plan_rule(draft))
 
     async def change(self, dataset_ref: DatasetRef, rule_id: str, **changes: Any) -> UnificationRule:
         """Change name, priority, activity or what it proves. Raises UnknownRule, rule_checks.RuleRejected."""
-
-        def changed(config: Config) -> UnificationRule:
-            return msgspec.structs.replace(_known(config, rule_id), **changes)
-
-        return await self._put(dataset_ref, changed)
+        return await self._put(dataset_ref, plan_rule_change(rule_id, **changes))
 
     async def delete(self, dataset_ref: DatasetRef, rule_id: str) -> None:
         """Delete a rule, if it exists. Existing merges are kept."""
@@ -106,21 +100,45 @@ class Rules:
         """How far each rule has been applied to the profiles that existed."""
         return await Tables(self._database, dataset_ref.dataset_id).reindex_jobs.find_progress()
 
-    async def _put(self, dataset_ref: DatasetRef, make: Any) -> UnificationRule:
-        made: list[UnificationRule] = []
+    async def _put(self, dataset_ref: DatasetRef, planned: PlannedRule) -> UnificationRule:
+        change = planned.change
+        await self._configurations.change(dataset_ref.dataset_id, change.decide, also=change.also)
+        return planned.made[-1]
 
-        def put(config: Config) -> ConfigChange | None:
-            rule: UnificationRule = make(config)
-            check_rule(config, rule)
-            made.append(rule)
-            return PutRule(rule) if rule != config.rules.get(rule.rule_id) else None
 
-        async def cancel(transaction: Transaction, _: Config) -> None:
-            if not made[-1].is_active:
-                await transaction.reindex_jobs.cancel(made[-1].rule_id)
+class PlannedRule(msgspec.Struct, frozen=True):
+    """A rule that is added or changed."""
 
-        await self._configurations.change(dataset_ref.dataset_id, put, also=cancel)
-        return made[-1]
+    change: PlannedChange
+    #: The rule, once the change is decided.
+    made: list[UnificationRule]
+
+
+def plan_rule(draft: UnificationRule) -> PlannedRule:
+    """Add a rule, with an id of ours. Raises rule_checks.RuleRejected when it is decided."""
+    rule = msgspec.structs.replace(draft, rule_id=str(uuid.uuid4()))
+    return _plan(lambda config: rule)
+
+
+def plan_rule_change(rule_id: str, **changes: Any) -> PlannedRule:
+    """Change a rule. Raises UnknownRule and rule_checks.RuleRejected when it is decided."""
+    return _plan(lambda config: msgspec.structs.replace(_known(config, rule_id), **changes))
+
+
+def _plan(make: Callable[[Config], UnificationRule]) -> PlannedRule:
+    made: list[UnificationRule] = []
+
+    def put(config: Config) -> ConfigChange | None:
+        rule = make(config)
+        check_rule(config, rule)
+        made.append(rule)
+        return PutRule(rule) if rule != config.rules.get(rule.rule_id) else None
+
+    async def cancel(transaction: Transaction, _: Config) -> None:
+        if not made[-1].is_active:
+            await transaction.reindex_jobs.cancel(made[-1].rule_id)
+
+    return PlannedRule(PlannedChange(put, cancel), made)
 
 
 def _known(config: Config, rule_id: str) -> UnificationRule:

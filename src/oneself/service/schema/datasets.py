@@ -24,7 +24,7 @@ from oneself.core.config.changes import (
 from oneself.core.config.configuration import Config
 from oneself.core.identity.dataset_settings import NEW_DATASET, DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.configuration import Configurations
+from oneself.service.configuration import Configurations, PlannedChange
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
 from oneself.service.schema.dataset_settings import change_settings, validated_settings
 from oneself.service.schema.user_attributes import (
@@ -168,13 +168,7 @@ class Datasets:
         operation.
         """
         at = await self.get(dataset_ref, name)
-
-        def decide(config: Config) -> ConfigChange | None:
-            settings_after = validated_settings(change_settings(config.dataset, settings))
-            _check_resolution(name, config.dataset, settings_after)
-            parts = self._parts(config, settings_after, attributes or {})
-            return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
-
+        decide = self.plan(name, settings, attributes).decide
         async with self._directory.transaction() as transaction:
             await self._configurations.change_in(
                 Transaction(transaction.connection, at.dataset_id), decide, interface=INTERFACE
@@ -182,6 +176,19 @@ class Datasets:
             if at.dataset_id not in await transaction.of(dataset_ref.org_id).datasets.list_ids():
                 raise _unknown(dataset_ref, name)
         return await self.show(dataset_ref, name)
+
+    def plan(
+        self, name: str, settings: Mapping[str, Any], attributes: Changes | None = None
+    ) -> PlannedChange:
+        """Change settings and user attributes. Raises InvalidInput and Conflict when it is decided."""
+
+        def decide(config: Config) -> ConfigChange | None:
+            settings_after = validated_settings(change_settings(config.dataset, settings))
+            _check_resolution(name, config.dataset, settings_after)
+            parts = self._parts(config, settings_after, attributes or {})
+            return None if parts == (PutDatasetSettings(config.dataset),) else Several(parts)
+
+        return PlannedChange(decide)
 
     async def delete(self, dataset_ref: DatasetRef, name: str) -> None:
         """Delete an unused dataset. Raises NotFound, Conflict.

@@ -18,7 +18,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import TRACKER
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, PROFILE_ID, IdentityType
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.configuration import Configurations
+from oneself.service.configuration import Configurations, Decide, PlannedChange
 from oneself.service.context import DatasetRef
 from oneself.store.directory import Directory
 from oneself.store.transaction import Transaction
@@ -69,6 +69,12 @@ class IdentityTypes:
         Raises InvalidInput; Conflict if the id is in use or there are too many.
         """
         made = _checked(msgspec.structs.replace(identity_type, built_in=False))
+        await self._everywhere(dataset_ref, self.plan_new(made).decide)
+        return made
+
+    def plan_new(self, identity_type: IdentityType) -> PlannedChange:
+        """Add a type to a dataset. Raises as `create`."""
+        made = _checked(msgspec.structs.replace(identity_type, built_in=False))
 
         def put(config: Config) -> PutIdentityType:
             if any(made.type_id.casefold() == known.casefold() for known in config.types):
@@ -78,8 +84,7 @@ class IdentityTypes:
                 raise Conflict(sentence, code="limit")
             return PutIdentityType(made)
 
-        await self._everywhere(dataset_ref, put)
-        return made
+        return PlannedChange(put)
 
     async def change(self, dataset_ref: DatasetRef, type_id: str, changes: Mapping[str, Any]) -> IdentityType:
         """Change a type in every dataset, by the field names of IdentityType.
@@ -87,23 +92,8 @@ class IdentityTypes:
         Values that are no longer blocked are reindexed in the background. Raises NotFound, InvalidInput,
         Conflict.
         """
-        changed: list[IdentityType] = []
-
-        def put(config: Config) -> PutIdentityType | DropIdentityType | None:
-            before = _known(config, type_id)
-            after = msgspec.structs.replace(before, **changes)
-            if after != before and type_id == PROFILE_ID:
-                raise Conflict(f"{PROFILE_ID!r} is the primary id itself and cannot change.", code="built_in")
-            _check_fixed(before, after)
-            changed[:] = [_checked(after)]
-            if after == before:
-                return None
-            return (
-                DropIdentityType(type_id) if after == BUILT_IN_TYPES.get(type_id) else PutIdentityType(after)
-            )
-
-        await self._everywhere(dataset_ref, put)
-        return changed[0]
+        await self._everywhere(dataset_ref, plan_type_change(type_id, changes).decide)
+        return await self.find(dataset_ref, type_id)
 
     async def delete(self, dataset_ref: DatasetRef, type_id: str) -> None:
         """Delete a type that no dataset binds and no profile holds a value of. Raises NotFound, Conflict."""
@@ -131,7 +121,7 @@ class IdentityTypes:
     async def _everywhere(
         self,
         dataset_ref: DatasetRef,
-        decide: Callable[[Config], PutIdentityType | DropIdentityType | None],
+        decide: Decide,
         check: Callable[[DatasetTable, Sequence[int]], Awaitable[None]] | None = None,
     ) -> None:
         """Change every dataset or none; `check` runs when all of them are locked."""
@@ -148,6 +138,23 @@ class IdentityTypes:
                 )
             if check is not None:
                 await check(datasets, [dataset_ref.dataset_id, *others])
+
+
+def plan_type_change(type_id: str, changes: Mapping[str, Any]) -> PlannedChange:
+    """Change a type in a dataset. Raises as `IdentityTypes.change`."""
+
+    def put(config: Config) -> PutIdentityType | DropIdentityType | None:
+        before = _known(config, type_id)
+        after = msgspec.structs.replace(before, **changes)
+        if after != before and type_id == PROFILE_ID:
+            raise Conflict(f"{PROFILE_ID!r} is the primary id itself and cannot change.", code="built_in")
+        _check_fixed(before, after)
+        _checked(after)
+        if after == before:
+            return None
+        return DropIdentityType(type_id) if after == BUILT_IN_TYPES.get(type_id) else PutIdentityType(after)
+
+    return PlannedChange(put)
 
 
 def _known(config: Config, type_id: str) -> IdentityType:
