@@ -77,6 +77,7 @@ from oneself.service.ingest.trackers import Trackers
 from oneself.service.log.audit import Audit
 from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
+from oneself.service.preview.previews import ChangePreviews
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
@@ -179,6 +180,7 @@ def build_services(
     schema = _schema(base, applications)
     history = _history(base)
     activation = ServiceActivation(base.configurations, identity_provider.claim_sync, applications)
+    reviewer = JoinReviewer(database, base.reconciler.wake)
     return Services(
         settings=settings,
         database=database,
@@ -194,11 +196,7 @@ def build_services(
         events=_events(base),
         history=history,
         feed=_feed(base, history, directory),
-        log=LogServices(
-            audit=Audit(database),
-            reconciler=base.reconciler,
-            join_reviewer=JoinReviewer(database, base.reconciler.wake),
-        ),
+        log=LogServices(audit=Audit(database), reconciler=base.reconciler, join_reviewer=reviewer),
         privacy=_privacy(base, profiles.lookup),
         decisions=Decisions(database, profiles.lookup, directory.accounts),
         as_of=AsOf(database, entries_max=base.tunables.as_of_entries_max),
@@ -399,13 +397,13 @@ def _identity(base: _Foundation, schema: SchemaServices) -> IdentityServices:
 
 
 def _rules(base: _Foundation) -> RuleServices:
+    shared, tunables = (base.database, base.configurations), base.tunables
     return RuleServices(
-        rules=Rules(base.database, base.configurations),
+        rules=Rules(*shared),
         previews=base.previews,
-        proven_previews=ProvenPreviews(
-            base.database, base.configurations, entries_max=base.tunables.preview_entries_max
-        ),
-        reindexer=Reindexer(base.database, base.configurations, base.ingest),
+        proven_previews=ProvenPreviews(*shared, entries_max=tunables.preview_entries_max),
+        change_previews=ChangePreviews(*shared, tunables.preview_limits, tunables.preview_entries_max),
+        reindexer=Reindexer(*shared, base.ingest),
     )
 
 

@@ -63,6 +63,7 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
 from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
+from oneself.service.preview.previews import ChangePreviews
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
@@ -141,6 +142,7 @@ class RuleServices(msgspec.Struct, frozen=True):
     rules: Rules
     previews: Previews
     proven_previews: ProvenPreviews
+    change_previews: ChangePreviews
     reindexer: Reindexer
 
 

@@ -121,6 +121,48 @@ def test_bindings_and_channels(run: RunCommand) -> None:
     assert "form" in run("dataset", "channels", "default", "--set", "Web", code=1).stderr
 
 
+PREVIEWS = [
+    ("dataset", "change", "web", "--asserted-merges", "unprotected"),
+    ("dataset", "attributes", "web", "--bind", "customerId"),
+    ("dataset", "channels", "web", "--set", "Web="),
+    ("identity-type", "change", "emailAddress", "--conflict-blocks-merge", "--dataset", "web"),
+    ("protection", "change", "--block", "desk@acme.example", "--profiles-per-merge-max", "7"),
+    ("rule", "create", "identity_attributes.emailaddress"),
+]
+
+
+def test_a_preview_changes_nothing(run: RunCommand) -> None:
+    before = _json(run("dataset", "create", "web", "--json"))
+    for command in PREVIEWS:
+        found = _json(run(*command, "--preview", "--json"))
+        assert (found["truncated"], found["profiles_examined"]) == (False, 0)
+        assert found["views"].keys() == {"own", "proven", "all"}
+    printed = run(*PREVIEWS[0], "--preview").stdout
+    assert printed == (
+        "Preview in the dataset web: nothing was changed.\nThe change concerns no existing profile.\n"
+    )
+    assert _json(run("dataset", "show", "web", "--json")) == before
+    assert _json(run("protection", "show", "--json"))["profiles_per_merge_max"] == 100
+    assert run("rule", "list").stdout == "There is no rule.\n"
+    assert "no rule with this id" in run("rule", "activate", "nothing", "--preview", code=1).stderr
+    assert (
+        "identity_attributes.x" in run("rule", "create", "identity_attributes.x", "--preview", code=1).stderr
+    )
+
+
+def test_protection(run: RunCommand) -> None:
+    options = ("--block", "X", "--block-pattern", "*@test.example", "--values-per-namespace-max", "9")
+    changed = _json(run("protection", "change", *options, "--json"))
+    assert changed == {
+        "blocked_values": ["x"],
+        "blocked_patterns": ["*@test.example"],
+        "profiles_per_merge_max": 100,
+        "values_per_namespace_max": 9,
+    }
+    assert _json(run("protection", "change", "--block", "", "--json")) == changed | {"blocked_values": []}
+    assert "between 1" in run("protection", "change", "--profiles-per-merge-max", "0", code=1).stderr
+
+
 def test_a_file_is_compared_applied_and_exported(run: RunCommand, tmp_path: Path) -> None:
     file, copy = tmp_path / "identity.yaml", tmp_path / "copy.yaml"
     file.write_text(FILE, "utf-8")

@@ -11,6 +11,7 @@ import pytest
 
 from oneself.core.config.changes import BlockList, PutBlocked, PutDatasetSettings, PutIdentityType, PutRule
 from oneself.core.identity.dataset_settings import DatasetSettings
+from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import IdentityType
 from oneself.core.resolution.observation import SenderTrust
@@ -19,6 +20,7 @@ from oneself.service.context import Actor, DatasetRef
 from oneself.service.events.incoming import EventSource
 from oneself.service.events.persisted_token import decrypt_token, encrypt_token
 from oneself.service.events.result import EventResult
+from oneself.service.identity.resolution_switch import plan_switch
 from oneself.service.log.verify import verify
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.schema.identity_bindings import Binding
@@ -434,6 +436,10 @@ async def test_enabling_resolution_merges_users_of_a_legacy_dataset(legacy_datas
     switch = legacy_dataset.services.identity.resolution_switch
     preview = await switch.preview(legacy_dataset.dataset_ref, "webId")
     assert (preview.profiles_absorbed, preview.groups) == (1, 1)
+    previews = legacy_dataset.services.rules.change_previews
+    everywhere = await previews.preview(legacy_dataset.dataset_ref, [plan_switch("webId")])
+    (merge,) = everywhere.views["all"].merges
+    assert [join.identifier for join in merge.joins] == [Identifier("emailAddress", ANN)]
     assert await legacy_dataset.id_of("ann") == "ann", "the preview changed a profile"
     await switch.enable(legacy_dataset.dataset_ref, "webId")
     between = await legacy_dataset.send({"anonymousId": "2222222222222222", "id": "bob"})

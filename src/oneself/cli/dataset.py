@@ -7,8 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli import write_key
+from oneself.cli.change_preview import Preview, preview_change
 from oneself.cli.context import out, run
-from oneself.cli.identity_bindings import bind_attributes, print_preview, set_channels
+from oneself.cli.identity_bindings import (
+    bind_attributes,
+    preview_bindings,
+    preview_channels,
+    print_preview,
+    set_channels,
+)
 from oneself.cli.output import (
     AsJson,
     Org,
@@ -24,7 +31,9 @@ from oneself.cli.progress_bar import progress_bar
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from oneself.service.rules.preview import Preview
+    from oneself.service.configuration import PlannedChange
+    from oneself.service.context import DatasetRef
+    from oneself.service.rules import preview as rule_preview
     from oneself.service.schema.datasets import Dataset
     from oneself.services import Services
 
@@ -221,25 +230,33 @@ def change(
             help="A user attribute to remove. Its values on profiles are hidden. Repeat for more.",
         ),
     ] = None,
+    preview: Preview = False,
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
     """Change settings and user attributes. Others keep their values. --allowed-origin '' allows all origins.
 
-    Example: oneself dataset change web --merged-anonymous fresh
+    Example: oneself dataset change web --asserted-merges all --preview
     """
+    settings = _settings(
+        label, identity_trust, merged_anonymous, channel_identity_conflict, default_view,
+        asserted_merges, report_joins, visit_timeout_millis, remember_me, remember_me_millis,
+        allowed_origin,
+    )  # fmt: skip
+    changed = _attributes(user_attribute, drop_user_attribute)
+
+    async def plan(services: Services) -> tuple[DatasetRef, list[PlannedChange]]:
+        at = await dataset_of(services, org, name)
+        return at, [services.schema.datasets.plan(name, settings, changed)]
 
     async def act(services: Services) -> dict[str, Any]:
-        settings = _settings(
-            label, identity_trust, merged_anonymous, channel_identity_conflict, default_view,
-            asserted_merges, report_joins, visit_timeout_millis, remember_me, remember_me_millis,
-            allowed_origin,
-        )  # fmt: skip
-        attributes = _attributes(user_attribute, drop_user_attribute)
         dataset_ref = await dataset_ref_of(services, org)
-        return _fields(await services.schema.datasets.change(dataset_ref, name, settings, attributes))
+        return _fields(await services.schema.datasets.change(dataset_ref, name, settings, changed))
 
-    show(run(act), as_json=as_json)
+    if preview:
+        preview_change(plan, as_json=as_json)
+    else:
+        show(run(act), as_json=as_json)
 
 
 @app.command()
@@ -275,6 +292,7 @@ def attributes(
             help="Remove a binding. Values are kept but no longer match. Repeat for more.",
         ),
     ] = None,
+    preview: Preview = False,
     org: Org = None,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -283,6 +301,9 @@ def attributes(
 
     Example: oneself dataset attributes web --bind emailAddress --bind loyaltyId=loyaltyId@traits.card
     """
+    if preview:
+        preview_bindings(name, bind or [], unbind or [], org=org, as_json=as_json)
+        return
     rows = bind_attributes(name, bind or [], unbind or [], org=org, yes=yes)
     show_list(
         "identity_attributes",
@@ -304,6 +325,7 @@ def channels(
             "Repeat for more.",
         ),
     ] = None,
+    preview: Preview = False,
     org: Org = None,
     yes: Yes = False,
     as_json: AsJson = False,
@@ -313,6 +335,9 @@ def channels(
 
     Example: oneself dataset channels web --set Web=loyaltyId
     """
+    if preview:
+        preview_channels(name, change or [], org=org, as_json=as_json)
+        return
     bindings = set_channels(name, change or [], org=org, yes=yes)
     rows = [{"channel": channel, "name": attribute} for channel, attribute in bindings.items()]
     show_list(
@@ -348,7 +373,7 @@ def enable_identity(
     Example: oneself dataset enable-identity web --attribute webId --apply
     """
 
-    async def act(services: Services) -> Preview:
+    async def act(services: Services) -> rule_preview.Preview:
         dataset_ref = await dataset_of(services, org, name)
         preview = await services.identity.resolution_switch.preview(dataset_ref, attribute)
         if apply:

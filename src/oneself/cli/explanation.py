@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     )
     from oneself.service.profiles.parts import ProfilePart
 
-_EVIDENCE = {
+EVIDENCE = {
     "same_user": "the same user",
     "verified": "verified by the user",
     "proven": "proven by servers",
@@ -39,7 +39,7 @@ _PARTS = {
     "profile": "a profile",
 }
 #: Code → why two profiles are not one. `{shared}`: what both have; `{rule}`, `{namespace}`: of the cause.
-_CAUSES = {
+CAUSES = {
     "different_user": "Each has a user of its own. Two users are never merged.",
     "split_kept_apart": "A person split them. Only a person can merge them again.",
     "untrusted_evidence": "A page said so, not a server. A page does not merge people whom servers know.",
@@ -74,7 +74,7 @@ def join_sentences(join: ExplainedJoin) -> Iterator[str]:
         }.get(join.reason, "were merged")
     yield (
         f"{one} and {other} {shared}, since {timestamp(join.since)} "
-        f"({_EVIDENCE[join.evidence]}; reason {escaped(join.reason)})."
+        f"({EVIDENCE[join.evidence]}; reason {escaped(join.reason)})."
     )
     for side in join.sides:
         if side.observation is not None:
@@ -146,7 +146,7 @@ def relation_facts(relation: ProfileRelation, one: ProfilePart, other: ProfilePa
 
 def _cause(cause: ExplainedCause) -> str:
     rule, namespace = escaped(cause.rule), escaped(cause.namespace)
-    why = _CAUSES.get(cause.code, "{code}.").format(rule=rule, namespace=namespace, code=cause.code)
+    why = CAUSES.get(cause.code, "{code}.").format(rule=rule, namespace=namespace, code=cause.code)
     shared = _shared(cause.identifier)
     sentence = why if shared is None else f"Both have {shared}. {why}"
     times = f" It happened {cause.times} times." if cause.times > 1 else ""

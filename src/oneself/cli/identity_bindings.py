@@ -8,12 +8,15 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
+from oneself.cli.change_preview import preview_change
 from oneself.cli.context import err, run
 from oneself.cli.output import confirm, dataset_of
 from oneself.errors import InvalidInput
 
 if TYPE_CHECKING:
     from oneself.core.identity.identity_type import IdentityBinding
+    from oneself.service.configuration import PlannedChange
+    from oneself.service.context import DatasetRef
     from oneself.service.rules.preview import Preview
     from oneself.service.schema.identity_bindings import Binding
     from oneself.services import Services
@@ -54,6 +57,36 @@ def set_channels(dataset: str, assignments: list[str], *, org: str | None, yes: 
 
     channels: dict[str, str] = _confirmed(change, yes=yes)
     return channels
+
+
+def preview_bindings(
+    dataset: str, bind: list[str], unbind: list[str], *, org: str | None, as_json: bool
+) -> None:
+    """Preview what `bind_attributes` would do."""
+
+    async def plan(services: Services) -> tuple[DatasetRef, list[PlannedChange]]:
+        from oneself.service.identity.attributes import plan_bindings
+
+        dataset_ref = await dataset_of(services, org, dataset)
+        current = await services.identity.attributes.list(dataset_ref)
+        return dataset_ref, [plan_bindings(_changed_bindings(current, bind, unbind), None)]
+
+    preview_change(plan, as_json=as_json)
+
+
+def preview_channels(dataset: str, assignments: list[str], *, org: str | None, as_json: bool) -> None:
+    """Preview what `set_channels` would do."""
+    changes = dict(_split(assignment, "=", "CHANNEL=NAME") for assignment in assignments)
+
+    async def plan(services: Services) -> tuple[DatasetRef, list[PlannedChange]]:
+        from oneself.service.identity.attributes import plan_bindings
+
+        dataset_ref = await dataset_of(services, org, dataset)
+        config = await services.configurations.current(dataset_ref.dataset_id)
+        channels = {**config.channels, **{channel: name or None for channel, name in changes.items()}}
+        return dataset_ref, [plan_bindings(None, channels)]
+
+    preview_change(plan, as_json=as_json)
 
 
 def print_preview(preview: Preview, label: str) -> None:

@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from oneself.cli.change_preview import Preview, preview_change
 from oneself.cli.context import run
-from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list
+from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_of, dataset_ref_of, show, show_list
 
 if TYPE_CHECKING:
     from oneself.core.identity.identity_type import IdentityType
+    from oneself.service.configuration import PlannedChange
+    from oneself.service.context import DatasetRef
     from oneself.services import Services
 
 app = typer.Typer(
@@ -111,22 +114,33 @@ def change(
     conflict_blocks_merge: Conflict = None,
     block: Block = None,
     block_defaults: Defaults = None,
+    preview: Preview = False,
+    dataset: Annotated[
+        str, typer.Option("--dataset", "-d", metavar="NAME", help="With --preview: the dataset to look at.")
+    ] = "default",
     org: Org = None,
     as_json: AsJson = False,
 ) -> None:
-    """Change the label, options and blocked values of a type. --block '' alone clears the list.
+    """Change the label, options and blocked values of a type, in every dataset. --block '' alone clears the
+    list.
 
-    Example: oneself identity-type change emailAddress --block desk@acme.example
+    Example: oneself identity-type change emailAddress --block desk@acme.example --preview
     """
+    options = _set_options(label, trusted_only, proves_identity, conflict_blocks_merge, block, block_defaults)
+
+    async def plan(services: Services) -> tuple[DatasetRef, list[PlannedChange]]:
+        from oneself.service.schema.identity_types import plan_type_change
+
+        return await dataset_of(services, org, dataset), [plan_type_change(type_id, options)]
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref = await dataset_ref_of(services, org)
-        options = _set_options(
-            label, trusted_only, proves_identity, conflict_blocks_merge, block, block_defaults
-        )
         return _fields(await services.schema.identity_types.change(dataset_ref, type_id, options))
 
-    show(run(act), as_json=as_json)
+    if preview:
+        preview_change(plan, as_json=as_json)
+    else:
+        show(run(act), as_json=as_json)
 
 
 @app.command()

@@ -48,6 +48,7 @@ COMMANDS = (
     Command("identity-type", "oneself.cli.identity_type"),
     Command("identity", "oneself.cli.identity"),
     Command("rule", "oneself.cli.rule"),
+    Command("protection", "oneself.cli.protection"),
     Command("person", "oneself.cli.person"),
     Command("resolve", "oneself.cli.resolve"),
     Command("events", "oneself.cli.events"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import msgspec
 import typer
 
+from oneself.cli.change_preview import Preview, preview_change
 from oneself.cli.context import run
 from oneself.cli.output import (
     AsJson,
@@ -27,6 +28,7 @@ from oneself.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from oneself.core.identity.identifier_source import UnificationRule
+    from oneself.service.configuration import PlannedChange
     from oneself.service.context import DatasetRef
     from oneself.services import Services
 
@@ -77,20 +79,37 @@ def create(
     priority: Priority = None,
     inactive: Annotated[bool, typer.Option("--inactive", help="Do not activate the rule yet.")] = False,
     proves_identity: Proves = None,
+    preview: Preview = False,
     as_json: AsJson = False,
 ) -> None:
-    """Create a rule. A running service applies it to existing profiles; see `oneself rule progress`."""
+    """Create a rule. A running service applies it to existing profiles; see `oneself rule progress`.
 
-    async def act(services: Services) -> dict[str, Any]:
+    --preview shows the effect in every view, with what joins whom; `oneself rule preview` counts it in one
+    view, for any number of profiles.
+    """
+
+    async def draft(services: Services) -> tuple[DatasetRef, UnificationRule]:
         dataset_ref = await dataset_ref_of(services, org)
         rule = await _new_rule(
             services, dataset_ref, property_name, priority, name=name, is_active=not inactive
         )
-        rule = msgspec.structs.replace(rule, proves_identity=bool(proves_identity))
+        return dataset_ref, msgspec.structs.replace(rule, proves_identity=bool(proves_identity))
+
+    async def plan(services: Services) -> tuple[DatasetRef, list[PlannedChange]]:
+        from oneself.service.rules.rules import plan_rule
+
+        dataset_ref, rule = await draft(services)
+        return dataset_ref, [plan_rule(rule).change]
+
+    async def act(services: Services) -> dict[str, Any]:
+        dataset_ref, rule = await draft(services)
         with _rule_errors():
             return _fields(await services.rules.rules.create(dataset_ref, rule))
 
-    show(run(act), as_json=as_json)
+    if preview:
+        preview_change(plan, as_json=as_json)
+    else:
+        show(run(act), as_json=as_json)
 
 
 @app.command()
@@ -128,22 +147,28 @@ def preview(
 
 
 @app.command()
-def activate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
+def activate(rule_id: RuleId, preview: Preview = False, org: Org = None, as_json: AsJson = False) -> None:
     """Activate a rule: for new writes at once, for existing profiles in the background."""
-    _change(rule_id, org, {"is_active": True}, as_json=as_json)
+    _change(rule_id, org, {"is_active": True}, preview=preview, as_json=as_json)
 
 
 @app.command()
-def deactivate(rule_id: RuleId, org: Org = None, as_json: AsJson = False) -> None:
+def deactivate(rule_id: RuleId, preview: Preview = False, org: Org = None, as_json: AsJson = False) -> None:
     """Deactivate a rule. Existing merges are kept."""
-    _change(rule_id, org, {"is_active": False}, as_json=as_json)
+    _change(rule_id, org, {"is_active": False}, preview=preview, as_json=as_json)
 
 
 @app.command()
-def change(rule_id: RuleId, proves_identity: Proves = None, org: Org = None, as_json: AsJson = False) -> None:
+def change(
+    rule_id: RuleId,
+    proves_identity: Proves = None,
+    preview: Preview = False,
+    org: Org = None,
+    as_json: AsJson = False,
+) -> None:
     """Change what a rule proves."""
     changes = {} if proves_identity is None else {"proves_identity": proves_identity}
-    _change(rule_id, org, changes, as_json=as_json)
+    _change(rule_id, org, changes, preview=preview, as_json=as_json)
 
 
 @app.command()
@@ -219,7 +244,16 @@ def _unknown() -> NotFound:
     return NotFound("There is no rule with this id. List them: oneself rule list")
 
 
-def _change(rule_id: str, org: str | None, changes: dict[str, bool], *, as_json: bool) -> None:
+def _change(rule_id: str, org: str | None, changes: dict[str, bool], *, preview: bool, as_json: bool) -> None:
+    async def plan(services: Services) -> tuple[DatasetRef, list[PlannedChange]]:
+        from oneself.service.rules.rules import plan_rule_change
+
+        dataset_ref = await dataset_ref_of(services, org)
+        rules = await services.rules.rules.list_rules(dataset_ref)
+        if all(rule.rule_id != rule_id for rule in rules):
+            raise _unknown()
+        return dataset_ref, [plan_rule_change(rule_id, **changes).change]
+
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.rules.rules import UnknownRule
 
@@ -229,7 +263,10 @@ def _change(rule_id: str, org: str | None, changes: dict[str, bool], *, as_json:
         except UnknownRule:
             raise _unknown() from None
 
-    show(run(act), as_json=as_json)
+    if preview:
+        preview_change(plan, as_json=as_json)
+    else:
+        show(run(act), as_json=as_json)
 
 
 def _fields(rule: UnificationRule) -> dict[str, Any]:

@@ -103,7 +103,7 @@ class Database:
         """
         with translate_errors():
             async with self.pool.acquire() as connection:
-                begun = connection.transaction() if first is None else _begun_with(connection, first)
+                begun = connection.transaction() if first is None else begun_with(connection, first)
                 async with begun:
                     yield connection
 
@@ -139,7 +139,7 @@ class Database:
 
 
 @asynccontextmanager
-async def _begun_with(connection: Connection, first: str) -> AsyncIterator[None]:
+async def begun_with(connection: Connection, first: str) -> AsyncIterator[None]:
     """A transaction like that of the driver, which sends BEGIN alone. It cannot be nested."""
     try:
         await connection.execute(f"BEGIN; {first}")

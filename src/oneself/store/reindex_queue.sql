@@ -2,6 +2,8 @@
 
 -- name: begin
 -- Make a table of this connection alone: profiles, each with its age.
+-- One that an earlier job left on the connection is dropped.
+DROP TABLE IF EXISTS pg_temp.unindexed;
 CREATE TEMP TABLE unindexed (
     since bigint NOT NULL,
     profile_id uuid NOT NULL,

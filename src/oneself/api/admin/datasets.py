@@ -116,7 +116,7 @@ async def create_dataset(request: AnyRequest) -> DatasetDocument:
     """Create a dataset. It has the organisation's identity types and no identity attributes."""
     call = context_of(request)
     document = await decode_object(request, DRAFT)
-    settings, changes = _read(document)
+    settings, changes = read_dataset_changes(document)
     name = document.get("name") or ""
     return _render(await call.services.schema.datasets.create(call.dataset_ref, name, settings, changes))
 
@@ -137,7 +137,7 @@ async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDo
 async def change_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
     """Change a dataset. Identity resolution is turned on by its own command: it moves every profile."""
     call = context_of(request)
-    settings, changes = _read(await decode_object(request, PATCH))
+    settings, changes = read_dataset_changes(await decode_object(request, PATCH))
     return _render(await call.services.schema.datasets.change(call.dataset_ref, dataset, settings, changes))
 
 
@@ -151,7 +151,8 @@ async def delete_dataset(request: AnyRequest, dataset: FromPath[str]) -> None:
 ROUTES = (list_datasets, create_dataset, read_dataset, change_dataset, delete_dataset)
 
 
-def _read(document: Object) -> tuple[Object, Any]:
+def read_dataset_changes(document: Object) -> tuple[Object, Any]:
+    """The settings of a body by name, and the changes of its user attributes."""
     given = non_null(document)
     settings = {
         name: tuple(value) if isinstance(value, list) else value

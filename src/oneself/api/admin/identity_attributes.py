@@ -141,7 +141,7 @@ async def put_identity_attributes(
     """Replace the bindings to identity types. Unbound attributes keep their values and stop matching."""
     call = context_of(request)
     at = await dataset_of(call, dataset)
-    bindings = [_read(entry) for entry in await _entries(request)]
+    bindings = [read_binding(entry) for entry in await _entries(request)]
     try:
         found = await call.services.identity.attributes.put(at, bindings, confirmation)
     except ConfirmationRequired as unconfirmed:
@@ -192,7 +192,8 @@ async def _entries(request: AnyRequest) -> list[Object]:
     return await decode_array(request, ARRAY)
 
 
-def _read(entry: Object) -> Binding:
+def read_binding(entry: Object) -> Binding:
+    """The binding that an entry of a body asks for."""
     return Binding(entry.get("name") or "", entry.get("identity_type") or "", entry.get("attribute"))
 
 

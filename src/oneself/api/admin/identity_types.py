@@ -96,7 +96,7 @@ async def create_identity_type(request: AnyRequest) -> IdentityTypeDocument:
     """Create an identity type. It matches in the datasets that bind an attribute to it."""
     call = context_of(request)
     document = await decode_object(request, DRAFT)
-    given = _read(document)
+    given = read_identity_type_changes(document)
     type_id = given.pop("type_id", "")
     new = IdentityType(type_id, given.pop("label", type_id), **given)
     return _render(await call.services.schema.identity_types.create(call.dataset_ref, new))
@@ -118,7 +118,7 @@ async def read_identity_type(request: AnyRequest, type_id: FromPath[str]) -> Ide
 async def change_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
     """Change the label, guards and blocked values of an identity type, built-in ones included."""
     call = context_of(request)
-    given = _read(await decode_object(request, PATCH))
+    given = read_identity_type_changes(await decode_object(request, PATCH))
     if given.pop("type_id", type_id) != type_id:
         raise wire_error(INVALID_REQUEST, "The id of an identity type never changes; make another type.")
     return _render(await call.services.schema.identity_types.change(call.dataset_ref, type_id, given))
@@ -140,7 +140,7 @@ ROUTES = (
 )
 
 
-def _read(document: Object) -> Object:
+def read_identity_type_changes(document: Object) -> Object:
     """The fields of the body, by the names of IdentityType."""
     given = non_null(document)
     if (word := given.pop("uniqueness", None)) is not None:

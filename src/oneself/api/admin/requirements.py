@@ -9,9 +9,9 @@ from oneself.api.http import guard
 INTERFACE = "admin"
 
 
-def requires(permission: str) -> dict[str, Any]:
-    """The `opt` of a route that requires a permission (named without its prefix)."""
-    return guard.requires(permission, gate=None, interface=INTERFACE)
+def requires(permission: str, *others: str) -> dict[str, Any]:
+    """The `opt` of a route that requires a permission (named without its prefix), or one of others."""
+    return guard.requires(permission, gate=None, interface=INTERFACE, or_permissions=others)
 
 
 def requires_enabled(permission: str) -> dict[str, Any]:

@@ -30,15 +30,12 @@ from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.resolution.plan import RefusalCode
-from oneself.service.profiles.refusals import Protection
+from oneself.service.profiles.refusals import Protection, find_problem
 from oneself.service.rules.preview import Preview
 from oneself.service.rules.rules import UnknownRule
 from oneself.store.tables.refusal import FIRST, ListedRefusal
 
 CODES = get_args(RefusalCode)
-BLOCKED_MAX = 10_000
-BLOCKED_CHARS_MAX = 512
-LIMIT_MAX = 1_000_000
 AskedDataset = Annotated[
     str | None, QueryParameter(description="The name of a dataset; `default` by default.")
 ]
@@ -193,7 +190,7 @@ async def preview_rule(request: AnyRequest, view: ViewParameter = None) -> Previ
     document = await decode_object(request, PREVIEW)
     try:
         before = await _before(rules.rules, call.dataset_ref, document)
-        preview = await previews.preview(call.dataset_ref, _asked(document, before))
+        preview = await previews.preview(call.dataset_ref, read_rule(document, before))
     except UnknownRule as error:
         raise wire_error(RULE_NOT_FOUND, error.message, 404) from None
     except RuleRejected as rejected:
@@ -282,10 +279,8 @@ async def change_protection(request: AnyRequest) -> ProtectionDocument:
     """Change the blocked values and merge limits. They apply to the next observation."""
     call = context_of(request)
     document = await decode_object(request, PROTECTION)
-    changes = non_null(document)
-    _check_protection(changes)
-    changed = {name: tuple(value) if isinstance(value, list) else value for name, value in changes.items()}
-    return _render_protection(await call.services.profiles.refusals.protect(call.dataset_ref, **changed))
+    changes = read_protection_changes(document)
+    return _render_protection(await call.services.profiles.refusals.protect(call.dataset_ref, **changes))
 
 
 async def _before(rules: Any, dataset_ref: Any, document: Object) -> UnificationRule | None:
@@ -293,7 +288,7 @@ async def _before(rules: Any, dataset_ref: Any, document: Object) -> Unification
     return await rules.find(dataset_ref, rule_id) if rule_id else None
 
 
-def _asked(document: Object, before: UnificationRule | None) -> UnificationRule:
+def read_rule(document: Object, before: UnificationRule | None) -> UnificationRule:
     """The rule with the requested changes."""
     given = {name: value for name, value in non_null(document).items() if name != "rule_id"}
     if before is not None:
@@ -306,17 +301,17 @@ def _asked(document: Object, before: UnificationRule | None) -> UnificationRule:
         property_name=given.get("property_name", ""),
         priority=given.get("priority", 0),
         is_active=given.get("is_active", True),
+        proves_identity=given.get("proves_identity", False),
     )
 
 
-def _check_protection(changes: Object) -> None:
-    for name, value in changes.items():
-        if isinstance(value, list):
-            if len(value) > BLOCKED_MAX or any(not 0 < len(text) <= BLOCKED_CHARS_MAX for text in value):
-                sentence = f"At most {BLOCKED_MAX} entries of 1 to {BLOCKED_CHARS_MAX} characters."
-                raise wire_error(INVALID_REQUEST, f"{name}: {sentence}")
-        elif not 1 <= value <= LIMIT_MAX:
-            raise wire_error(INVALID_REQUEST, f"{name} must be between 1 and {LIMIT_MAX}.")
+def read_protection_changes(document: Object) -> Object:
+    """The fields of a body, by the names of Protection."""
+    given = non_null(document)
+    changes = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+    if (problem := find_problem(changes)) is not None:
+        raise wire_error(INVALID_REQUEST, problem)
+    return changes
 
 
 def render_counts(preview: Preview) -> PreviewDocument:

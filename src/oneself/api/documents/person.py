@@ -7,7 +7,7 @@ belong to the organisation, whatever the dataset.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -179,6 +179,21 @@ def render_person(
         aliases=list(person.aliases),
         devices=[visible_value(device) for device in devices],
     )
+
+
+def discloses_of_all_profiles(call: RequestContext, config: Config) -> Callable[[Identifier], bool]:
+    """Whether the caller may read the value of an identifier of every person of a dataset, whatever they
+    consented to. `config`: of the dataset."""
+
+    def shows(identifier: Identifier) -> bool:
+        if identifier.namespace in _PLAIN_NAMESPACES:
+            return True
+        path = _path(identifier.namespace, config)
+        if path is None or _is_write_only(path, config):
+            return path is None and call.access(frozenset()).reader.is_system
+        return call.access(frozenset()).opening(path[0], path[1], None) is None
+
+    return shows
 
 
 def _path(namespace: str, config: Config) -> Sequence[str] | None:

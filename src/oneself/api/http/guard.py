@@ -142,7 +142,8 @@ async def require_permission(
     connection.scope["path_params"] = dict(parameters(connection.scope))
     call = await _authenticated(connection, handler.opt["interface"])
     permission = handler.opt["permission"]
-    if not call.caller.holds(PREFIX + permission):
+    accepted = (permission, *handler.opt.get("or_permissions", ()))
+    if not any(call.caller.holds(PREFIX + name) for name in accepted):
         raise forbidden()
     if not (call.caller.reach.is_everything or handler.opt.get("serves_persons")):
         raise forbidden(BEYOND_REACH)
@@ -163,17 +164,20 @@ def requires(
     gate: str | None = NOT_ENABLED,
     interface: str = "cds",
     serves_persons: bool = False,
+    or_permissions: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """The `opt` of a route: its permission without the prefix, the text of a closed gate (None: no gate), and
     the interface in the log.
 
     `serves_persons`: persons may call it. Its handler must then answer with what the caller reaches alone.
+    `or_permissions`: each of them suffices as well.
     """
     return {
         "permission": permission,
         "gate": gate,
         "interface": interface,
         "serves_persons": serves_persons,
+        "or_permissions": or_permissions,
     }
 
 

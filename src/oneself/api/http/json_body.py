@@ -149,12 +149,12 @@ def _check_fields(document: Object, body: Body, fields: type[msgspec.Struct]) ->
             expects = f"Expected {kind.word} in {body.subject} request body."
             raise body.refusal(f"Invalid type for field '{name}'. {expects}")
         if kind.entries is not None:
-            for entry in value or ():
+            for entry in [value] if isinstance(value, dict) else value or ():
                 _check_fields(entry, body, kind.entries)
 
 
 class _Kind(msgspec.Struct, frozen=True):
-    """What a field accepts: in words, as a check, and the fields of the objects in a list."""
+    """What a field accepts: in words, as a check, and the fields of an object or of those in a list."""
 
     word: str
     accepts: Callable[[Any], bool]
@@ -177,6 +177,8 @@ def _expected(fields: type[msgspec.Struct]) -> dict[str, _Kind]:
 
 
 def _kind(hint: Any) -> _Kind:
+    if get_origin(hint) is not list and isinstance(hint, type) and issubclass(hint, msgspec.Struct):
+        return msgspec.structs.replace(_KINDS[dict], entries=hint)
     if get_origin(hint) is not list:
         return _KINDS[get_origin(hint) or hint]
     (entry,) = get_args(hint)

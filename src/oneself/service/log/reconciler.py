@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from uuid import UUID
 
 import msgspec
@@ -80,10 +80,17 @@ class TooLarge(OneselfError):
 
 
 class Reconciler:
-    """Lets the view `all` follow the identity graph."""
+    """Lets the view `all` follow the identity graph. `on_reconciled`: called after each fragment."""
 
-    def __init__(self, database: Database, *, fragments_max: int = FRAGMENTS_MAX) -> None:
+    def __init__(
+        self,
+        database: Database,
+        *,
+        fragments_max: int = FRAGMENTS_MAX,
+        on_reconciled: Callable[[], None] = lambda: None,
+    ) -> None:
         self._database = database
+        self._on_reconciled = on_reconciled
         self._fragments_max = fragments_max
         self._listed = asyncio.Event()
         #: Dataset and change of its settings → the last of every fragment that is reconciled since.
@@ -153,7 +160,9 @@ class Reconciler:
             await transaction.unreconciled_fragments.remove([listed, *done])
             return True
 
-        return await repeat(self._database, listed.dataset_id, reconcile)
+        is_done = await repeat(self._database, listed.dataset_id, reconcile)
+        self._on_reconciled()
+        return is_done
 
     async def _follow(
         self, transaction: Transaction, listed: UnreconciledFragment
