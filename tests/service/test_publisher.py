@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import msgspec
 import nats
@@ -207,6 +208,11 @@ async def test_a_broker_that_is_away_holds_up_nothing_and_gets_everything_later(
             return (await table.find()).failure is not None
 
         await until_async(fails, "the failure is not recorded")
+
+        async def is_behind() -> bool:
+            return telemetry.behind_s > 0
+
+        await until_async(is_behind, "nothing says that changes wait")
         state = await table.find()
         assert state.failure == "The NATS server cannot be reached: ConnectionRefusedError."
         assert state.failing_since is not None
@@ -228,6 +234,21 @@ async def test_a_broker_that_is_away_holds_up_nothing_and_gets_everything_later(
         await until_async(works, "the failure is recorded still")
     assert documents(await read_stream(server.url)) == await in_feed(harness)
     assert (await table_of(server.url)).current == await _heads(harness)
+
+
+async def test_a_process_that_publishes_ends_the_failure_of_another_one(
+    harness: ProfilesHarness, publisher_of: Make
+) -> None:
+    table, other = Directory(harness.database).broker, UUID(int=1)
+    assert await table.lease(other, 60.0)
+    await table.put_failure(other, "The NATS server did not answer in time.")
+    await table.release(other)
+
+    async def works() -> bool:
+        return (await table.find()).failure is None
+
+    async with running(publisher_of()):
+        await until_async(works, "the failure is recorded still")
 
 
 async def _heads(harness: ProfilesHarness) -> dict[Any, Any]:

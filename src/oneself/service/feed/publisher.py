@@ -76,6 +76,8 @@ class Publisher:
         self._leased_s: float | None = None
         self._failures = 0
         self._cause: str | None = None
+        #: Whether the database says that nothing fails since this process has the lease.
+        self._is_noted = False
         #: The views whose last message in the stream has been read since it was connected.
         self._resumed: set[tuple[int, View]] = set()
 
@@ -96,18 +98,19 @@ class Publisher:
         broker = self._broker
         if broker is None or not await self._has_lease():
             return 0
-        if not broker.is_connected:
-            self._resumed.clear()
-            await broker.connect()
         behind = await self._directory.broker.list_behind(self._views, VIEWS_PER_TURN)
         oldest = min((item.next_at for item in behind), default=None)
         self._telemetry.publication_behind(0.0 if oldest is None else time.time() - oldest / 1_000_000)
+        if not broker.is_connected:
+            self._resumed.clear()
+            await broker.connect()
         return sum([await self._publish(broker, item) for item in behind])
 
     async def _turn(self, broker: NatsBroker) -> float:
         """Publish what is due; the seconds until the next turn."""
         try:
             number = await self.publish_due()
+            await self._note_success(broker)
         except BrokerFailed as error:
             return await self._note_failure(broker, error)
         except OneselfError as error:
@@ -121,16 +124,13 @@ class Publisher:
         if self._leased_s is None:
             await broker.close()
             return self._lease_s / 3
-        if self._failures:
-            self._failures, self._cause = 0, None
-            await self._directory.broker.put_failure(self._holder, None)
-            _logger.info("broker_answers_again", stream=broker.stream)
         return 0.0 if number else self._poll_s
 
     async def _has_lease(self) -> bool:
         now_s = time.monotonic()
         if self._leased_s is None or now_s - self._leased_s > min(RENEW_S, self._lease_s / 3):
             leased = await self._directory.broker.lease(self._holder, self._lease_s)
+            self._is_noted = self._is_noted and self._leased_s is not None
             self._leased_s = now_s if leased else None
         return self._leased_s is not None
 
@@ -179,9 +179,19 @@ class Publisher:
             _logger.warning("changes_lost", org=at.handle, dataset=at.dataset, view=view)
             return FeedPage((), await self._feed.floor(at), more=True), time.time_ns() // 1000
 
+    async def _note_success(self, broker: NatsBroker) -> None:
+        if self._leased_s is None or self._is_noted:
+            return
+        # The failure may be that of a process that had the lease before.
+        await self._directory.broker.put_failure(self._holder, None)
+        self._is_noted = True
+        if self._failures:
+            self._failures, self._cause = 0, None
+            _logger.info("broker_answers_again", stream=broker.stream)
+
     async def _note_failure(self, broker: NatsBroker, error: BrokerFailed) -> float:
         """Let another process try; the seconds until the next attempt."""
-        self._failures += 1
+        self._failures, self._is_noted = self._failures + 1, False
         self._telemetry.publication_failed(error.cause)
         if error.cause != self._cause:
             self._cause = error.cause
