@@ -30,7 +30,7 @@ PersonId = Annotated[
     ),
 ]
 OtherId = Annotated[
-    str | None, typer.Argument(metavar="OTHER", help="A second id. Explains how the two belong together.")
+    str | None, typer.Argument(metavar="[OTHER]", help="A second id. Explains how the two belong together.")
 ]
 Joins = Annotated[
     int, typer.Option("--joins", "-n", min=1, max=10_000, help="The number of joins to print at most.")
