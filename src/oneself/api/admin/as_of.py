@@ -14,7 +14,7 @@ import msgspec
 from litestar.params import QueryParameter
 
 from oneself.api.admin.profiles import dataset_of, view_of
-from oneself.api.documents.paging import cursor_fields, position_of, requested_position
+from oneself.api.documents.paging import AS_OF, cursor_fields, position_of, requested_position
 from oneself.api.documents.person import AsOfDocument, Disclosure
 from oneself.api.http.errors import INVALID_REQUEST, profile_unknown, wire_error
 from oneself.api.http.guard import RequestContext
@@ -121,11 +121,11 @@ def position_as_of(cursor: str | None, start: Position, at: int | None) -> tuple
     if not cursor:
         return start, at
     fields = cursor_fields(cursor)
-    if len(fields) <= len(start.__struct_fields__):
+    if fields[-2:-1] != [AS_OF]:
         if at is not None:
             raise wire_error(INVALID_REQUEST, "The cursor is of a list of now. Leave out at, or the cursor.")
         return requested_position(cursor, start), None
-    *position, carried = fields
+    *position, _, carried = fields
     if type(carried) is not int or not 0 <= carried <= SEQ_MAX or at not in (None, carried):
         raise wire_error(INVALID_REQUEST, "The cursor is of a list as of another instant.")
     return position_of(position, type(start)), carried

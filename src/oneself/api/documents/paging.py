@@ -69,12 +69,16 @@ def decode_text(word: str, chars_max: int) -> bytes:
     return b64decode(bare + "=" * (-len(bare) % 4), altchars=b"-_", validate=True)
 
 
+#: What comes before the instant in a cursor that carries one.
+AS_OF = "as_of"
+
+
 def encode_cursor(position: msgspec.Struct, at: int | None = None) -> str:
     """The cursor of a position: its fields as a JSON array.
 
-    `at`: the instant as of which the list is, in µs since 1970, as a further field; None: it is of now.
+    `at`: the instant as of which the list is, in µs since 1970, after the word `AS_OF`; None: it is of now.
     """
-    carried = () if at is None else (at,)
+    carried = () if at is None else (AS_OF, at)
     return encode_text(msgspec.json.encode((*msgspec.structs.astuple(position), *carried)))
 
 
