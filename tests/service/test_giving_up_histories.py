@@ -23,7 +23,7 @@ from unit.core.identity_graph.steps import GiveUpAccount, SignIn, Step
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=30,
+    max_examples=12,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -48,13 +48,16 @@ async def assert_sound(services: Services, played: PlayedHistory) -> None:
     assert report.difference is None, report.difference
 
 
-@QUICK
-@given(
+GIVEN = given(
     history=histories(steps_max=20),
     trackers=st.tuples(*(st.sampled_from((None, *TRACKERS)) for _ in HONEST)),
     given_up=_given_up,
     erased=st.sampled_from((None, *HONEST)),
 )
+
+
+@QUICK
+@GIVEN
 async def test_every_view_follows_who_gives_up_an_account(
     services: Services,
     history: History,
@@ -62,6 +65,30 @@ async def test_every_view_follows_who_gives_up_an_account(
     given_up: list[tuple[int, tuple[str, str]]],
     erased: str | None,
 ) -> None:
+    await play(services, history, trackers, given_up, erased)
+
+
+@pytest.mark.soak
+@settings(QUICK, max_examples=300)
+@GIVEN
+async def test_every_view_follows_who_gives_up_an_account_in_many_histories(
+    services: Services,
+    history: History,
+    trackers: tuple[str | None, ...],
+    given_up: list[tuple[int, tuple[str, str]]],
+    erased: str | None,
+) -> None:
+    await play(services, history, trackers, given_up, erased)
+
+
+async def play(
+    services: Services,
+    history: History,
+    trackers: tuple[str | None, ...],
+    given_up: list[tuple[int, tuple[str, str]]],
+    erased: str | None,
+) -> None:
+    """Play a history in which accounts are given up, and erase what a user owns at its end."""
     steps: list[Step] = [
         SignIn(user=user, tracker=tracker, claims={"mail": ADDRESSES[user]})
         for user, tracker in zip(HONEST, trackers, strict=True)
