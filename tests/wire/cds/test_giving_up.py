@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from wire.browser import Browser, WebApplication, new_person, register, sign_in
 from wire.client import Cds, assert_error, fresh
+from wire.person import is_one_person, wait_until_applied
 
 
 class Customer:
@@ -150,3 +152,62 @@ def test_an_account_that_nobody_has_is_not_given_up(cds: Cds) -> None:
         body = {"with": other["profile_id"], "give_up_account": user}
         assert_error(cds.admin("POST", path, body), 400, "CDS-10001")
     assert "merged_to" not in cds.read(second["profile_id"])
+
+
+def test_a_value_that_a_rule_read_only_later_begins_anew_as_well(
+    cds: Cds, web_app: WebApplication, pair: tuple[Customer, Customer]
+) -> None:
+    """Whoever verifies the number of an account that was given up gets nothing that was said of it before."""
+    number, (kept, given) = f"+49151{secrets.randbelow(10**7):07d}", pair
+    _verify_mobile(cds, given, number)
+    key = cds.trait()
+    record = {"identity_attributes": {"mobile": number}, "traits": {key: "secret"}}
+    said = cds.create(record, params={"tracker": "false"})
+    rule = cds.rule("identity_attributes.mobile")
+    try:
+        wait_until_applied(cds, rule)
+        assert is_one_person(cds, {"profile_id": given.profile_id}, said)
+        done = merge(cds, kept, given, give_up_account=given.user_id)
+        assert done.status_code == 200, done.text
+        assert done.json()["given_up"]["verified"] == ["mobile"]
+        later = Customer(cds, web_app, "later")
+        _verify_mobile(cds, later, number)
+        for view in ("own", "proven", "all"):
+            found = cds.read(later.profile_id, view=view)
+            assert (found["user_id"], "secret" in str(found)) == (later.user_id, False), view
+        assert is_one_person(cds, {"profile_id": kept.profile_id}, said)
+    finally:
+        assert cds.delete(f"/unification-rules/{rule['rule_id']}").status_code == 204
+
+
+def _verify_mobile(cds: Cds, customer: Customer, number: str) -> None:
+    body = {"mobile": number, "mobile_verified": True}
+    answer = cds.admin("PATCH", f"/users/{customer.user_id}", body)
+    assert answer.status_code == 200, answer.text
+
+
+def test_an_earlier_merge_with_another_user_is_no_way_to_the_account(cds: Cds) -> None:
+    key = cds.trait()
+    kept, given = (cds.create({"user_id": fresh("user"), "traits": {key: f"w{n}"}}) for n in range(2))
+    visit, other = cds.create(), fresh("other")
+    path = f"/profiles/{given['profile_id']}/merge"
+    assert cds.admin("POST", path, {"with": visit["profile_id"]}).status_code == 200
+    link = {"profile_id": visit["profile_id"], "user_id": other}
+    assert cds.post("/profiles/link", link).status_code == 200
+    body = {"with": given["profile_id"], "give_up_account": given["user_id"]}
+    for query in ("?dry_run=true", ""):
+        answer = cds.admin("POST", f"/profiles/{kept['profile_id']}/merge{query}", body)
+        assert (answer.status_code, "Split" in answer.text) == (409, True), answer.text
+    assert cds.read(given["profile_id"])["user_id"] == given["user_id"]
+    assert cds.read(given["profile_id"])["traits"] == {key: "w1"}
+
+
+def test_the_id_of_a_user_who_gave_up_still_means_what_it_meant_then(cds: Cds) -> None:
+    kept, given = (cds.create({"user_id": fresh("user")}) for _ in range(2))
+    before = cds.read(given["profile_id"])["meta"]["updated_at"]
+    body = {"with": given["profile_id"], "give_up_account": given["user_id"]}
+    assert cds.admin("POST", f"/profiles/{kept['profile_id']}/merge", body).status_code == 200
+    path = f"/datasets/default/profiles/user_id:{given['user_id']}"
+    answer = cds.admin("GET", path, params={"at": before})
+    assert (answer.status_code, answer.json().get("user_id")) == (200, given["user_id"]), answer.text
+    assert cds.admin("GET", path).status_code == 404

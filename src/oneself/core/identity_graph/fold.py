@@ -20,7 +20,7 @@ from oneself.core.identity_graph.graph import DeviceTie, IdentityGraph
 from oneself.core.identity_graph.owners import Bringer, add_fresh_tracker, detach, move_tracker
 from oneself.core.identity_graph.placing import create, fragment_for, in_browser, own_fragment
 from oneself.core.identity_graph.replay import ReplayRules, put
-from oneself.core.identity_graph.verified import settle
+from oneself.core.identity_graph.verified import note_identifiers, settle
 from oneself.core.identity_graph.word import Word
 from oneself.core.identity_graph.writes import as_repeated, takes_effect_proven, with_write
 from oneself.core.values.record import Path
@@ -127,6 +127,8 @@ def report_claims(
     user = word.user_id
     own_fragment(graph, user, word)
     for path, (value, is_verified, identifiers) in reported.items():
+        if value is not None and not is_verified:
+            note_identifiers(graph, path, value, identifiers)
         settle(graph, user, path, value if is_verified else None, identifiers, word.seq)
         level = EvidenceLevel.VERIFIED if is_verified else EvidenceLevel.ASSERTED
         fragment = own_fragment(graph, user, word)

@@ -66,14 +66,14 @@ def record_verification(
     is_known = known is not None and known.value == value
     if is_known == verification.is_verified:
         return False
-    _note_identifiers(graph, path, value, identifiers)
+    note_identifiers(graph, path, value, identifiers)
     settle(graph, user, path, value if verification.is_verified else None, identifiers, seq)
     if verification.is_verified:
         _assign(graph, verification, path, rules, seq)
     return True
 
 
-def _note_identifiers(
+def note_identifiers(
     graph: IdentityGraph, path: Path, value: str, identifiers: tuple[Identifier, ...]
 ) -> None:
     """Add what a verified value identifies its users by now, if it was bound after they verified it."""

@@ -101,6 +101,7 @@ async def _find_named(tables: Tables, identifier: Identifier) -> Seeds:
     """Who has or had an identifier."""
     if identifier.namespace == USER_ID:
         fragment_ids = await tables.fragments.find_of_users([identifier.value])
+        fragment_ids |= await tables.log.find_disowned(identifier.value)
         return Seeds(frozenset(fragment_ids), users=frozenset({identifier.value}))
     if not identifier.is_device:
         claimants = await tables.fragments.find_proven_claimants([identifier])

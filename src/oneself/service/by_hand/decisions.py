@@ -22,7 +22,7 @@ from oneself.core.fold.log_entry import ManualMerge, ManualSplit
 from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.errors import Conflict, Contended, InvalidInput
-from oneself.service.by_hand.asked import Decided, SplitAsked, Why, checked_reason
+from oneself.service.by_hand.asked import Decided, DecidedProfile, SplitAsked, Why, checked_reason
 from oneself.service.by_hand.giving_up import EndedTies, check_users, end_account, end_ties
 from oneself.service.by_hand.members import ProfileMoved, find_members
 from oneself.service.by_hand.outcome import read_outcome
@@ -148,8 +148,6 @@ class Decisions:
         ended = None
         if gives_up is not None:
             ended = await end_ties(transaction, dataset_ref, actor, (one, other), gives_up)
-            if not why.dry_run:
-                await end_account(transaction, self._accounts, dataset_ref, gives_up)
         merge = ManualMerge(
             interface=actor.interface,
             application=actor.application,
@@ -161,7 +159,10 @@ class Decisions:
             gave_up=gives_up,
             disowned=() if ended is None else ended.fragment_ids,
         )
-        return await self._carry_out(transaction, merge, dry_run=why.dry_run, ended=ended)
+        decided = await self._carry_out(transaction, merge, dry_run=why.dry_run, ended=ended)
+        if gives_up is not None:
+            await end_account(transaction, self._accounts, dataset_ref, gives_up)
+        return decided
 
     async def _in_transaction(
         self, dataset_ref: DatasetRef, decide: Callable[[Transaction], Awaitable[Decided]]
@@ -202,6 +203,8 @@ class Decisions:
         await self._reconciler.follow(transaction, set(decision.fragment_ids), seq)
         await transaction.flush()
         profiles = await read_outcome(transaction, decision, config)
+        if isinstance(decision, ManualMerge):
+            _check_merged(decision, profiles)
         given_up = ended.given_up if ended else None
         if dry_run:
             raise _DryRun(Decided(None, profiles, given_up))
@@ -226,3 +229,12 @@ async def _until_found(attempt: Callable[[], Awaitable[Decided | None]]) -> Deci
         except ProfileMoved:
             continue
     raise Contended("Other decisions keep moving the same profiles.")
+
+
+def _check_merged(merge: ManualMerge, profiles: Sequence[DecidedProfile]) -> None:
+    """Raises Conflict if the two are not one profile after all: an older merge ties one to another user."""
+    if not any(set(merge.pair) <= set(profile.fragment_ids) for profile in profiles):
+        raise Conflict(
+            "An earlier merge by hand ties one of the two to another user. Split that one first.",
+            code="different_user",
+        )

@@ -272,6 +272,11 @@ class LogTable(Table):
             given_up.setdefault(row["user_id"], set()).update(_ids.decode(row["fragment_ids"]))
         return given_up
 
+    async def find_disowned(self, user_id: str) -> set[UUID]:
+        """The fragments that were a user's until the account was given up."""
+        found = await self._executor.fetch(_sql.find_disowned, self._dataset_id, user_id)
+        return {fragment_id for row in found for fragment_id in _ids.decode(row["fragment_ids"])}
+
     async def find_claim_reports(self, profile_ids: Sequence[UUID]) -> list[ClaimReport]:
         """The reports of claims of profiles that say something else than the one before, in order."""
         found = await self._executor.fetch(_REPORTS_OF_PROFILES, self._dataset_id, profile_ids)

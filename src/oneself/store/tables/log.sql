@@ -126,6 +126,13 @@ FROM log
 WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content -> 'fragment_ids' ?| $2::text[]
   AND content ->> 'gave_up' IS NOT NULL;
 
+-- name: find_disowned
+-- The fragments that were a user's until the account was given up.
+-- $2: the user
+SELECT content ->> 'disowned' AS fragment_ids
+FROM log
+WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content ->> 'gave_up' = $2;
+
 -- name: forget_reasons
 -- Remove the words of people from what they decided about fragments, and whose account was given up if none
 -- of that user's fragments is left.
