@@ -83,6 +83,26 @@ async def test_a_value_is_shown_to_whoever_may_read_it(stage: Stage) -> None:
     assert [join["identifier"]["value"] for join in shown["joins"]] == ["gold"]
 
 
+@pytest.mark.parametrize("part", ["protection", "identity_types"])
+@pytest.mark.parametrize("missing", ["profile_view", "update"])
+async def test_a_preview_is_no_way_to_guess_values(stage: Stage, part: str, missing: str) -> None:
+    """With a rule, the counts would tell whether a value matches a pattern."""
+    await stage.play("server mail=vera@ plan=gold\nserver phone=1 plan=gold")
+    blocked: Any = {"blocked_patterns": ["g*"]}
+    if part == "identity_types":
+        blocked = [{"id": "plan", "blocked_values": ["gold"]}]
+    rule = {"property_name": "traits.plan", "rule_name": "plan", "priority": 7}
+    permissions = {"identity_view", "unification_rule_view", "admin_config_view"}
+    makes = {"identity_update", "admin_config_update", "unification_rule_create"}
+    permissions |= makes if missing == "profile_view" else {"profile_view"}
+    answer = await _preview(stage, {"rule": rule, part: blocked}, *sorted(permissions))
+    assert answer.status_code == 403, answer.text
+    answer = await _preview(
+        stage, {"rule": rule, part: blocked}, *sorted(permissions | makes | {"profile_view"})
+    )
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.mark.parametrize(
     ("body", "permission"),
     [

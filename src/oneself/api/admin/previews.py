@@ -185,7 +185,8 @@ EACH = tuple(name for names in PERMISSIONS.values() for name in names)
 )
 async def preview_change(request: AnyRequest, dataset: FromPath[str]) -> ChangePreviewDocument:
     """Preview what a change of settings would do to the existing profiles of a dataset. Writes nothing. Each
-    part takes the permission to make it, or to read what it changes.
+    part takes the permission to make it, or to read what it changes. Blocked values and patterns take the one
+    to make it, and `profile_view`.
     """
     call = context_of(request)
     document = non_null(await decode_object(request, CHANGE))
@@ -193,6 +194,12 @@ async def preview_change(request: AnyRequest, dataset: FromPath[str]) -> ChangeP
         raise CHANGE.refusal("Name at least one change, such as settings.")
     for part in document:
         _check_permission(call, PERMISSIONS.get(part, IDENTITY))
+    makes_it = all(map(call.caller.holds, _making(document)))
+    if _blocks_values(document) and not (makes_it and call.caller.holds(PROFILE_VIEW)):
+        raise forbidden(
+            f"Blocked values and patterns tell who has them: they take {PROFILE_VIEW} and the permissions to "
+            "make the change."
+        )
     at = await dataset_of(call, dataset)
     try:
         found = await call.services.rules.change_previews.preview(at, await _planned(call, at, document))
@@ -200,7 +207,7 @@ async def preview_change(request: AnyRequest, dataset: FromPath[str]) -> ChangeP
         raise wire_error(RULE_NOT_FOUND, error.message, 404) from None
     except RuleRejected as rejected:
         raise rule_error(rejected) from None
-    return await _render(call, at, found, makes_it=all(map(call.caller.holds, _making(document))))
+    return await _render(call, at, found, makes_it=makes_it)
 
 
 ROUTES = [preview_change]
@@ -209,6 +216,12 @@ ROUTES = [preview_change]
 def _check_permission(call: RequestContext, names: Iterable[str]) -> None:
     if not any(call.caller.holds(PREFIX + name) for name in names):
         raise forbidden()
+
+
+def _blocks_values(document: Object) -> bool:
+    """Whether it names values that identify nobody, so that the counts tell who has them."""
+    parts = [document.get("protection") or {}, *(document.get("identity_types") or ())]
+    return any(part.get(name) for part in parts for name in ("blocked_values", "blocked_patterns"))
 
 
 def _making(document: Object) -> set[str]:
