@@ -13,11 +13,9 @@ import pytest
 from hypothesis import HealthCheck, assume, example, given, note, settings
 from hypothesis import strategies as st
 
-from oneself.service.log.verify import verify
 from oneself.services import Services
-from oneself.store.transaction import Tables
 from support import databases
-from support.reconciled_view import assert_parted, assert_reconciled
+from support.reconciled_view import assert_sound, reconcile_everybody
 from support.stored_views import folded_profiles, stored_profiles
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import History, histories, some_ids
@@ -30,9 +28,6 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 DATASETS = count(70_000)
-_LIST_ALL = (
-    "INSERT INTO unreconciled_fragment SELECT dataset_id, fragment_id, 1 FROM fragment ON CONFLICT DO NOTHING"
-)
 
 
 #: What an application created for a user is taken out of the user's profile.
@@ -71,15 +66,7 @@ async def test_every_view_follows_what_people_decide(services: Services, history
     await played.play(history.numbered)
     expected, rules = await folded_profiles(services.database, played.dataset_id)
     assert await stored_profiles(services.database, played.dataset_id, rules) == expected
-    report = await verify(services.database, lambda done, total: None)
-    assert report.difference is None, report.difference
-    await services.log.reconciler.reconcile_all()
-    await assert_parted(Tables(services.database, played.dataset_id))
-    await services.database.execute(_LIST_ALL)
-    await services.log.reconciler.reconcile_all()
-    await assert_reconciled(services.database)
-    report = await verify(services.database, lambda done, total: None)
-    assert report.difference is None, report.difference
+    await assert_sound(services, played.dataset_id)
 
 
 #: Of a profile: its view, the steps that its fragments took, its user and its values.
@@ -92,8 +79,7 @@ async def _played(services: Services, history: History, steps: Iterable[tuple[in
 
 
 async def _told(services: Services, played: PlayedHistory) -> _Told:
-    await services.database.execute(_LIST_ALL)
-    await services.log.reconciler.reconcile_all()
+    await reconcile_everybody(services)
     return await played.told()
 
 

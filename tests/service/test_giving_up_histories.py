@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from itertools import count
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
-from oneself.service.log.verify import verify
 from oneself.services import Services
-from oneself.store.transaction import Tables
 from support import databases
-from support.reconciled_view import assert_parted, assert_reconciled
+from support.reconciled_view import assert_sound
 from support.stored_views import folded_profiles, stored_profiles
 from support.view_histories import PlayedHistory
-from unit.core.identity_graph.histories import ADDRESSES, HONEST, TRACKERS, History, histories
-from unit.core.identity_graph.steps import GiveUpAccount, SignIn, Step
+from unit.core.identity_graph.histories import ADDRESSES, HONEST, TRACKERS, histories
+from unit.core.identity_graph.steps import GiveUpAccount, Settings, SignIn, Step
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -29,80 +28,55 @@ QUICK = settings(
 )
 DATASETS = count(80_000)
 _PAIRS = [(one, other) for one in HONEST for other in HONEST if one != other]
-_LIST_ALL = (
-    "INSERT INTO unreconciled_fragment SELECT dataset_id, fragment_id, 1 FROM fragment ON CONFLICT DO NOTHING"
-)
-_given_up = st.lists(st.tuples(st.integers(2, 20), st.sampled_from(_PAIRS)), min_size=1, max_size=3)
 
 
-async def assert_sound(services: Services, played: PlayedHistory) -> None:
-    """The log folds to what is stored, and the identity graph and the view `all` agree."""
-    report = await verify(services.database, lambda done, total: None)
-    assert report.difference is None, report.difference
-    await services.log.reconciler.reconcile_all()
-    await assert_parted(Tables(services.database, played.dataset_id))
-    await services.database.execute(_LIST_ALL)
-    await services.log.reconciler.reconcile_all()
-    await assert_reconciled(services.database)
-    report = await verify(services.database, lambda done, total: None)
-    assert report.difference is None, report.difference
+class Story(msgspec.Struct, frozen=True):
+    """A history in which accounts are given up, and whose user is erased at its end."""
+
+    settings: Settings
+    steps: tuple[Step, ...]
+    erased: str | None
 
 
-GIVEN = given(
-    history=histories(steps_max=20),
-    trackers=st.tuples(*(st.sampled_from((None, *TRACKERS)) for _ in HONEST)),
-    given_up=_given_up,
-    erased=st.sampled_from((None, *HONEST)),
-)
+@st.composite
+def stories(draw: st.DrawFn) -> Story:
+    """Two users who have signed in, perhaps on one browser, and what happens to them then."""
+    history = draw(histories(steps_max=20))
+    trackers = st.sampled_from((None, *TRACKERS))
+    steps: list[Step] = [
+        SignIn(user=user, tracker=draw(trackers), claims={"mail": ADDRESSES[user]}) for user in HONEST
+    ]
+    steps += history.steps
+    given_up = st.tuples(st.integers(2, 20), st.sampled_from(_PAIRS))
+    for place, (user, into) in draw(st.lists(given_up, min_size=1, max_size=3)):
+        steps.insert(place, GiveUpAccount(user=user, into=into))
+    return Story(history.settings, tuple(steps), draw(st.sampled_from((None, *HONEST))))
 
 
 @QUICK
-@GIVEN
-async def test_every_view_follows_who_gives_up_an_account(
-    services: Services,
-    history: History,
-    trackers: tuple[str | None, ...],
-    given_up: list[tuple[int, tuple[str, str]]],
-    erased: str | None,
-) -> None:
-    await play(services, history, trackers, given_up, erased)
+@given(story=stories())
+async def test_every_view_follows_who_gives_up_an_account(services: Services, story: Story) -> None:
+    await play(services, story)
 
 
 @pytest.mark.soak
 @settings(QUICK, max_examples=300)
-@GIVEN
+@given(story=stories())
 async def test_every_view_follows_who_gives_up_an_account_in_many_histories(
-    services: Services,
-    history: History,
-    trackers: tuple[str | None, ...],
-    given_up: list[tuple[int, tuple[str, str]]],
-    erased: str | None,
+    services: Services, story: Story
 ) -> None:
-    await play(services, history, trackers, given_up, erased)
+    await play(services, story)
 
 
-async def play(
-    services: Services,
-    history: History,
-    trackers: tuple[str | None, ...],
-    given_up: list[tuple[int, tuple[str, str]]],
-    erased: str | None,
-) -> None:
-    """Play a history in which accounts are given up, and erase what a user owns at its end."""
-    steps: list[Step] = [
-        SignIn(user=user, tracker=tracker, claims={"mail": ADDRESSES[user]})
-        for user, tracker in zip(HONEST, trackers, strict=True)
-    ]
-    steps += history.steps
-    for place, (user, into) in given_up:
-        steps.insert(place, GiveUpAccount(user=user, into=into))
-    note(steps)
+async def play(services: Services, story: Story) -> None:
+    """Play a story and check what is stored, before and after the erasure."""
+    note(story)
     await databases.empty(services.database)
-    played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
-    await played.play(enumerate(steps))
+    played = await PlayedHistory(services, next(DATASETS)).begin(story.settings)
+    await played.play(enumerate(story.steps))
     expected, rules = await folded_profiles(services.database, played.dataset_id)
     assert await stored_profiles(services.database, played.dataset_id, rules) == expected
-    await assert_sound(services, played)
-    if erased is not None:
-        await played.erase(erased)
-        await assert_sound(services, played)
+    await assert_sound(services, played.dataset_id)
+    if story.erased is not None:
+        await played.erase(story.erased)
+        await assert_sound(services, played.dataset_id)

@@ -13,11 +13,10 @@ from itertools import count
 import pytest
 from hypothesis import HealthCheck, given, note, settings
 
-from oneself.service.log.verify import verify
 from oneself.services import Services
 from support import databases
 from support.nested_views import assert_views_nested
-from support.reconciled_view import assert_reconciled
+from support.reconciled_view import assert_reconciled, assert_verified, reconcile_everybody
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import History, histories
 
@@ -28,9 +27,6 @@ QUICK = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
 DATASETS = count(60_000)
-_LIST_ALL = (
-    "INSERT INTO unreconciled_fragment SELECT dataset_id, fragment_id, 1 FROM fragment ON CONFLICT DO NOTHING"
-)
 
 
 async def assert_history_reconciled(services: Services, history: History, *, lists_all: bool) -> None:
@@ -38,11 +34,8 @@ async def assert_history_reconciled(services: Services, history: History, *, lis
     await databases.empty(services.database)
     played = await PlayedHistory(services, next(DATASETS)).begin(history.settings)
     await played.play(history.numbered)
-    if lists_all:
-        await services.database.execute(_LIST_ALL)
-    await services.log.reconciler.reconcile_all()
-    report = await verify(services.database, lambda done, total: None)
-    assert report.difference is None, report.difference
+    await (reconcile_everybody(services) if lists_all else services.log.reconciler.reconcile_all())
+    await assert_verified(services.database)
     await assert_reconciled(services.database)
     await assert_views_nested(services.database, played.dataset_id)
 

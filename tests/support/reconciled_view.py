@@ -7,12 +7,41 @@ from uuid import UUID
 
 from oneself.core.fold.reconcile import BelievedLog, ExpectedPartition, expect
 from oneself.core.identity_graph.rules import graph_rules
+from oneself.service.log.verify import verify
+from oneself.services import Services
 from oneself.store.database import Database
 from oneself.store.tables.log import BEGINNING
 from oneself.store.transaction import Tables
 from support.stored_views import list_fragments
 
+_LIST_ALL = (
+    "INSERT INTO unreconciled_fragment SELECT dataset_id, fragment_id, 1 FROM fragment ON CONFLICT DO NOTHING"
+)
 _DATASETS = "SELECT DISTINCT dataset_id FROM fragment ORDER BY dataset_id"
+
+
+async def assert_sound(services: Services, dataset_id: int) -> None:
+    """Raises AssertionError unless the log folds to what is stored, nothing that people keep apart is one,
+    and the view `all` is that of the identity graph as soon as everybody is reconciled.
+    """
+    await assert_verified(services.database)
+    await services.log.reconciler.reconcile_all()
+    await assert_parted(Tables(services.database, dataset_id))
+    await reconcile_everybody(services)
+    await assert_reconciled(services.database)
+    await assert_verified(services.database)
+
+
+async def assert_verified(database: Database) -> None:
+    """Raises AssertionError with the first difference between what is stored and what the log folds to."""
+    report = await verify(database, lambda done, total: None)
+    assert report.difference is None, report.difference
+
+
+async def reconcile_everybody(services: Services) -> None:
+    """Reconcile every fragment, whether or not it is listed."""
+    await services.database.execute(_LIST_ALL)
+    await services.log.reconciler.reconcile_all()
 
 
 async def assert_reconciled(database: Database) -> None:

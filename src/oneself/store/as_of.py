@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from oneself.store import rows
-from oneself.store.database import Database
+from oneself.store.database import ConnectionDatabase, Database
 from oneself.store.queries import Queries
 from oneself.store.transaction import Transaction
 
@@ -25,28 +25,15 @@ _sql = Queries("as_of", folder=".")
 _shadow = Queries("shadow", folder=".")
 
 
-class ConnectionOfReader(Database):
-    """One connection as a database: what reads from it sees what its transaction sees."""
-
-    def __init__(self, url: str, connection: Connection) -> None:
-        self.url = url
-        self._connection = connection
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        """The one connection, which stays open."""
-        yield self._connection
-
-
 class ScratchLog:
     """The entries of a part of a dataset up to an instant, and what they fold to."""
 
-    def __init__(self, database: Database, connection: Connection, dataset_id: int, until: int) -> None:
+    def __init__(self, connection: Connection, dataset_id: int, until: int) -> None:
         self._connection = connection
         self._dataset_id = dataset_id
         self._until = until
         self.transaction = Transaction(connection, dataset_id)
-        self.database = ConnectionOfReader(database.url, connection)
+        self.database = ConnectionDatabase(connection)
 
     async def show_live(self) -> None:
         """Read the live tables from now on."""
@@ -96,4 +83,4 @@ async def open_scratch_log(database: Database, dataset_id: int, until: int) -> A
         await connection.execute(f"{_shadow.begin_scratch}; {_sql.begin_log}")
         async with connection.transaction(isolation="repeatable_read", readonly=True):
             await connection.execute(_shadow.plan_point_lookups)
-            yield ScratchLog(database, connection, dataset_id, until)
+            yield ScratchLog(connection, dataset_id, until)

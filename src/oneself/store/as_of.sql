@@ -50,13 +50,8 @@ FROM (
 -- $2: fragment ids
 -- $3: profile ids
 -- $4: the last seq
-INSERT INTO pg_temp.log (
-    dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan, content_redacted,
-    replay
-)
-SELECT recorded.dataset_id, recorded.seq, recorded.observation_id, recorded.profile_id, recorded.kind,
-       recorded.name, recorded.config_version, recorded.content, recorded.plan, recorded.content_redacted,
-       recorded.replay
+INSERT INTO pg_temp.log ({copied_columns})
+SELECT recorded.*
 FROM (
     SELECT seq, observation_id FROM oneself.fragment_entry
     WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]) AND seq <= $4
@@ -64,8 +59,10 @@ FROM (
     SELECT seq, observation_id FROM oneself.log
     WHERE dataset_id = $1 AND profile_id = ANY ($3::uuid[]) AND seq <= $4
 ) AS entry
-JOIN oneself.log AS recorded
-  ON recorded.dataset_id = $1 AND recorded.seq = entry.seq AND recorded.observation_id = entry.observation_id
+CROSS JOIN LATERAL (
+    SELECT {copied_columns} FROM oneself.log
+    WHERE dataset_id = $1 AND seq = entry.seq AND observation_id = entry.observation_id
+) AS recorded
 ON CONFLICT DO NOTHING;
 
 -- name: copy_named
@@ -73,16 +70,13 @@ ON CONFLICT DO NOTHING;
 -- $1: dataset
 -- $2: seqs
 -- $3: observations
-INSERT INTO pg_temp.log (
-    dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, plan, content_redacted,
-    replay
-)
-SELECT recorded.dataset_id, recorded.seq, recorded.observation_id, recorded.profile_id, recorded.kind,
-       recorded.name, recorded.config_version, recorded.content, recorded.plan, recorded.content_redacted,
-       recorded.replay
+INSERT INTO pg_temp.log ({copied_columns})
+SELECT recorded.*
 FROM unnest($2::bigint[], $3::uuid[]) AS entry (seq, observation_id)
-JOIN oneself.log AS recorded
-  ON recorded.dataset_id = $1 AND recorded.seq = entry.seq AND recorded.observation_id = entry.observation_id
+CROSS JOIN LATERAL (
+    SELECT {copied_columns} FROM oneself.log
+    WHERE dataset_id = $1 AND seq = entry.seq AND observation_id = entry.observation_id
+) AS recorded
 ON CONFLICT DO NOTHING;
 
 -- name: find_profiles

@@ -138,6 +138,33 @@ class Database:
             await connection.executemany(sql, rows)
 
 
+class ConnectionDatabase(Database):
+    """One connection, as services use a database: one thing at a time."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    async def close(self) -> None:
+        """Nothing: whoever opened the connection closes it."""
+
+    @asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        with translate_errors():
+            yield self._connection
+
+    @asynccontextmanager
+    async def transaction(self, first: str | None = None) -> AsyncIterator[Connection]:
+        with translate_errors():
+            connection = self._connection
+            async with connection.transaction() if first is None else begun_with(connection, first):
+                yield connection
+
+    @asynccontextmanager
+    async def scan(self) -> AsyncIterator[Connection]:
+        with translate_errors():
+            yield self._connection
+
+
 @asynccontextmanager
 async def begun_with(connection: Connection, first: str) -> AsyncIterator[None]:
     """A transaction like that of the driver, which sends BEGIN alone. It cannot be nested."""

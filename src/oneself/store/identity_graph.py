@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from uuid import UUID
 
+from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity_graph.footprint import GraphFootprint
+from oneself.core.identity_graph.footprint import GraphFootprint, graph_footprint
 from oneself.core.identity_graph.graph import ExactKey, IdentityGraph
-from oneself.core.identity_graph.rules import GraphRules
+from oneself.core.identity_graph.rules import GraphRules, graph_rules
 from oneself.core.units import SEQ_MAX
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.graph_writer import GraphWriter
@@ -66,6 +67,16 @@ async def add_decisions(
     """Add what people and erasures decided about fragments before."""
     loaded.add_joins(await transaction.person_joins.find(fragment_ids))
     loaded.graph.separations = await transaction.separations.find(fragment_ids)
+
+
+async def gather_decided(
+    transaction: Transaction, fragment_ids: Collection[UUID], config: Config
+) -> LoadedGraph:
+    """Fragments about which something is decided, with what was decided before."""
+    rules = graph_rules(config)
+    loaded = await gather(transaction, graph_footprint([], config, rules, joined=fragment_ids), rules)
+    await add_decisions(transaction, loaded, fragment_ids)
+    return loaded
 
 
 async def _add_browsers(transaction: Transaction, loaded: LoadedGraph, footprint: GraphFootprint) -> None:

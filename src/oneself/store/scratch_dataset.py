@@ -21,8 +21,7 @@ from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.replay import AbsorbedPart
 from oneself.core.values.record import Values
 from oneself.store import rows
-from oneself.store.database import Database, begun_with
-from oneself.store.errors import translate_errors
+from oneself.store.database import ConnectionDatabase, Database
 from oneself.store.queries import Queries
 from oneself.store.shared_values import ROWS_PER_FETCH, SharedValues
 from oneself.store.transaction import Transaction
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from oneself.store.database import Connection
 
 _sql = Queries("scratch_dataset", folder=".")
+_shadow = Queries("shadow", folder=".")
 #: The tables that a copy fills. The others of `begin` are written to only.
 COPIED = (
     "profile",
@@ -87,33 +87,6 @@ class RecordedRefusal(msgspec.Struct, frozen=True, order=True):
     namespace: str
 
 
-class ScratchDatabase(Database):
-    """The connection of a copy, as services use a database: one thing at a time."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def close(self) -> None:
-        """Nothing: whoever opened the connection closes it."""
-
-    @asynccontextmanager
-    async def connection(self) -> AsyncIterator[Connection]:
-        with translate_errors():
-            yield self._connection
-
-    @asynccontextmanager
-    async def transaction(self, first: str | None = None) -> AsyncIterator[Connection]:
-        with translate_errors():
-            connection = self._connection
-            async with connection.transaction() if first is None else begun_with(connection, first):
-                yield connection
-
-    @asynccontextmanager
-    async def scan(self) -> AsyncIterator[Connection]:
-        with translate_errors():
-            yield self._connection
-
-
 class ScratchDataset:
     """Reads one instant of a dataset, copies a part of it, and reads what became of the copy.
 
@@ -124,7 +97,7 @@ class ScratchDataset:
         self._connection = connection
         self.live_id = live_id
         self.dataset_id = -1 - secrets.randbelow(_NUMBERS_MAX)
-        self.database: Database = ScratchDatabase(connection)
+        self.database: Database = ConnectionDatabase(connection)
         self.live = Transaction(connection, live_id)
         self.values = SharedValues(connection, live_id)
 
@@ -243,5 +216,5 @@ _PARTS = tuple[AbsorbedPart, ...]
 async def open_scratch_dataset(database: Database, dataset_id: int) -> AsyncIterator[ScratchDataset]:
     """An empty copy of a dataset, on a connection of its own."""
     async with database.scan() as connection:
-        await connection.execute(_sql.begin)
+        await connection.execute(f"{_shadow.begin_scratch}; {_sql.begin}")
         yield ScratchDataset(connection, dataset_id)

@@ -1,22 +1,10 @@
 -- A copy of some profiles of a dataset, in scratch tables that hide the live ones: what a preview changes.
 
 -- name: begin
--- Make empty tables of this connection alone, behind the live ones until `hide_live_tables`.
+-- Make empty tables of this connection alone, beside those of shadow.sql, behind the live ones until
+-- `hide_live_tables`.
 SET search_path = oneself, pg_temp;
-CREATE TEMP TABLE profile (LIKE oneself.profile INCLUDING ALL);
-CREATE TEMP TABLE claim (LIKE oneself.claim INCLUDING ALL);
-CREATE TEMP TABLE merge (LIKE oneself.merge INCLUDING ALL);
-CREATE TEMP TABLE refusal (LIKE oneself.refusal INCLUDING ALL);
-CREATE TEMP TABLE config (LIKE oneself.config INCLUDING ALL);
 CREATE TEMP TABLE log (LIKE oneself.log INCLUDING ALL);
-CREATE TEMP TABLE fragment (LIKE oneself.fragment INCLUDING ALL);
-CREATE TEMP TABLE fragment_claim (LIKE oneself.fragment_claim INCLUDING ALL);
-CREATE TEMP TABLE browser (LIKE oneself.browser INCLUDING ALL);
-CREATE TEMP TABLE verified_claim (LIKE oneself.verified_claim INCLUDING ALL);
-CREATE TEMP TABLE identifier_transfer (LIKE oneself.identifier_transfer INCLUDING ALL);
-CREATE TEMP TABLE person_join (LIKE oneself.person_join INCLUDING ALL);
-CREATE TEMP TABLE separation (LIKE oneself.separation INCLUDING ALL);
-CREATE TEMP TABLE view_profile (LIKE oneself.view_profile INCLUDING ALL);
 CREATE TEMP TABLE reindex_job (LIKE oneself.reindex_job INCLUDING ALL);
 CREATE TEMP TABLE join_review (LIKE oneself.join_review INCLUDING ALL);
 CREATE TEMP TABLE unreconciled_fragment (LIKE oneself.unreconciled_fragment INCLUDING ALL);

@@ -5,12 +5,12 @@ Decode, one use-case, render.
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
 from litestar import Response, get
 from litestar.enums import MediaType
-from litestar.params import FromPath, QueryParameter
+from litestar.params import FromPath
 from msgspec.structs import replace
 
 from oneself.api.admin.as_of import AtParameter, read_profiles, requested_instant
@@ -20,7 +20,15 @@ from oneself.api.documents.profile import version_tag
 from oneself.api.http.guard import context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import Described, error_responses
-from oneself.api.http.query import ONLY_TRUE, AskedCategories, ViewParameter, query_flag, query_list
+from oneself.api.http.query import (
+    AskedApplications,
+    AskedCategories,
+    IncludeApplicationData,
+    IncludeProvenance,
+    ViewParameter,
+    query_flag,
+    query_list,
+)
 
 
 @get(PROFILE, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404, 409))
@@ -28,15 +36,10 @@ async def read_person(
     request: AnyRequest,
     dataset: FromPath[str],
     profile_id: FromPath[str],
-    include_application_data: Annotated[
-        str | None, QueryParameter(name="includeApplicationData", description=ONLY_TRUE)
-    ] = None,
-    application_identifier: Annotated[
-        str | None,
-        QueryParameter(description="Comma-separated list of applications, or `*`; for system applications."),
-    ] = None,
+    include_application_data: IncludeApplicationData = None,
+    application_identifier: AskedApplications = None,
     consent_category_id: AskedCategories = None,
-    provenance: Annotated[str | None, QueryParameter(description=ONLY_TRUE)] = None,
+    provenance: IncludeProvenance = None,
     view: ViewParameter = None,
     at: AtParameter = None,
 ) -> Response[PersonDocument]:

@@ -27,8 +27,10 @@ from oneself.api.http.guard import RequestContext, context_of, requires
 from oneself.api.http.json_body import AnyRequest, Body, Object, decode_object
 from oneself.api.http.openapi import described, error_responses
 from oneself.api.http.query import (
-    ONLY_TRUE,
+    AskedApplications,
     AskedCategories,
+    IncludeApplicationData,
+    IncludeProvenance,
     ViewParameter,
     asked_categories,
     query_flag,
@@ -111,18 +113,10 @@ async def create_profile(
 async def read_profile(
     request: AnyRequest,
     profile_id: FromPath[str],
-    include_application_data: Annotated[
-        str | None, QueryParameter(name="includeApplicationData", description=ONLY_TRUE)
-    ] = None,
-    application_identifier: Annotated[
-        str | None,
-        QueryParameter(description="Comma-separated list of applications, or `*`; for system applications."),
-    ] = None,
+    include_application_data: IncludeApplicationData = None,
+    application_identifier: AskedApplications = None,
     consent_category_id: AskedCategories = None,
-    provenance: Annotated[
-        str | None,
-        QueryParameter(description=ONLY_TRUE),
-    ] = None,
+    provenance: IncludeProvenance = None,
     view: ViewParameter = None,
 ) -> Profile:
     """Read a profile by any profile id it ever had, filtered by consent."""

@@ -33,7 +33,19 @@ AskedCategories = Annotated[
         description="Requested consent categories; repeatable, or a comma-separated list.",
     ),
 ]
-
+#: The parameters that request application data, and that of some applications.
+IncludeApplicationData = Annotated[
+    str | None, QueryParameter(name="includeApplicationData", description=ONLY_TRUE)
+]
+AskedApplications = Annotated[
+    str | None,
+    QueryParameter(
+        name="application_identifier",
+        description="Comma-separated list of applications, or `*`; for system applications.",
+    ),
+]
+#: The parameter that requests where values come from.
+IncludeProvenance = Annotated[str | None, QueryParameter(name="provenance", description=ONLY_TRUE)]
 
 _EPOCH_MS = re.compile(r"[0-9]{1,15}")
 

@@ -17,16 +17,13 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import Bridge, Erased, LogEntry, ManualSplit
 from oneself.core.fold.replay import touches
-from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.joins import View
-from oneself.core.identity_graph.rules import graph_rules
 from oneself.service.as_of.surroundings import Surroundings, copied_entries
 from oneself.service.log.graph_part import GraphPart
 from oneself.service.log.refold import fold_part
 from oneself.service.log.verify import fold_run, runs
 from oneself.store import identity_graph
 from oneself.store.as_of import ScratchLog
-from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.tables.log import ENTRIES_PER_CHUNK
 from oneself.store.transaction import Transaction
 
@@ -63,7 +60,7 @@ async def bridge(transaction: Transaction, bridges: Collection[Bridge], config: 
     """
     if bridges:
         ends = {end for item in bridges for end in (item.one, item.other)}
-        graph = await _gather(transaction, ends, config)
+        graph = await identity_graph.gather_decided(transaction, ends, config)
         graph.bridge(bridges, seq)
         await identity_graph.save(transaction, graph)
 
@@ -84,14 +81,6 @@ async def part_from(
         fragment_ids=(*sorted(kept), *sorted(left)),
         sides=(*(0 for _ in kept), *(1 for _ in left)),
     )
-    graph = await _gather(transaction, kept | left, config)
+    graph = await identity_graph.gather_decided(transaction, kept | left, config)
     graph.split(split, uuid.uuid4(), seq)
     await identity_graph.save(transaction, graph)
-
-
-async def _gather(transaction: Transaction, joined: set[UUID], config: Config) -> LoadedGraph:
-    rules = graph_rules(config)
-    footprint = graph_footprint([], config, rules, joined=joined)
-    graph = await identity_graph.gather(transaction, footprint, rules)
-    await identity_graph.add_decisions(transaction, graph, joined)
-    return graph

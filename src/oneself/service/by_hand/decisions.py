@@ -17,10 +17,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import ManualMerge, ManualSplit
-from oneself.core.identity_graph.footprint import graph_footprint
-from oneself.core.identity_graph.rules import graph_rules
 from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import Decided, DecidedProfile, SplitAsked, Why, checked_reason
 from oneself.service.by_hand.giving_up import EndedTies, check_users, end_account, end_ties
@@ -35,7 +32,6 @@ from oneself.service.profiles.lookup import Lookup
 from oneself.store import identity_graph
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
-from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.transaction import Transaction
 
 #: A decision folds the log of the profiles again; those of more fragments are left to the background.
@@ -190,7 +186,7 @@ class Decisions:
         ended: EndedTies | None = None,
     ) -> Decided:
         config = await transaction.config.find()
-        graph = await _gather(transaction, decision, config)
+        graph = await identity_graph.gather_decided(transaction, decision.fragment_ids, config)
         clock = await transaction.read_clock()
         latest, decision_id = max(graph.latest_seq, ended.seq if ended else 0), uuid.uuid4()
         seq = max(clock.now, config.seq + 1, latest + 1)
@@ -209,16 +205,6 @@ class Decisions:
         if dry_run:
             raise _DryRun(Decided(None, profiles, given_up))
         return Decided(decision_id, profiles, given_up)
-
-
-async def _gather(
-    transaction: Transaction, decision: ManualSplit | ManualMerge, config: Config
-) -> LoadedGraph:
-    rules = graph_rules(config)
-    joined = decision.fragment_ids
-    graph = await identity_graph.gather(transaction, graph_footprint([], config, rules, joined=joined), rules)
-    await identity_graph.add_decisions(transaction, graph, joined)
-    return graph
 
 
 async def _until_found(attempt: Callable[[], Awaitable[Decided | None]]) -> Decided | None:
