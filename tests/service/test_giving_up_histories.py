@@ -9,7 +9,7 @@ from itertools import count
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 
 from oneself.services import Services
@@ -18,7 +18,7 @@ from support.reconciled_view import assert_sound
 from support.stored_views import folded_profiles, stored_profiles
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import ADDRESSES, HONEST, TRACKERS, histories
-from unit.core.identity_graph.steps import GiveUpAccount, Settings, SignIn, Step
+from unit.core.identity_graph.steps import Create, GiveUpAccount, Link, Settings, SignIn, Split, Step
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
@@ -53,7 +53,31 @@ def stories(draw: st.DrawFn) -> Story:
     return Story(history.settings, tuple(steps), draw(st.sampled_from((None, *HONEST))))
 
 
+BEGUN: tuple[Step, ...] = (
+    SignIn(user="ann"),
+    SignIn(user="ben"),
+    Create(name="p0", user="ben", ids={"phone": "1"}),
+)
+#: The erasure folds in one batch that what a split parted is joined again, and then that a join ends.
+JOINED_AGAIN = Story(
+    Settings(),
+    (
+        *BEGUN,
+        Split(profiles=("p0",)),
+        Link(user="ann", profile="p0"),
+        GiveUpAccount(user="ben", into="ann"),
+        Split(profiles=("p0",), view="all"),
+    ),
+    "ann",
+)
+JOINED_AND_PARTED = Story(
+    Settings(), (*BEGUN, GiveUpAccount(user="ben", into="ann"), Split(profiles=("p0",))), "ann"
+)
+
+
 @QUICK
+@example(story=JOINED_AGAIN)
+@example(story=JOINED_AND_PARTED)
 @given(story=stories())
 async def test_every_view_follows_who_gives_up_an_account(services: Services, story: Story) -> None:
     await play(services, story)

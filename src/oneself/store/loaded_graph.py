@@ -269,10 +269,11 @@ class LoadedGraph:
     async def save_names(self, transaction: Transaction) -> None:
         """Write verified claims, who held identifiers when, joins that hang on none, and later browsers."""
         graph = self.graph
-        await transaction.person_joins.delete(self.ended_joins)
+        # What begins in a batch may end in it.
         await transaction.person_joins.put(self.new_joins)
-        await transaction.separations.unite(self.united_sides)
+        await transaction.person_joins.delete(self.ended_joins)
         await transaction.separations.put(self.new_separations)
+        await transaction.separations.unite(self.united_sides)
         await transaction.later.browsers.put(_changed(graph.browsers, self._browsers), self._browsers)
         await transaction.verified_claims.put(_changed(graph.verified, self._verified))
         await transaction.verified_claims.delete(self._verified.keys() - graph.verified.keys())
