@@ -90,12 +90,9 @@ async def test_a_stranger_makes_nobodys_past_too_large(harness: InteractionsHarn
         await events_of(as_of, harness, at, "all")
 
 
-async def test_a_process_reads_a_bounded_number_at_once(
-    harness: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(reading, "WAITING_MAX", 0)
+async def test_a_process_reads_a_bounded_number_at_once(harness: InteractionsHarness) -> None:
     await harness.event(device=ANN)
-    at, as_of = await last_seq(harness), AsOf(harness.services.database)
+    at, as_of = await last_seq(harness), AsOf(harness.services.database, waiting_max=0)
     async with AsyncExitStack() as stack:
         for _ in range(reading.READS_AT_ONCE):
             await stack.enter_async_context(as_of.read(harness.dataset_ref, [ANN], "proven", at))

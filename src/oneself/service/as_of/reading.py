@@ -93,9 +93,12 @@ class EarlierReading(msgspec.Struct, frozen=True):
 class AsOf:
     """Reads profiles as they were."""
 
-    def __init__(self, database: Database, *, entries_max: int = ENTRIES_MAX) -> None:
+    def __init__(
+        self, database: Database, *, entries_max: int = ENTRIES_MAX, waiting_max: int = WAITING_MAX
+    ) -> None:
         self._database = database
         self._entries_max = entries_max
+        self._waiting_max = waiting_max
         self._turns = asyncio.Semaphore(READS_AT_ONCE)
         self._waiting = 0
 
@@ -116,7 +119,7 @@ class AsOf:
 
     @asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
-        if self._waiting >= READS_AT_ONCE + WAITING_MAX:
+        if self._waiting >= READS_AT_ONCE + self._waiting_max:
             raise Contended("Too many profiles are being read as they were.")
         self._waiting += 1
         try:
