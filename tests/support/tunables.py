@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import functools
 import time
+from functools import partial
 from typing import Any
 
 import msgspec
 from argon2.profiles import CHEAPEST
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from joserfc.jwk import RSAKey
 
 from oneself.tunables import Tunables
@@ -27,14 +29,12 @@ class SettableClock:
         return time.time() if self.now_s is None else self.now_s
 
 
-@functools.cache
-def _key() -> dict[str, Any]:
-    return RSAKey.generate_key(2048).as_dict(private=True)
+_key = functools.cache(partial(generate_private_key, 65537, 2048))
 
 
 def same_key(bits: int, parameters: Any) -> RSAKey:
     """One key under every id: making a key takes most of the time of creating an organisation."""
-    return RSAKey.import_key({**_key(), **parameters})
+    return RSAKey.import_key(_key(), parameters)
 
 
 #: Weak hashes and one private key for all, so that a test takes milliseconds.

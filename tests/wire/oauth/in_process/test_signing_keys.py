@@ -1,4 +1,4 @@
-"""Verifying tokens costs one read of public keys; a private key is imported once, off the event loop."""
+"""Verifying tokens costs one read of public keys; a private key is imported once, to sign."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import asyncio
 import threading
 from typing import Any
 
+import msgspec
 import pytest
 from joserfc.jwk import RSAKey
 
 from oneself.service.context import DatasetRef
+from oneself.service.directory import signing_keys
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.directory.tokens import AccessTokens, access_claims, sign_access_token
 from oneself.services import Services
@@ -20,7 +22,7 @@ VERIFICATIONS = 50
 
 
 class Imports:
-    """The imported keys, private and public, the threads of the imports, and the number of reads."""
+    """The imported keys, private and public, the threads of the public ones, and the number of reads."""
 
     def __init__(self) -> None:
         self.private: list[str] = []
@@ -37,17 +39,25 @@ class Imports:
 def imports(services: Services, dataset_ref: DatasetRef, monkeypatch: pytest.MonkeyPatch) -> Imports:
     """Counts from here on; the organisation and its first key exist."""
     recorded, import_key, read = Imports(), RSAKey.import_key, SigningKeyTable.list
+    import_private = signing_keys._import_private
 
     def counted(document: Any, *others: Any) -> RSAKey:
-        (recorded.private if "d" in document else recorded.public).append(document["kid"])
-        recorded.threads.add(threading.get_ident())
+        if isinstance(document, dict):
+            recorded.public.append(document["kid"])
+            recorded.threads.add(threading.get_ident())
         return import_key(document, *others)
+
+    def counted_private(private: bytes) -> RSAKey:
+        key = import_private(private)
+        recorded.private.append(key.kid)
+        return key
 
     async def reading(self: SigningKeyTable, *values: Any) -> Any:
         recorded.reads += 1
         return await read(self, *values)
 
-    monkeypatch.setattr("oneself.service.directory.signing_keys.RSAKey.import_key", counted)
+    monkeypatch.setattr(signing_keys.RSAKey, "import_key", counted)
+    monkeypatch.setattr(signing_keys, "_import_private", counted_private)
     monkeypatch.setattr(SigningKeyTable, "list", reading)
     return recorded
 
@@ -83,7 +93,7 @@ async def test_concurrent_verifications_cause_one_read_and_no_private_import(
     assert threading.get_ident() not in imports.threads
 
 
-async def test_a_private_key_is_imported_once_and_in_a_thread(
+async def test_a_private_key_is_imported_once(
     services: Services, dataset_ref: DatasetRef, imports: Imports
 ) -> None:
     keys = new_process(services, reread_s=0.0)
@@ -93,9 +103,12 @@ async def test_a_private_key_is_imported_once_and_in_a_thread(
     assert imports.private == [signing[0].kid]
     rotated = await keys.rotate(dataset_ref)
     assert (await keys.signing_key(dataset_ref)).kid == rotated
-    assert imports.private.count(rotated) == 2, "imported at creation and at decryption"
-    assert len(imports.private) == 3
-    assert threading.get_ident() not in imports.threads
+    assert imports.private == [signing[0].kid, rotated]
+
+
+async def test_a_stored_key_is_the_one_that_was_made() -> None:
+    made = RSAKey.generate_key(2048, {"kid": "k", "use": "sig", "alg": "RS256"}).as_dict(private=True)
+    assert signing_keys._import_private(msgspec.json.encode(made)).as_dict(private=True) == made
 
 
 async def test_a_retired_key_verifies_only_while_it_is_published(
