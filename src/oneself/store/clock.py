@@ -16,8 +16,16 @@ class TransactionClock(msgspec.Struct, frozen=True):
     config_version: int
     #: Whether people keep fragments of the dataset apart.
     has_separations: bool
+    #: Whether identifiers of the dataset ever changed hands.
+    has_transfers: bool
 
 
 def read_clock(row: Any) -> TransactionClock:
     """The clock from a row with `clock`."""
-    return TransactionClock(row["now"], row["transaction_id"], row["config_version"], row["has_separations"])
+    return TransactionClock(
+        row["now"],
+        row["transaction_id"],
+        row["config_version"],
+        row["has_separations"],
+        row["has_transfers"],
+    )

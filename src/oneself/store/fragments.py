@@ -98,7 +98,8 @@ _CLOCK = """
 SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint AS now,
        pg_current_xact_id()::text AS transaction_id,
        coalesce((SELECT version FROM config WHERE dataset_id = $1), 0) AS config_version,
-       EXISTS (SELECT FROM separation WHERE dataset_id = $1) AS has_separations
+       EXISTS (SELECT FROM separation WHERE dataset_id = $1) AS has_separations,
+       EXISTS (SELECT FROM identifier_transfer WHERE dataset_id = $1) AS has_transfers
 """
 
 

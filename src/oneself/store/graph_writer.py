@@ -10,22 +10,19 @@ Source: docs/concepts/trust.md, "Views"; docs/decisions/0021-views-beside-the-be
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.identity.identifier import Identifier
-from oneself.core.identity_graph.evidence_changes import only_ends_claims
+from oneself.core.identity_graph.evidence_changes import has_new_evidence, only_ends_claims
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import ChoiceWrite, Fragment, Tenure, Write
 from oneself.core.identity_graph.joins import View
-from oneself.core.identity_graph.names import proven_claims
 from oneself.core.identity_graph.replay import (
     AbsorbedPart,
     Part,
     gives_way_to_own,
-    own_identity,
     replay,
     with_item,
 )
@@ -58,6 +55,8 @@ class GraphWriter:
         self._changed = {item.fragment_id: item for item in changed}
         self._values = loaded.rules.fold.values
         self._rows: dict[UUID, FragmentRow] = {}
+        #: Of these, those in which no view shows anything else than before.
+        self._shown_alike: set[UUID] = set()
         #: New fragment of exactly some identifiers → the digest of these.
         self._exact_keys = {
             known: exact_digest(key) for key, known in loaded.graph.exact.items() if known not in loaded.rows
@@ -80,7 +79,7 @@ class GraphWriter:
         seeds = {
             item.fragment_id
             for item in self._changed.values()
-            if _has_new_evidence(self._loaded.before(item.fragment_id), item)
+            if has_new_evidence(self._loaded.before(item.fragment_id), item)
         }
         unions = await self._unions.find(seeds) if seeds else []
         joining = {item.fragment.fragment_id for union in unions for item in union.joining}
@@ -94,8 +93,8 @@ class GraphWriter:
             self._loaded.reviewed |= around
         for fragment in self._changed.values():
             self._rows[fragment.fragment_id] = self._row(fragment)
-        if around:
-            await self._put_views(around)
+        if tied := around - self._new_and_alone(around):
+            await self._put_views(tied)
         await self._put_unions(unions)
         united: set[tuple[View, UUID]] = {key for union in unions for key in union.keys}
         if merge is not None:
@@ -117,7 +116,12 @@ class GraphWriter:
         for row in rows:
             if row.read_version is not None:
                 before = self._loaded.rows[row.fragment.fragment_id]
-                (restated if row.differs_in_state_alone(before) else changed).append(row)
+                if row.differs_in_state_alone(before):
+                    restated.append(row)
+                    if _says_alike(before.fragment, row.fragment):
+                        self._shown_alike.add(row.fragment.fragment_id)
+                else:
+                    changed.append(row)
         fragments = self._transaction.fragments
         if not (await fragments.update_states(restated) and await fragments.update(changed)):
             raise Contended("Another request changed the same profile.")
@@ -142,11 +146,14 @@ class GraphWriter:
 
     @property
     def readings(self) -> tuple[GraphReading, GraphReading]:
-        """What was read of what is written, and what is written."""
+        """What was read of what is written and shows something else now, and what is written."""
         heads = {item for _, item in (*self._former, *self._present)}
+        written = {
+            item: row for item, row in self._rows.items() if item in heads or item not in self._shown_alike
+        }
         known = self._loaded.rows
-        before = {item: known[item] for item in (*self._rows, *heads) if item in known}
-        return GraphReading(before, self._former), GraphReading(before | self._rows, self._present)
+        before = {item: known[item] for item in (*written, *heads) if item in known}
+        return GraphReading(before, self._former), GraphReading(before | written, self._present)
 
     def _row(self, fragment: Fragment) -> FragmentRow:
         """The new row of a changed fragment; its survivors are as before, or itself."""
@@ -212,6 +219,19 @@ class GraphWriter:
             for item in self._changed.values()
             if not users.isdisjoint(users_of(item)) or not identifiers.isdisjoint(proven_identifiers_of(item))
         }
+
+    def _new_and_alone(self, around: set[UUID]) -> set[UUID]:
+        """The new fragments that nothing ties to another one: their rows say already what they amount to."""
+        tied = {end for join in self._loaded.graph.person_joins for end in (join.one, join.other)}
+        first: dict[Identifier | str, UUID] = {}
+        for fragment_id in around:
+            fragment = self._loaded.graph.fragments[fragment_id]
+            ties: set[Identifier | str] = {*proven_identifiers_of(fragment), *users_of(fragment)}
+            for tie in ties:
+                other = first.setdefault(tie, fragment_id)
+                if other != fragment_id:
+                    tied |= {fragment_id, other}
+        return around - tied - self._loaded.rows.keys()
 
     async def _put_views(self, around: set[UUID]) -> None:
         """Compute who is with whom, and what they amount to, among fragments that nothing ties to others."""
@@ -387,17 +407,9 @@ def _view_row(profile: ViewedProfile, reasons: _Reasons) -> ViewRow:
     )
 
 
-def _has_new_evidence(before: Fragment | None, after: Fragment) -> bool:
-    if before is not None and before.claims is after.claims and after.origin != "user":
-        return (before.owner, before.reported) != (after.owner, after.reported)
-    return _evidence(after) != _evidence(before)
-
-
-def _evidence(fragment: Fragment | None) -> tuple[Any, ...]:
-    """What decides with whom a fragment is in the stored views, and what it hides of the others there."""
-    if fragment is None:
-        return None, None, (), frozenset()
-    return fragment.owner, fragment.reported, proven_claims(fragment), own_identity((fragment,))
+def _says_alike(before: Fragment, after: Fragment) -> bool:
+    """Whether what a fragment says of people is as before: it repeated values, or was active."""
+    return before.claims is after.claims and before.choices is after.choices
 
 
 def _best_claims(fragment: Fragment) -> dict[Tenure, tuple[int, int]]:

@@ -34,7 +34,8 @@ async def gather(
         graph.verified = await transaction.verified_claims.find(footprint.users, footprint.claimed)
     verified = {item for claim in graph.verified.values() for item in claim.identifiers}
     named = footprint.persons | footprint.claim_identifiers | verified
-    graph.transfers = await transaction.verified_claims.find_transfers(named)
+    if loaded.clock is None or loaded.clock.has_transfers:
+        graph.transfers = await transaction.verified_claims.find_transfers(named)
     if graph.transfers:
         loaded.add(await fragments.find(await fragments.find_claimants(graph.transfers.keys())))
     exact = dict(_exact_keys(graph, footprint)) if footprint.exact else {}

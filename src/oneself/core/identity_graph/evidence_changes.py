@@ -5,11 +5,20 @@ Invariants: pure.
 Source: docs/concepts/trust.md, "Joins".
 """
 
+from typing import Any
+
 import msgspec
 
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim
 from oneself.core.identity_graph.names import proven_claims
 from oneself.core.identity_graph.replay import own_identity
+
+
+def has_new_evidence(before: Fragment | None, after: Fragment) -> bool:
+    """Whether what decides with whom a fragment is in the stored views changed."""
+    if before is not None and before.claims is after.claims and after.origin != "user":
+        return (before.owner, before.reported) != (after.owner, after.reported)
+    return _evidence(after) != _evidence(before)
 
 
 def only_ends_claims(before: Fragment | None, after: Fragment) -> bool:
@@ -34,6 +43,13 @@ def new_claims(before: Fragment | None, after: Fragment) -> tuple[FragmentClaim,
 def begun_claims(fragment: Fragment | None) -> frozenset[FragmentClaim]:
     """The proven claims of a fragment, whether or not they have ended."""
     return frozenset[FragmentClaim]() if fragment is None else frozenset(map(_began, proven_claims(fragment)))
+
+
+def _evidence(fragment: Fragment | None) -> tuple[Any, ...]:
+    """What decides with whom a fragment is in the stored views, and what it hides of the others there."""
+    if fragment is None:
+        return None, None, (), frozenset()
+    return fragment.owner, fragment.reported, proven_claims(fragment), own_identity((fragment,))
 
 
 def _began(claim: FragmentClaim) -> FragmentClaim:

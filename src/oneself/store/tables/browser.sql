@@ -58,7 +58,7 @@ WITH found AS MATERIALIZED (
 SELECT {missing_fragment_columns}, NULL AS namespace, NULL AS value, NULL::uuid AS current,
        NULL::uuid[] AS present, NULL::uuid[] AS every, NULL AS reported_user, NULL AS replaces,
        NULL::bigint AS now, NULL AS transaction_id, NULL::bigint AS config_version,
-       NULL::boolean AS has_separations, acting.*, locked.*
+       NULL::boolean AS has_separations, NULL::boolean AS has_transfers, acting.*, locked.*
 FROM {locked_fragments} AS locked
 CROSS JOIN (
     SELECT array_agg(namespace) AS acting_names, array_agg(value) AS acting_values,
@@ -66,17 +66,17 @@ CROSS JOIN (
     FROM found WHERE present IS NULL
 ) AS acting
 UNION ALL
-SELECT spoken.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT spoken.*, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL
 FROM spoken
 UNION ALL
-SELECT {fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+SELECT {fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
        NULL, NULL, NULL, NULL, NULL, NULL
 FROM fragment
 WHERE dataset_id = $1 AND origin = 'user' AND owner_id IS NOT NULL AND owner_id = ANY ($6::text[])
 UNION ALL
 SELECT {no_fragment_columns}, namespace, value, current, present, every, reported_user, replaces,
-       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
+       NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL
 FROM found WHERE present IS NOT NULL
 UNION ALL
 SELECT {no_fragment_columns}, NULL, NULL, NULL, NULL, NULL, NULL, NULL, clock.*,
@@ -106,7 +106,7 @@ WITH found AS MATERIALIZED (
     FOR SHARE
 )
 SELECT acting.*, locked.*, NULL::bigint AS now, NULL AS transaction_id, NULL::bigint AS config_version,
-       NULL::boolean AS has_separations
+       NULL::boolean AS has_separations, NULL::boolean AS has_transfers
 FROM {locked_fragments} AS locked
 CROSS JOIN (
     SELECT array_agg(namespace) AS acting_names, array_agg(value) AS acting_values,
