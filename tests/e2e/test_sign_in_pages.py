@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
 from urllib.parse import parse_qs, urlencode, urlsplit
 
@@ -12,6 +11,7 @@ from playwright.async_api import Browser, Page
 
 from support.service import RunningService
 from support.visitor import PASSWORD, challenge_of
+from support.waiting import until_async
 
 pytestmark = pytest.mark.e2e
 
@@ -124,9 +124,12 @@ async def _open_newest_link(page: Page, service: RunningService, email: str, cou
     """Open the link in the newest mail to an address, once it has got `count` mails."""
     outbox = f"{service.base_url}/t/{service.org}/accounts/outbox"
     mails = page.locator("article", has_text=email)
-    async with asyncio.timeout(20):
-        while await mails.count() < count:
-            await page.goto(outbox)
+
+    async def has_arrived() -> bool:
+        await page.goto(outbox)
+        return await mails.count() >= count
+
+    await until_async(has_arrived, f"{email} did not get {count} mails")
     await mails.first.locator("a[href*=link]").click()
 
 

@@ -36,12 +36,13 @@ from oneself.services import Services
 from oneself.store.tables.event import EventFilter
 from oneself.store.transaction import Tables
 from support import databases
+from support.effort import examples
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import History, histories
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=15,
+    max_examples=examples(8),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

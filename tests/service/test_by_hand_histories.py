@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from oneself.services import Services
 from support import databases
+from support.effort import examples
 from support.reconciled_view import assert_sound, reconcile_everybody
 from support.stored_views import folded_profiles, stored_profiles
 from support.view_histories import PlayedHistory
@@ -23,7 +24,7 @@ from unit.core.identity_graph.steps import Create, Ids, Merge, Settings, SignIn,
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=30,
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

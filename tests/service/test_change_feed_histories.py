@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from oneself.service.context import DatasetRef
 from oneself.services import Services
 from support import databases
+from support.effort import examples
 from support.feed_consumer import FollowedDataset
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import History, histories
@@ -21,7 +22,7 @@ from unit.core.identity_graph.steps import SignIn
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=20,
+    max_examples=examples(20),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -31,6 +31,7 @@ from oneself.service.preview.outcome import ViewPreview
 from oneself.services import Services
 from oneself.store.transaction import begin
 from support import databases
+from support.effort import examples
 from support.story_words import IDENTITIES
 from support.tunables import tuned
 from support.view_histories import PlayedHistory
@@ -39,7 +40,7 @@ from unit.core.identity_graph.steps import Create, Page, Server, Settings, SignI
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=2,
+    max_examples=examples(2),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -181,7 +182,7 @@ async def test_a_preview_equals_the_change(services: Services, name: str, steps:
 
 @pytest.mark.soak
 @pytest.mark.parametrize("name", sorted(CHANGES))
-@settings(parent=QUICK, max_examples=60)
+@settings(parent=QUICK, max_examples=examples(60))
 @given(steps=_histories)
 async def test_many_previews_equal_their_changes(services: Services, name: str, steps: list[Step]) -> None:
     await _assert_preview_equals_change(services, name, steps)

@@ -24,13 +24,14 @@ from service.test_identity_graph_histories import (
     play_together,
 )
 from support import databases
+from support.effort import examples
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph import histories as view_histories
 from unit.core.identity_graph.steps import GiveUp, Page, Report, Server, Settings, SignIn, Step, Verify
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=30,
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -25,12 +25,13 @@ from oneself.service.explain.values import FIRST_JOIN, ExplainedJoin, JoinPositi
 from oneself.services import Services
 from oneself.store.tables.fragment import FragmentRow
 from support import databases
+from support.effort import examples
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import History, histories
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

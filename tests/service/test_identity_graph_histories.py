@@ -17,6 +17,7 @@ from scenarios.play import Numbered, new_id
 from scenarios.rendering import render_history
 from scenarios.translate import observation
 from support import databases
+from support.effort import examples
 from support.stored_views import ReadProfiles, folded_profiles, stored_profiles
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph import histories as view_histories
@@ -33,7 +34,7 @@ from unit.core.identity_graph.steps import (
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=30,
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

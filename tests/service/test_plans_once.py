@@ -19,8 +19,8 @@ PLANNED_ONCE = "plan_cache_mode = force_generic_plan"
 #: In the message that begins a transaction which plans its statements once, where the server is new enough.
 ASKED = "'plan_cache_mode'"
 BY_DATASET = re.compile(r"\(*(?:\w+\.)?dataset_id = \$1\)*")
-#: One row of a dataset: its configuration, whether people keep anything apart or identifiers changed hands, and
-#: the last of an index.
+#: One row of a dataset: its configuration, whether people keep anything apart, whether identifiers changed
+#: hands, and the last of an index.
 ONE_ROW = ("config_key", "on separation", "on identifier_transfer", "Backward")
 
 

@@ -14,12 +14,13 @@ from oneself.core.config.rule_checks import RuleRejected
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.rules.preview import Preview
 from oneself.services import Services
+from support.effort import examples
 from support.profiles_harness import ProfilesHarness
 from support.tunables import tuned
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

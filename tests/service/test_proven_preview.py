@@ -14,11 +14,12 @@ from oneself.core.identity.identifier_source import UnificationRule
 from oneself.service.context import Actor
 from oneself.service.rules.preview import Preview
 from oneself.services import Services
+from support.effort import examples
 from support.profiles_harness import ProfilesHarness
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -28,11 +28,12 @@ from scenarios.play import FILES, Numbered, new_id, play
 from scenarios.rendering import render_history, render_step
 from scenarios.translate import observation
 from support import databases
+from support.effort import examples
 from unit.core.oracle import Oracle
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )
@@ -228,7 +229,7 @@ async def assert_equals_oracle(database: Database, history: History) -> None:
     assert names.describe(await service.world()) == names.describe(oracle.see())
 
 
-@settings(QUICK, max_examples=100)
+@settings(QUICK, max_examples=examples(100))
 @given(history=histories(steps_max=16, rules=True))
 async def test_with_rules_the_service_equals_the_oracle(database: Database, history: History) -> None:
     await assert_equals_oracle(database, history)
@@ -241,7 +242,7 @@ async def test_long_histories_with_rules_equal_the_oracle(database: Database, hi
     await assert_equals_oracle(database, history)
 
 
-@settings(QUICK, max_examples=25)
+@settings(QUICK, max_examples=examples(25))
 @given(several_histories=st.lists(histories(steps_max=16, rules=True), min_size=1, max_size=3))
 async def test_with_rules_the_log_folds_to_the_live_state(
     database: Database, several_histories: list[History]

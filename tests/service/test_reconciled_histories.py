@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, note, settings
 
 from oneself.services import Services
 from support import databases
+from support.effort import examples
 from support.nested_views import assert_views_nested
 from support.reconciled_view import assert_reconciled, assert_verified, reconcile_everybody
 from support.view_histories import PlayedHistory
@@ -22,7 +23,7 @@ from unit.core.identity_graph.histories import History, histories
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=30,
+    max_examples=examples(30),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -19,6 +19,7 @@ from oneself.core.identity.identity_type import IdentityBinding
 from oneself.service.ingest.trackers import new_tracker
 from oneself.services import Services
 from oneself.store.queries import Queries
+from support.effort import examples
 from support.interactions_harness import configuration
 from support.profiles_harness import ACTOR, ProfilesHarness
 
@@ -145,7 +146,7 @@ async def _assert_equal(
 
 
 QUICK = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -31,6 +31,7 @@ from oneself.core.config.configuration import Config
 from oneself.service.log.verify import verify
 from oneself.services import Services
 from support import databases
+from support.effort import examples
 from support.story_words import IDENTITIES
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import some_ids
@@ -38,7 +39,7 @@ from unit.core.identity_graph.steps import Create, Ids, Page, Server, Settings, 
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

@@ -20,13 +20,14 @@ from hypothesis import HealthCheck, given, note, settings
 
 from oneself.services import Services
 from support import databases
+from support.effort import examples
 from support.view_histories import PlayedHistory
 from unit.core.identity_graph.histories import STRANGE_ANONYMOUS, STRANGER, History, histories
 from unit.core.identity_graph.steps import Me, Step
 
 pytestmark = pytest.mark.postgres
 QUICK = settings(
-    max_examples=12,
+    max_examples=examples(12),
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture],
 )

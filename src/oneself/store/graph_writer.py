@@ -56,7 +56,7 @@ class GraphWriter:
         self._values = loaded.rules.fold.values
         self._rows: dict[UUID, FragmentRow] = {}
         #: Of these, those in which no view shows anything else than before.
-        self._shown_alike: set[UUID] = set()
+        self._visibly_unchanged: set[UUID] = set()
         #: New fragment of exactly some identifiers → the digest of these.
         self._exact_keys = {
             known: exact_digest(key) for key, known in loaded.graph.exact.items() if known not in loaded.rows
@@ -119,7 +119,7 @@ class GraphWriter:
                 if row.differs_in_state_alone(before):
                     restated.append(row)
                     if _says_alike(before.fragment, row.fragment):
-                        self._shown_alike.add(row.fragment.fragment_id)
+                        self._visibly_unchanged.add(row.fragment.fragment_id)
                 else:
                     changed.append(row)
         fragments = self._transaction.fragments
@@ -149,7 +149,9 @@ class GraphWriter:
         """What was read of what is written and shows something else now, and what is written."""
         heads = {item for _, item in (*self._former, *self._present)}
         written = {
-            item: row for item, row in self._rows.items() if item in heads or item not in self._shown_alike
+            item: row
+            for item, row in self._rows.items()
+            if item in heads or item not in self._visibly_unchanged
         }
         known = self._loaded.rows
         before = {item: known[item] for item in (*written, *heads) if item in known}
