@@ -27,6 +27,8 @@ from oneself.errors import SettingsError
 from oneself.setting_checks import ENVIRONMENT_PREFIX, check_settings
 
 FILE_NAME = "oneself.toml"
+#: Behind the variable of a secret: the file that contains it.
+FILE_SUFFIX = "_FILE"
 
 Source = Literal["flag", "environment", "file", "default", "generated"]
 
@@ -313,12 +315,30 @@ def load(
         for setting in list_settings()
         if environment.get(setting.variable)
     }
+    from_environment |= _read_secret_files(environment, from_environment)
     path = _find_file(file, given, from_environment, environment)
     from_file = _read_file(path) if path else {}
     raw: dict[str, object] = {**from_file, **from_environment, **given}
     _check_text(raw)
     settings = check_settings(_convert(raw))
     return Loaded(settings, _sources(given, from_environment, from_file), path, _unknown(environment))
+
+
+def _read_secret_files(environment: Mapping[str, str], given: Mapping[str, str]) -> dict[str, str]:
+    """Secrets whose variable has `_FILE` behind its name: the content of the file, without its line end."""
+    found: dict[str, str] = {}
+    for setting in list_settings():
+        variable = setting.variable + FILE_SUFFIX
+        if not setting.secret or not environment.get(variable):
+            continue
+        if setting.name in given:
+            raise SettingsError(f"{setting.variable} and {variable} are both set. Remove one of them.")
+        try:
+            found[setting.name] = Path(environment[variable]).read_text("utf-8").rstrip("\r\n")
+        except (OSError, UnicodeDecodeError) as error:
+            reason = getattr(error, "strerror", None) or "it is not UTF-8 text"
+            raise SettingsError(f"{variable}: {environment[variable]} cannot be read: {reason}.") from error
+    return found
 
 
 def _describe(field: msgspec.structs.FieldInfo, hint: Any) -> Setting:
@@ -417,6 +437,7 @@ def _sources(flags: Iterable[str], environment: Iterable[str], file: Iterable[st
 
 def _unknown(environment: Mapping[str, str]) -> tuple[str, ...]:
     known = {setting.variable for setting in list_settings()} | {"ONESELF_SETTINGS"}
+    known |= {setting.variable + FILE_SUFFIX for setting in list_settings() if setting.secret}
     return tuple(
         sorted(
             name

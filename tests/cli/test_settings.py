@@ -55,6 +55,21 @@ def test_a_list_is_separated_by_commas_in_the_environment() -> None:
     assert found.settings.trusted_proxies == ("10.0.0.0/8",)
 
 
+def test_a_secret_is_read_from_the_file_that_a_variable_names(tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_text("correct horse\n")
+    variable = "ONESELF_BOOTSTRAP_ADMIN_PASSWORD"
+    environment = {"ONESELF_BOOTSTRAP_ORG": "acme", f"{variable}_FILE": str(file)}
+    found = load({}, environment)
+    assert found.settings.bootstrap_admin_password == "correct horse"
+    assert found.unknown_variables == ()
+    with pytest.raises(SettingsError, match="both set"):
+        load({}, {**environment, variable: "another"})
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load({}, {**environment, f"{variable}_FILE": str(tmp_path / "none")})
+    assert load({}, {"ONESELF_PORT_FILE": str(file)}).unknown_variables == ("ONESELF_PORT_FILE",)
+
+
 def test_an_empty_variable_is_not_set() -> None:
     assert load({}, {"ONESELF_PORT": "", "ONESELF_DATABASE_URL": ""}).settings == load({}, {}).settings
 
