@@ -35,9 +35,10 @@ from oneself.service.directory.account_changes import ACCOUNT_DELETED, AccountCh
 from oneself.service.directory.accounts import Accounts
 from oneself.service.directory.address_changes import ADDRESS_CHANGE, ADDRESS_RETURN, AddressChanges
 from oneself.service.directory.address_proofs import VERIFICATION, AddressProofs, MailCounts
-from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Applications
 from oneself.service.directory.code_webhooks import CodeCarrier, CodeWebhooks
+from oneself.service.directory.console_sessions import ConsoleSessions
+from oneself.service.directory.console_users import ConsoleUsers
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
@@ -87,6 +88,7 @@ from oneself.service.profiles.listing import ProfileListing
 from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
+from oneself.service.profiles.stored_values import StoredValues
 from oneself.service.rules.preview import Previews
 from oneself.service.rules.proven_preview import ProvenPreviews
 from oneself.service.rules.rules import Reindexer, Rules
@@ -245,6 +247,7 @@ def _profiles(base: _Foundation) -> ProfileServices:
         refusals=Refusals(database, configurations),
         explanations=Explanations(database, lookup),
         invalid_values=InvalidValues(database, configurations),
+        stored_values=StoredValues(database, configurations),
     )
 
 
@@ -281,8 +284,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         VERIFICATION: proofs.compose,
         RECOVERY: recoveries.compose,
         PASSWORD_REPLACED: recoveries.compose_notice,
-        ADDRESS_CHANGE: address_changes.compose,
-        ADDRESS_RETURN: address_changes.compose,
+        **dict.fromkeys((ADDRESS_CHANGE, ADDRESS_RETURN), address_changes.compose),
         ACCOUNT_DELETED: account_changes.compose,
         MOBILE_CODE: mobile_proofs.compose,
     }
@@ -290,7 +292,8 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         organisations=Organisations(directory),
         applications=Applications(directory, hasher, tokens, PERMISSIONS),
         accounts=accounts,
-        administrators=Administrators(directory, hasher),
+        console_users=ConsoleUsers(directory, hasher),
+        console_sessions=ConsoleSessions(directory),
         users=users,
         issuers=Issuers(base.database, PERMISSIONS, webhook_client.policy),
         tokens=tokens,
@@ -439,10 +442,5 @@ def _privacy(base: _Foundation, lookup: Lookup) -> PrivacyServices:
 
 
 def _provisioning(base: _Foundation, directory: DirectoryServices) -> OrganisationSetup:
-    return OrganisationSetup(
-        directory.organisations,
-        directory.applications,
-        directory.administrators,
-        directory.signing_keys,
-        base.configurations,
-    )
+    parts = (directory.organisations, directory.applications, directory.console_users)
+    return OrganisationSetup(*parts, directory.signing_keys, base.configurations)

@@ -24,9 +24,10 @@ from oneself.service.directory.account_changes import AccountChanges
 from oneself.service.directory.accounts import Accounts
 from oneself.service.directory.address_changes import AddressChanges
 from oneself.service.directory.address_proofs import AddressProofs
-from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Applications
 from oneself.service.directory.code_webhooks import CodeWebhooks
+from oneself.service.directory.console_sessions import ConsoleSessions
+from oneself.service.directory.console_users import ConsoleUsers
 from oneself.service.directory.expired_rows import ExpiredRowSweeper
 from oneself.service.directory.grants import Grants
 from oneself.service.directory.issuers import Issuers
@@ -73,6 +74,7 @@ from oneself.service.profiles.listing import ProfileListing
 from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
+from oneself.service.profiles.stored_values import StoredValues
 from oneself.service.rules.preview import Previews
 from oneself.service.rules.proven_preview import ProvenPreviews
 from oneself.service.rules.rules import Reindexer, Rules
@@ -100,7 +102,8 @@ class DirectoryServices(msgspec.Struct, frozen=True):
     organisations: Organisations
     applications: Applications
     accounts: Accounts
-    administrators: Administrators
+    console_users: ConsoleUsers
+    console_sessions: ConsoleSessions
     users: Users
     issuers: Issuers
     tokens: AccessTokens
@@ -156,6 +159,7 @@ class ProfileServices(msgspec.Struct, frozen=True):
     refusals: Refusals
     explanations: Explanations
     invalid_values: InvalidValues
+    stored_values: StoredValues
 
 
 class EventServices(msgspec.Struct, frozen=True):

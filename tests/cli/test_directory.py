@@ -1,4 +1,4 @@
-"""`oneself org`, `app` and `user`, beside a running service."""
+"""`oneself org`, `app`, `user` and `console-user`, beside a running service."""
 
 from __future__ import annotations
 
@@ -12,11 +12,12 @@ from support.visitor import CALLBACK
 
 GROUPS = {
     "org": [
-        *("create", "list", "show", "change", "rotate-keys", "set-admin"),
+        *("create", "list", "show", "change", "rotate-keys"),
         *("set-code-webhook", "delete-code-webhook"),
     ],
     "app": ["create", "list", "show", "delete", "rotate-secret", "permissions"],
     "user": ["create", "list", "show", "delete", "set-password"],
+    "console-user": ["create", "list", "role", "password", "delete"],
 }
 
 
@@ -58,12 +59,35 @@ def test_create_show_and_rotate_the_keys_of_an_organisation(service: RunningServ
     assert "mail, provider, administrator" in service.command(*change, "code").stderr
     rotated = json.loads(service.command("org", "rotate-keys", "books", "--json").stdout)
     assert rotated["signing_key"] != shown["signing_key"]
-    admin = service.command("org", "set-admin", "books", "--password", "a good password")
-    assert admin.returncode == 0, admin.stderr
-    assert "admin" in service.command("org", "show", "books").stdout
     second = service.command("org", "create", "books")
     assert (second.returncode, second.stdout) == (1, "")
     assert "already" in second.stderr
+
+
+def test_console_users_get_roles_and_lose_them(service: RunningService) -> None:
+    created = service.command(
+        "console-user", "create", "eve", "--role", "analyst", "--org", service.org, "--json"
+    )
+    facts = json.loads(created.stdout)
+    assert (facts["role"], facts["address"][-9:], len(facts["password"])) == ("analyst", "/console/", 43)
+    role = service.command("console-user", "role", "eve", "privacy-officer", "--org", service.org)
+    assert role.returncode == 0, role.stderr
+    shown = json.loads(service.command("org", "show", service.org, "--json").stdout)
+    assert shown["console_users"] == {"admin": "administrator", "eve": "privacy_officer"}
+    listed = json.loads(service.command("console-user", "list", "--json").stdout)["console_users"]
+    assert {"eve": {service.org: "privacy-officer"}}.items() <= {
+        user["console_user"]: user["roles"] for user in listed
+    }.items()
+    assert "eve" in service.command("console-user", "list").stdout
+    again = service.command(
+        "console-user", "create", "eve", "--password", "a good password", "--org", service.org
+    )
+    assert "already" in again.stderr
+    short = service.command("console-user", "password", "eve", "--password", "short")
+    assert (short.returncode, "characters" in short.stderr) == (1, True)
+    assert service.command("console-user", "role", "eve", "none", "--org", service.org).returncode == 0
+    assert service.command("console-user", "delete", "eve", "--yes").returncode == 0
+    assert "no console user" in service.command("console-user", "delete", "eve", "--yes").stderr
 
 
 def test_set_show_and_delete_the_webhook_of_an_organisation(service: RunningService) -> None:

@@ -164,6 +164,39 @@ async def test_who_could_export_still_can(made_databases: Databases) -> None:
     assert [tuple(row) for row in issuers] == [("https://login.example", "as_stated")]
 
 
+async def test_who_was_an_administrator_still_is(made_databases: Databases) -> None:
+    """Console users are of the deployment; where organisations share a name, the first one keeps it."""
+    url = await restore_database(made_databases)
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        DELETE FROM oneself.administrator;
+        INSERT INTO oneself.organisation (handle, name, created_at) VALUES ('zenith', 'Zenith', now());
+        INSERT INTO oneself.administrator
+        SELECT org_id, 'admin', 'hash of ' || handle, now(), now() FROM oneself.organisation;
+        INSERT INTO oneself.administrator VALUES (1, 'eve', 'hash', now(), now())
+        """
+    )
+    handles = [
+        row["handle"]
+        for row in await connection.fetch("SELECT handle FROM oneself.organisation ORDER BY org_id")
+    ]
+    await migrate(url)
+    found = await connection.fetch(
+        """
+        SELECT username, password_hash, handle, role
+        FROM oneself.console_user JOIN oneself.console_role USING (console_user_id)
+        JOIN oneself.organisation USING (org_id)
+        """
+    )
+    await connection.close()
+    named = {handle: "admin" if number == 0 else f"admin@{handle}" for number, handle in enumerate(handles)}
+    assert {tuple(row) for row in found} == {
+        ("eve", "hash", handles[0], "administrator"),
+        *((name, f"hash of {handle}", handle, "administrator") for handle, name in named.items()),
+    }
+
+
 @pytest.mark.parametrize("number", range(len(QUESTIONS)), ids=QUESTIONS)
 def test_every_answer_is_the_same_as_before(upgraded: Upgraded, number: int) -> None:
     before = EXPECTED["answers"][number]

@@ -40,6 +40,7 @@ COMMANDS = (
     Command("org", "oneself.cli.org"),
     Command("app", "oneself.cli.app"),
     Command("user", "oneself.cli.user"),
+    Command("console-user", "oneself.cli.console_user"),
     Command("issuer", "oneself.cli.issuer"),
     Command("webhook", "oneself.cli.webhook"),
     Command("token-key", "oneself.cli.token_key"),

@@ -41,10 +41,6 @@ def create(
             metavar="SECRET", help="Client secret of the system application. Default: random, shown once."
         ),
     ] = None,
-    admin_password: Annotated[
-        str | None,
-        typer.Option(metavar="PASSWORD", help="Also create the console user `admin` with this password."),
-    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Create an organisation that is ready for use.
@@ -57,14 +53,11 @@ def create(
         created = await services.setup.provisioning.create(
             handle, name=name, client_id=client_id, client_secret=client_secret
         )
-        if admin_password:
-            await services.directory.administrators.set_password(created.dataset_ref, "admin", admin_password)
         return {
             "organisation": handle,
             "address": services.directory.tokens.issuer(created.dataset_ref),
             "client_id": created.client_id,
             "client_secret": created.client_secret,
-            "console_user": "admin" if admin_password else None,
         }
 
     show(run(act), as_json=as_json, note=ONCE_NOTE)
@@ -113,7 +106,7 @@ def show_(handle: Handle, as_json: AsJson = False) -> None:
             "attributes": len(config.schema.attributes),
             "signing_key": key_ring.current_id,
             "keys_that_verify": len(key_ring.public),
-            "console_users": await services.directory.administrators.list(dataset_ref),
+            "console_users": await services.directory.console_users.find_of(dataset_ref),
         }
 
     show(run(act), as_json=as_json)
@@ -185,25 +178,6 @@ def rotate_keys(handle: Handle, as_json: AsJson = False) -> None:
         }
 
     show(run(act), as_json=as_json)
-
-
-@app.command("set-admin")
-def set_admin(
-    handle: Handle,
-    username: Annotated[str, typer.Option(help="Name of the console user.")] = "admin",
-    password: Annotated[
-        str,
-        typer.Option(prompt=True, hide_input=True, confirmation_prompt=True, help="Default: prompt for it."),
-    ] = "",
-) -> None:
-    """Create a console user, or set the password of an existing one."""
-
-    async def act(services: Services) -> None:
-        dataset_ref = await services.directory.organisations.get(handle)
-        await services.directory.administrators.set_password(dataset_ref, username, password)
-
-    run(act)
-    show({"organisation": handle, "console_user": username}, as_json=False)
 
 
 @app.command("set-code-webhook")

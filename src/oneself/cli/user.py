@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from oneself.cli.context import run
-from oneself.cli.files import decoded_input
 from oneself.cli.output import AsJson, Org, Yes, confirm, dataset_ref_of, show, show_list, timestamp
+from oneself.cli.passwords import Password, chosen_password, password_note
 
 if TYPE_CHECKING:
     from oneself.service.context import DatasetRef
@@ -29,12 +28,6 @@ Claim = Annotated[
     Literal["emailaddress", "mobile"],
     typer.Argument(metavar="CLAIM", help="`emailaddress` or `mobile`."),
 ]
-Password = Annotated[
-    str | None,
-    typer.Option(
-        metavar="PASSWORD", help="Default: prompt for it at a terminal, else a random one, shown once."
-    ),
-]
 
 
 @app.command()
@@ -48,7 +41,7 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create an account. Its profile is created when the user signs in for the first time."""
-    chosen, generated = _password(password)
+    chosen, generated = chosen_password(password)
 
     async def act(services: Services) -> dict[str, Any]:
         from oneself.service.directory.accounts import Registration
@@ -59,7 +52,7 @@ def create(
         return _fields(dataset_ref, account)
 
     fields = run(act)
-    show({**fields, "password": generated}, as_json=as_json, note=_note(generated))
+    show({**fields, "password": generated}, as_json=as_json, note=password_note(generated))
 
 
 @app.command("list")
@@ -130,7 +123,7 @@ def unverify(user: User, claim: Claim, org: Org = None, as_json: AsJson = False)
 @app.command("set-password")
 def set_password(user: User, password: Password = None, org: Org = None, as_json: AsJson = False) -> None:
     """Set the password of a user. Ends all their sessions."""
-    chosen, generated = _password(password)
+    chosen, generated = chosen_password(password)
 
     async def act(services: Services) -> dict[str, Any]:
         dataset_ref, accounts = await dataset_ref_of(services, org), services.directory.accounts
@@ -138,7 +131,7 @@ def set_password(user: User, password: Password = None, org: Org = None, as_json
         await accounts.set_password(dataset_ref, account.user_id, chosen)
         return {"username": account.username, "password": generated}
 
-    show(run(act), as_json=as_json, note=_note(generated))
+    show(run(act), as_json=as_json, note=password_note(generated))
 
 
 def _set_verified(user: str, claim: str, is_verified: bool, org: str | None, *, as_json: bool) -> None:
@@ -153,23 +146,6 @@ def _set_verified(user: str, claim: str, is_verified: bool, org: str | None, *, 
         return _fields(dataset_ref, changed)
 
     show(run(act), as_json=as_json)
-
-
-def _password(option: str | None) -> tuple[str, str | None]:
-    """The password to set, and the password to show, None unless it was generated."""
-    if option is not None:
-        return option, None
-    if sys.stdin.isatty():
-        with decoded_input():
-            return typer.prompt("Password", hide_input=True, confirmation_prompt=True), None
-    from oneself.service.crypto import new_token
-
-    generated = new_token()
-    return generated, generated
-
-
-def _note(generated: str | None) -> str:
-    return "The password is shown only once. Only its hash is stored." if generated else ""
 
 
 def _name(account: Account) -> str:

@@ -71,8 +71,8 @@ def _serve(settings: Settings, stack: ExitStack, progress_bar: ProgressBar) -> N
     listener = stack.enter_context(_bound(settings))
     settings = msgspec.structs.replace(settings, port=listener.getsockname()[1])
     database_url = settings.database_url or _embedded(settings, stack)
-    settings, organisations = asyncio.run(_prepare(settings, database_url, progress_bar))
-    ready = _announcer(settings, organisations)
+    settings, stored = asyncio.run(_prepare(settings, database_url, progress_bar))
+    ready = _announcer(settings, stored)
     try:
         if settings.workers == 1:
             worker.run(_serve_in_process(settings, database_url, listener, ready))
@@ -94,18 +94,19 @@ def _embedded(settings: Settings, stack: ExitStack) -> str:
 
 async def _prepare(
     settings: Settings, database_url: str, progress_bar: ProgressBar
-) -> tuple[Settings, list[str]]:
+) -> tuple[Settings, Stored]:
     """Upgrade the database, load the secret key, and bootstrap.
 
-    Returns the settings with the secret key, for the workers, and the handles of the organisations.
+    Returns the settings with the secret key, for the workers, and what a start announces.
     """
     await wait_until_ready(database_url, worker.DATABASE_TIMEOUT_S)
     await upgrade_database(database_url, progress_bar)
     async with open_services(settings, database_url) as services:
         await services.setup.provisioning.provision(settings)
-        return services.settings, [
-            overview.handle for overview in await services.directory.organisations.list()
-        ]
+        overviews = await services.directory.organisations.list()
+        users = await services.directory.console_users.list()
+        administrators = [user.username for user in users if "administrator" in user.roles.values()]
+        return services.settings, Stored([overview.handle for overview in overviews], administrators)
 
 
 async def _serve_in_process(
@@ -116,6 +117,13 @@ async def _serve_in_process(
     for signum in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(signum, stop.set)
     await worker.answer_requests(settings, database_url, listener, stop, ready)
+
+
+class Stored(msgspec.Struct, frozen=True):
+    """What a start announces: the handles of organisations, and the names of console administrators."""
+
+    organisations: list[str]
+    administrators: list[str]
 
 
 class WorkerProcess(msgspec.Struct):
@@ -267,7 +275,7 @@ def _signals_interrupt() -> Iterator[None]:
             signal.signal(signum, handler)
 
 
-def _announcer(settings: Settings, organisations: list[str]) -> Callable[[], None]:
+def _announcer(settings: Settings, stored: Stored) -> Callable[[], None]:
     def announce() -> None:
         console = Console(highlight=False, soft_wrap=True)
         console.print(
@@ -279,10 +287,14 @@ def _announcer(settings: Settings, organisations: list[str]) -> Callable[[], Non
             else f"embedded, in {settings.folder}"
         )
         console.print(f"  database      {database}")
-        for handle in organisations[:5]:
+        for handle in stored.organisations[:5]:
             console.print(f"  organisation  {settings.url}/t/{handle}/cds/api/v1")
-        if not organisations:
+        if not stored.organisations:
             console.print("  organisation  none yet; create one with: oneself org create HANDLE")
+        console.print(f"  console       {settings.url}/console/")
+        names = ", ".join(stored.administrators[:5])
+        advice = "none yet; create one with: oneself console-user create NAME"
+        console.print(f"  administrator {names or advice}")
         console.print(f"  reference     {settings.url}/docs")
         console.print("  stop          Ctrl-C, or SIGTERM")
         console.file.flush()

@@ -90,16 +90,22 @@ class Configurations:
         *,
         interface: str = "cds",
         application: str | None = None,
+        console_user: str | None = None,
         also: WriteAlong | None = None,
     ) -> Config:
         """Change the configuration by what `decide` returns for the current one; None changes nothing.
 
         `decide` raises to reject the change. Waits for the batches that are being ingested, which are short.
-        `application`: the client id of the caller, for the audit log.
+        `application`: the client id of the caller, `console_user`: the name of who acts, for the audit log.
         """
         async with begin(self._database, dataset_id) as transaction:
             changed = await self.change_in(
-                transaction, decide, interface=interface, application=application, also=also
+                transaction,
+                decide,
+                interface=interface,
+                application=application,
+                console_user=console_user,
+                also=also,
             )
         self._known[dataset_id] = changed
         return changed
@@ -111,6 +117,7 @@ class Configurations:
         *,
         interface: str = "cds",
         application: str | None = None,
+        console_user: str | None = None,
         also: WriteAlong | None = None,
     ) -> Config:
         """The same in a transaction of the caller, who changes each dataset at most once in it and takes the
@@ -124,6 +131,8 @@ class Configurations:
         content = {"face": interface, "change": msgspec.to_builtins(change)}
         if application is not None:
             content["application"] = application
+        if console_user is not None:
+            content["console_user"] = console_user
         await transaction.log.put_change(changed, uuid.uuid4(), content)
         await transaction.config.put(changed)
         for job_id in required_reindexing(config, changed):

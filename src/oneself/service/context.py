@@ -20,6 +20,8 @@ class Actor(msgspec.Struct, frozen=True):
     application: str | None = None
     #: How far the sender is trusted.
     trust: SenderTrust = "server"
+    #: The name of the console user who acts; None for everybody else.
+    console_user: str | None = None
 
 
 class DatasetRef(msgspec.Struct, frozen=True):

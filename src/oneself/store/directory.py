@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING
 
 from oneself.store.tables.account import AccountTable
 from oneself.store.tables.account_link import AccountLinkTable
-from oneself.store.tables.administrator import AdministratorTable
 from oneself.store.tables.application import ApplicationTable
 from oneself.store.tables.attempt_count import AttemptCountTable
 from oneself.store.tables.audit import AuditTable
@@ -20,6 +19,8 @@ from oneself.store.tables.broker import BrokerTable
 from oneself.store.tables.browser_session import SessionTable
 from oneself.store.tables.claim_sync import ClaimSyncQueue, ClaimSyncTable
 from oneself.store.tables.code_webhook import CodeWebhookTable
+from oneself.store.tables.console_session import ConsoleSessionTable
+from oneself.store.tables.console_user import ConsoleUserTable
 from oneself.store.tables.dataset import DatasetTable
 from oneself.store.tables.delivery import DeliveryQueue, DeliveryTable
 from oneself.store.tables.expired import ExpiredRows
@@ -56,10 +57,6 @@ class OrganisationTables:
     @property
     def account_links(self) -> AccountLinkTable:
         return AccountLinkTable(self._executor, self.org_id)
-
-    @property
-    def administrators(self) -> AdministratorTable:
-        return AdministratorTable(self._executor, self.org_id)
 
     @property
     def applications(self) -> ApplicationTable:
@@ -137,6 +134,14 @@ class DirectoryTables:
     @property
     def claim_sync_queue(self) -> ClaimSyncQueue:
         return ClaimSyncQueue(self._executor)
+
+    @property
+    def console_users(self) -> ConsoleUserTable:
+        return ConsoleUserTable(self._executor)
+
+    @property
+    def console_sessions(self) -> ConsoleSessionTable:
+        return ConsoleSessionTable(self._executor)
 
     @property
     def expired(self) -> ExpiredRows:

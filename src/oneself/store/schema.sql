@@ -35,15 +35,6 @@ CREATE TABLE account_link (
 CREATE INDEX account_link_by_account ON account_link USING btree (org_id, user_id);
 CREATE INDEX account_link_by_expiry ON account_link USING btree (expires_at);
 
-CREATE TABLE administrator (
-    org_id integer NOT NULL,
-    username text NOT NULL,
-    password_hash text NOT NULL,
-    created_at timestamp with time zone NOT NULL,
-    updated_at timestamp with time zone NOT NULL,
-    CONSTRAINT administrator_pkey PRIMARY KEY (org_id, username)
-);
-
 CREATE TABLE application (
     org_id integer NOT NULL,
     client_id text NOT NULL,
@@ -170,6 +161,52 @@ CREATE TABLE config (
     seq bigint NOT NULL,
     document jsonb NOT NULL,
     CONSTRAINT config_key PRIMARY KEY (dataset_id)
+);
+
+CREATE TABLE console_code (
+    code_digest bytea NOT NULL,
+    console_user_id uuid NOT NULL,
+    code_challenge text NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT console_code_pkey PRIMARY KEY (code_digest)
+);
+CREATE INDEX console_code_by_expiry ON console_code USING btree (expires_at);
+CREATE INDEX console_code_by_user ON console_code USING btree (console_user_id);
+
+CREATE TABLE console_form (
+    form_digest bytea NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT console_form_pkey PRIMARY KEY (form_digest)
+);
+CREATE INDEX console_form_by_expiry ON console_form USING btree (expires_at);
+
+CREATE TABLE console_role (
+    console_user_id uuid NOT NULL,
+    org_id integer NOT NULL,
+    role text NOT NULL,
+    CONSTRAINT console_role_pkey PRIMARY KEY (console_user_id, org_id),
+    CONSTRAINT console_role_name CHECK ((role = ANY (ARRAY['administrator'::text, 'analyst'::text, 'privacy_officer'::text])))
+);
+CREATE INDEX console_role_by_organisation ON console_role USING btree (org_id);
+
+CREATE TABLE console_session (
+    session_digest bytea NOT NULL,
+    session_id uuid NOT NULL,
+    console_user_id uuid NOT NULL,
+    expires_at timestamp with time zone NOT NULL,
+    CONSTRAINT console_session_pkey PRIMARY KEY (session_digest)
+);
+CREATE INDEX console_session_by_expiry ON console_session USING btree (expires_at);
+CREATE INDEX console_session_by_user ON console_session USING btree (console_user_id);
+
+CREATE TABLE console_user (
+    console_user_id uuid NOT NULL,
+    username text NOT NULL,
+    password_hash text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    updated_at timestamp with time zone NOT NULL,
+    CONSTRAINT console_user_pkey PRIMARY KEY (console_user_id),
+    CONSTRAINT console_user_username_key UNIQUE (username)
 );
 
 CREATE TABLE dataset (
@@ -664,12 +701,15 @@ CREATE TABLE write_key (
 
 ALTER TABLE account ADD CONSTRAINT account_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE account_link ADD CONSTRAINT account_link_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
-ALTER TABLE administrator ADD CONSTRAINT administrator_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE application ADD CONSTRAINT application_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE authorization_code ADD CONSTRAINT authorization_code_grant_fkey FOREIGN KEY (org_id, grant_id) REFERENCES oauth_grant(org_id, grant_id) ON DELETE CASCADE;
 ALTER TABLE browser_session ADD CONSTRAINT browser_session_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE claim_sync ADD CONSTRAINT claim_sync_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE code_webhook ADD CONSTRAINT code_webhook_organisation_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id) ON DELETE CASCADE;
+ALTER TABLE console_code ADD CONSTRAINT console_code_user_fkey FOREIGN KEY (console_user_id) REFERENCES console_user(console_user_id) ON DELETE CASCADE;
+ALTER TABLE console_role ADD CONSTRAINT console_role_organisation_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id) ON DELETE CASCADE;
+ALTER TABLE console_role ADD CONSTRAINT console_role_user_fkey FOREIGN KEY (console_user_id) REFERENCES console_user(console_user_id) ON DELETE CASCADE;
+ALTER TABLE console_session ADD CONSTRAINT console_session_user_fkey FOREIGN KEY (console_user_id) REFERENCES console_user(console_user_id) ON DELETE CASCADE;
 ALTER TABLE dataset ADD CONSTRAINT dataset_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);
 ALTER TABLE delivery ADD CONSTRAINT delivery_account_fkey FOREIGN KEY (org_id, user_id) REFERENCES account(org_id, user_id) ON DELETE CASCADE;
 ALTER TABLE identity_server ADD CONSTRAINT identity_server_org_fkey FOREIGN KEY (org_id) REFERENCES organisation(org_id);

@@ -37,6 +37,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
     profiles: int = 0
     parts: int = 0
     claims: dict[str, bool] = {}
+    console_user: str | None = None
 
 
 class Audit:
@@ -67,6 +68,7 @@ def _entry(row: AuditRow) -> AuditEntry:
         profiles=len(content.get("profile_ids", ())),
         parts=len(content.get("fragment_ids", ())),
         claims=_claims(content),
+        console_user=content.get("console_user"),
     )
 
 

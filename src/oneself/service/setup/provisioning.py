@@ -20,8 +20,8 @@ from oneself.errors import Conflict
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
 from oneself.service.directory.accounts import CLAIMS
-from oneself.service.directory.administrators import Administrators
 from oneself.service.directory.applications import Application, Applications, NewApplication
+from oneself.service.directory.console_users import ConsoleUsers
 from oneself.service.directory.organisations import Organisations
 from oneself.service.directory.signing_keys import SigningKeys
 from oneself.service.setup.activation import with_mandatory_category
@@ -47,13 +47,13 @@ class OrganisationSetup:
         self,
         organisations: Organisations,
         applications: Applications,
-        administrators: Administrators,
+        console_users: ConsoleUsers,
         signing_keys: SigningKeys,
         configurations: Configurations,
     ) -> None:
         self._organisations = organisations
         self._applications = applications
-        self._administrators = administrators
+        self._console_users = console_users
         self._signing_keys = signing_keys
         self._configurations = configurations
 
@@ -90,7 +90,8 @@ class OrganisationSetup:
         elif created:
             await self._prepare(dataset_ref, ())
         if settings.bootstrap_admin_password:
-            await self._administrators.ensure(dataset_ref, ADMIN, settings.bootstrap_admin_password)
+            password = settings.bootstrap_admin_password
+            await self._console_users.ensure(ADMIN, password, dataset_ref, "administrator")
         return dataset_ref
 
     async def _ensure_application(self, dataset_ref: DatasetRef, client_id: str, secret: str | None) -> None:

@@ -1,5 +1,6 @@
 """Rows of several tables that expire: sessions, codes, tokens, revocations, counts, grants,
-idempotency keys, mails, mobile codes, links, and accounts that nobody proved and nobody uses."""
+idempotency keys, mails, mobile codes, links, sent forms of the console, and accounts that nobody proved and
+nobody uses."""
 
 from __future__ import annotations
 

@@ -14,6 +14,9 @@ WITH sessions AS (DELETE FROM browser_session WHERE expires_at <= $1 RETURNING 1
      counts AS (DELETE FROM attempt_count WHERE expires_at <= $1 RETURNING 1),
      deliveries AS (DELETE FROM delivery WHERE expires_at <= $1 RETURNING 1),
      mobile_codes AS (DELETE FROM mobile_code WHERE expires_at <= $2 RETURNING 1),
+     console_codes AS (DELETE FROM console_code WHERE expires_at <= $1 RETURNING 1),
+     console_sessions AS (DELETE FROM console_session WHERE expires_at <= $1 RETURNING 1),
+     console_forms AS (DELETE FROM console_form WHERE expires_at <= $1 RETURNING 1),
      links AS (DELETE FROM account_link WHERE expires_at <= $3 RETURNING 1),
      accounts AS (DELETE FROM account
                   WHERE NOT account.verified ? 'emailaddress' AND account.used_at <= $4
@@ -36,4 +39,5 @@ SELECT (SELECT count(*) FROM sessions) + (SELECT count(*) FROM codes) + (SELECT 
      + (SELECT count(*) FROM revocations) + (SELECT count(*) FROM counts)
      + (SELECT count(*) FROM requests) + (SELECT count(*) FROM grants) + (SELECT count(*) FROM deliveries)
      + (SELECT count(*) FROM links) + (SELECT count(*) FROM mobile_codes)
-     + (SELECT count(*) FROM accounts) AS deleted;
+     + (SELECT count(*) FROM console_codes) + (SELECT count(*) FROM console_sessions)
+     + (SELECT count(*) FROM console_forms) + (SELECT count(*) FROM accounts) AS deleted;

@@ -175,3 +175,14 @@ class ProfileTable(Table):
         """The values of the survivors after an id, in the order of their ids."""
         found = await self._executor.fetch(_sql.list_values, self._dataset_id, after, limit)
         return [(row["profile_id"], msgspec.json.decode(row["record_values"])) for row in found]
+
+    async def count_values(
+        self, path: Sequence[str], after: UUID, limit: int
+    ) -> tuple[int, int, UUID | None]:
+        """Of the next survivors after an id: how many have a value at a path, how many all, the last."""
+        steps = "".join(f".{msgspec.json.encode(key).decode()}" for key in path)
+        row = await self._executor.fetchrow(
+            _sql.count_values, self._dataset_id, f"lax ${steps}", after, limit
+        )
+        assert row is not None
+        return row["with_value"], row["seen"], row["last"]

@@ -295,3 +295,18 @@ FROM profile
 WHERE dataset_id = $1 AND profile_id > $2 AND survivor_id IS NULL AND NOT erased
 ORDER BY profile_id
 LIMIT $3;
+
+-- name: count_values
+-- Of the next survivors in the order of their ids: how many have a value at a path, how many all, the last.
+-- $2: the path, which reads every object of a list
+-- $3: the id before them
+-- $4: rows at most
+SELECT count(*) FILTER (WHERE jsonb_path_exists(record_values, $2::text::jsonpath)) AS with_value,
+       count(*) AS seen, (array_agg(profile_id ORDER BY profile_id DESC))[1] AS last
+FROM (
+    SELECT profile_id, record_values
+    FROM profile
+    WHERE dataset_id = $1 AND profile_id > $3 AND survivor_id IS NULL AND NOT erased
+    ORDER BY profile_id
+    LIMIT $4
+) AS next_profiles;

@@ -59,9 +59,11 @@ async def test_a_bootstrap_creates_a_usable_organisation(services: Services) -> 
     assert read_only == {"identity_attributes.userid"}
     application = await services.directory.applications.get(dataset_ref, SYSTEM)
     assert (application.kind, set(application.permissions)) == ("machine", set(PERMISSIONS))
-    assert await services.directory.administrators.authenticate(dataset_ref, "admin", "correct horse")
-    assert not await services.directory.administrators.authenticate(dataset_ref, "admin", "wrong")
-    assert not await services.directory.administrators.authenticate(dataset_ref, "root", "correct horse")
+    users = services.directory.console_users
+    assert await users.find_of(dataset_ref) == {"admin": "administrator"}
+    assert await users.authenticate("admin", "correct horse")
+    assert not await users.authenticate("admin", "wrong")
+    assert not await users.authenticate("root", "correct horse")
 
 
 async def test_bootstrapping_twice_changes_nothing(services: Services) -> None:
