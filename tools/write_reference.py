@@ -43,7 +43,8 @@ A flag overrides the environment, the environment overrides the settings file, a
 default. The flag of `ONESELF_PORT` is `--port`; its line in the settings file is `port = 8700`. `--settings`
 or `ONESELF_SETTINGS` names the settings file; the default is `oneself.toml` in the data folder, if it exists.
 [`oneself settings`](cli.md#oneself-settings) prints this list with the effective values and their sources.
-Secrets (†) are masked there and never logged.
+Secrets (†) are masked there and never logged. A secret can also be in a file, without its line end: the
+variable with `_FILE` behind its name contains the path of the file.
 
 | variable | value | default | description |
 |---|---|---|---|"""
@@ -273,6 +274,8 @@ def rest_page() -> Iterator[str]:
         if not path.startswith("/t/"):
             yield f"| `{path}` | {lowered(operations['get']['description'])} |"
     yield "| `/docs`, `/openapi.json` | the API reference |"
+    yield "| `/` | links to the console and the reference |"
+    yield "| `/console/` | the console: pages for administrators, analysts and privacy officers |"
     yield ""
     named = EVENT_WIRE.keys() | {f"/t/{{org}}{path}" for path in EVENT_WIRE}
     missing = undescribed(api) - SIGN_IN.keys() - named - {"/docs", "/openapi.json"}
@@ -295,11 +298,13 @@ def operation_rows(api: Litestar, base: str) -> Iterator[str]:
 
 
 def undescribed(api: Litestar) -> set[str]:
-    """Return the paths that are not in the OpenAPI description, except those of assets."""
+    """Return the paths that are not in the OpenAPI description, except those of assets and of the console."""
     routes = [route for route in api.routes if isinstance(route, HTTPRoute)]
     described = api.openapi_schema.to_schema()["paths"]
     paths = {plain_path(route.path) for route in routes} - described.keys()
-    return {path for path in paths if not PARTS.search(path)}
+    return {
+        path for path in paths if not PARTS.search(path) and path != "/" and not path.startswith("/console")
+    }
 
 
 def plain_path(path: str) -> str:

@@ -50,7 +50,7 @@ class Page(HTMLParser):
         elif tag == "a":
             self.links.append(attributes["href"])
         elif tag == "form":
-            self.actions.append(attributes["action"])
+            self.actions.append(attributes.get("action", ""))
 
     @property
     def csrf(self) -> str:

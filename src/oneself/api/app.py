@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from litestar import Litestar
 from litestar.datastructures import State
+from litestar.types import ControllerRouterHandler
 
 from oneself.api.admin.routes import admin_routes
 from oneself.api.cds.routes import organisation_routes
@@ -31,16 +32,18 @@ from oneself.api.operations import health, ready
 from oneself.api.operations import metrics as metrics_route
 from oneself.api.reference import openapi_config, reference_routes
 from oneself.auth.provider.routes import ROUTES as SIGN_IN
+from oneself.console.routes import ROUTES as CONSOLE
 from oneself.settings import Settings
 
 if TYPE_CHECKING:
     from oneself.services import Services
 
-ROUTES = (
+ROUTES: tuple[ControllerRouterHandler, ...] = (
     health,
     ready,
     metrics_route,
     *SIGN_IN,
+    *CONSOLE,
     organisation_routes,
     admin_routes,
     sync_routes,

@@ -26,6 +26,7 @@ def print_next_steps(stage: Stage, console: Console) -> None:
 def _addresses(stage: Stage) -> list[tuple[str, str, str]]:
     return [
         ("shop", f"{stage.shop}/", "put a book in the basket, register, sign in"),
+        ("console", f"{stage.service}/console/", f"sign in as admin, password: {stage.admin_password}"),
         ("reference", f"{stage.service}/docs", "all requests; send them from the page"),
         ("service", f"{stage.service}{stage.api}", "the customer data service of the bookshop"),
         ("users", f"{ANN['email']}, {BEN['email']}", f"password: {PASSWORD}"),

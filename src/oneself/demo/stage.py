@@ -51,6 +51,7 @@ class Stage(msgspec.Struct, frozen=True):
     shop: str
     backend_secret: str
     web_secret: str
+    admin_password: str
 
     @property
     def api(self) -> str:
@@ -110,6 +111,7 @@ def running_stage(
             shop=f"http://localhost:{listener.getsockname()[1]}",
             backend_secret=secrets.token_urlsafe(18),
             web_secret=secrets.token_urlsafe(18),
+            admin_password=secrets.token_urlsafe(12),
         )
         with _service(stage, port) as address:
             opened = msgspec.structs.replace(stage, service=address)
@@ -209,6 +211,7 @@ def environment(stage: Stage) -> dict[str, str]:
         "ONESELF_BOOTSTRAP_ORG": ORG,
         "ONESELF_BOOTSTRAP_CLIENT_ID": BACKEND,
         "ONESELF_BOOTSTRAP_CLIENT_SECRET": stage.backend_secret,
+        "ONESELF_BOOTSTRAP_ADMIN_PASSWORD": stage.admin_password,
     }
 
 

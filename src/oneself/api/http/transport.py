@@ -78,12 +78,13 @@ class Transport:
             await self._app(scope, receive, send)
 
     def _cors(self, scope: Scope) -> Headers:
-        """What a page of the request's origin may do."""
-        if not self._policy.origins:
+        """What a page of the request's origin may do: nothing with the console."""
+        if not self._policy.origins or scope["path"].startswith(_CONSOLE):
             return []
         return [_VARY, *cors_headers(self._policy, dict(scope["headers"]))]
 
 
+_CONSOLE = "/console"
 _VARY = (b"vary", b"Origin")
 _NO_SNIFFING = (b"x-content-type-options", b"nosniff")
 

@@ -1,0 +1,113 @@
+"""Values that profiles store: how many an attribute has, and which no longer fit their attribute.
+
+Invariants: one request reads a few thousand profiles, so none is long. Its answer contains what was counted
+so far, and the next request continues from there; a script sends it, or whoever has none follows a link.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+from litestar import Response, get
+
+from oneself.console.attributes import SEE, attribute_url
+from oneself.console.context import ConsoleContext, NoSuchPage, console_context
+from oneself.console.forms import page
+from oneself.service.profiles.invalid_values import START, InvalidValuesPage
+from oneself.web.forms import AnyRequest
+
+AnyResponse = Response[Any]
+#: As many as a page shows, and as a URL holds.
+PATHS_MAX = 40
+COUNT_MAX = 10**12
+
+
+class CountedPath(msgspec.Struct, frozen=True, array_like=True):
+    """Values at one path that do not fit, for one reason. `profiles`: how many have one."""
+
+    path: str
+    problem: str
+    profiles: int
+
+
+@get("/console/o/{org:str}/attributes/count", opt=SEE, include_in_schema=False)
+async def count_values(request: AnyRequest) -> AnyResponse:
+    """Count the profiles with a value of an attribute, a part of the profiles at a time."""
+    context = console_context(request)
+    config = await context.services.configurations.current(context.dataset_ref.dataset_id)
+    attribute = config.schema.get(request.query_params.get("id", ""))
+    if attribute is None:
+        raise NoSuchPage
+    counted = await context.services.profiles.stored_values.count_page(
+        context.dataset_ref, attribute, _after(request)
+    )
+    profiles = _number(request, "profiles") + counted.profiles
+    seen = _number(request, "seen") + counted.seen
+    further = ""
+    if counted.last is not None:
+        query = urlencode({"after": str(counted.last), "profiles": profiles, "seen": seen})
+        further = f"{attribute_url(context, attribute, 'count')}&{query}"
+    template = "count_part.html" if context.is_part else "count.html"
+    values: dict[str, Any] = {"profiles": profiles, "seen": seen, "further": further}
+    return page(context, template, attribute=attribute, back=attribute_url(context, attribute), **values)
+
+
+@get("/console/o/{org:str}/attributes/check", opt=SEE, include_in_schema=False)
+async def check_values(request: AnyRequest) -> AnyResponse:
+    """List values that no longer fit their attribute, reading a part of the profiles at a time."""
+    context = console_context(request)
+    invalid = context.services.profiles.invalid_values
+    read = await invalid.page(context.dataset_ref, _after(request))
+    found = _added(_found(request), read)
+    seen = _number(request, "seen") + read.seen
+    template = "check_part.html" if context.is_part else "check.html"
+    return page(
+        context,
+        template,
+        found=found[:PATHS_MAX],
+        has_more=len(found) > PATHS_MAX,
+        seen=seen,
+        further=_further(context, read, found[:PATHS_MAX], seen),
+    )
+
+
+def _further(context: ConsoleContext, read: InvalidValuesPage, found: list[CountedPath], seen: int) -> str:
+    if read.last is None:
+        return ""
+    query = {"after": str(read.last), "seen": seen, "found": msgspec.json.encode(found).decode()}
+    return f"{context.home}/attributes/check?{urlencode(query)}"
+
+
+def _added(before: list[CountedPath], read: InvalidValuesPage) -> list[CountedPath]:
+    counts = {(item.path, item.problem): item.profiles for item in before}
+    for item in read.found:
+        counts[item.path, item.problem] = counts.get((item.path, item.problem), 0) + item.profiles
+    return [CountedPath(*key, number) for key, number in sorted(counts.items())]
+
+
+def _found(request: AnyRequest) -> list[CountedPath]:
+    try:
+        found = msgspec.json.decode(request.query_params.get("found", "[]"), type=list[CountedPath])
+    except msgspec.DecodeError:
+        raise NoSuchPage from None
+    return found
+
+
+def _after(request: AnyRequest) -> UUID:
+    try:
+        return UUID(request.query_params["after"]) if "after" in request.query_params else START
+    except ValueError:
+        raise NoSuchPage from None
+
+
+def _number(request: AnyRequest, name: str) -> int:
+    text = request.query_params.get(name, "0")
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(COUNT_MAX)):
+        raise NoSuchPage
+    return int(text)
+
+
+ROUTES = (count_values, check_values)

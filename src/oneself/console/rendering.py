@@ -1,0 +1,104 @@
+"""Pages of the console: templates, their security headers, static files.
+
+Invariants: a page loads scripts, styles and pictures from this service alone, and none is inline. No page is
+cached.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from litestar import Response
+
+from oneself.console import words
+from oneself.console.roles import NAMES
+from oneself.web.assets import immutable, version_of
+from oneself.web.csp import content_security_policy
+
+MEDIA_TYPES = {
+    "tabler.min.css": "text/css",
+    "console.css": "text/css",
+    "htmx.min.js": "text/javascript",
+    "theme.js": "text/javascript",
+    "console.js": "text/javascript",
+}
+_environment = Environment(
+    loader=PackageLoader("oneself.console"),
+    autoescape=True,
+    trim_blocks=True,
+    lstrip_blocks=True,
+    undefined=StrictUndefined,
+)
+_environment.globals.update(
+    name_of=words.name_of,
+    scopes=words.SCOPES,
+    built_in=words.BUILT_IN,
+    built_in_words=words.BUILT_IN_WORDS,
+    value_types=words.VALUE_TYPES,
+    merge_strategies=words.MERGE_STRATEGIES,
+    mutabilities=words.MUTABILITIES,
+    role_names=NAMES,
+)
+_HEADERS = {
+    "Content-Security-Policy": content_security_policy(
+        script_src="'self'",
+        style_src="'self'",
+        img_src="'self' data:",
+        connect_src="'self'",
+        base_uri="'none'",
+        form_action="'self'",
+        frame_ancestors="'none'",
+    ),
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
+}
+
+
+def html(
+    template: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **values: Any
+) -> Response[Any]:
+    """Render a page, or a part of one."""
+    return Response(
+        _environment.get_template(template).render(static=static_url, **values),
+        status_code=status,
+        media_type="text/html",
+        headers={**_HEADERS, **(headers or {})},
+    )
+
+
+def notice(
+    heading: str,
+    sentence: str,
+    *,
+    status: int,
+    link: tuple[str, str] = ("/console/", "Go to the console"),
+    headers: Mapping[str, str] | None = None,
+) -> Response[Any]:
+    """Render a page with one message outside an organisation. `link`: URL and text."""
+    values = {"heading": heading, "sentence": sentence, "link": link[0], "link_text": link[1]}
+    return html("notice.html", status=status, headers=headers, **values)
+
+
+@cache
+def static_content(name: str) -> bytes:
+    """The content of a static file of the console."""
+    return resources.files("oneself.console").joinpath("static", name).read_bytes()
+
+
+@cache
+def static_url(name: str) -> str:
+    """The URL of a static file, which contains its version."""
+    return f"/console/static/{name}?v={version_of(static_content(name))}"
+
+
+def static_response(name: str) -> Response[bytes] | None:
+    """A static file; None if there is none of this name."""
+    return immutable(static_content(name), MEDIA_TYPES[name]) if name in MEDIA_TYPES else None

@@ -1,0 +1,96 @@
+"""Every route of the console, and how its pages answer errors. `api.app` mounts `ROUTES`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from litestar import Response, Router, get
+from litestar.exceptions import NotFoundException
+from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
+
+from oneself.console import attribute_values, attributes, home, sign_in
+from oneself.console.context import NoSuchPage, NotAllowed, SignInNeeded, guard
+from oneself.console.forms import FormRejected, FormRepeated
+from oneself.console.rendering import notice, static_response
+from oneself.errors import ServiceError
+from oneself.web.forms import AnyRequest
+
+AnyResponse = Response[Any]
+log = structlog.get_logger("oneself.console")
+
+
+@get("/console/static/{name:str}", include_in_schema=False)
+async def static(request: AnyRequest) -> AnyResponse:
+    """A file of the pages."""
+    found = static_response(request.path_params["name"])
+    if found is None:
+        raise NotFoundException
+    return found
+
+
+def _sign_in_first(request: AnyRequest, needed: SignInNeeded) -> AnyResponse:
+    if request.headers.get("hx-request") == "true":
+        # A script follows no redirect to another page; it loads the page that the header names.
+        headers = {"HX-Redirect": "/console/", "Cache-Control": "no-store"}
+        return Response(b"", status_code=200, headers=headers)
+    return sign_in.start_sign_in(request, needed.path)
+
+
+def _no_such_page(_: AnyRequest, __: NoSuchPage) -> AnyResponse:
+    return notice(
+        "There is no such page",
+        "It was deleted or never existed, or you have no role in the organisation.",
+        status=404,
+    )
+
+
+def _not_allowed(_: AnyRequest, __: NotAllowed) -> AnyResponse:
+    return notice("Your role does not allow this", "Ask an administrator of the organisation.", status=403)
+
+
+def _form_rejected(_: AnyRequest, __: FormRejected) -> AnyResponse:
+    return notice(
+        "This form has expired", "Nothing was changed. Go back, load the page again, and send it.", status=403
+    )
+
+
+def _form_repeated(_: AnyRequest, __: FormRepeated) -> AnyResponse:
+    return notice(
+        "You have sent this form already", "It was not sent again. Nothing was changed twice.", status=409
+    )
+
+
+def _unavailable(request: AnyRequest, error: ServiceError) -> AnyResponse:
+    log.warning("not_answered", route=request.scope.get("path_template"), cause=type(error).__name__)
+    return notice(
+        "Temporarily unavailable",
+        "The service is temporarily unavailable. Nothing was changed. Please try again.",
+        status=503,
+        headers={"Retry-After": str(error.retry_after_s)},
+    )
+
+
+HANDLERS: ExceptionHandlersMap = {
+    SignInNeeded: _sign_in_first,
+    NoSuchPage: _no_such_page,
+    NotAllowed: _not_allowed,
+    FormRejected: _form_rejected,
+    FormRepeated: _form_repeated,
+    ServiceError: _unavailable,
+}
+
+PAGES = Router(
+    path="/",
+    route_handlers=[
+        Router(path="/", route_handlers=[*attributes.ROUTES, *attribute_values.ROUTES], guards=[guard]),
+        *home.ROUTES,
+        sign_in.sign_in_page,
+        sign_in.sign_in,
+        sign_in.signed_in,
+        sign_in.sign_out,
+    ],
+    exception_handlers=HANDLERS,
+)
+
+ROUTES: list[ControllerRouterHandler] = [static, PAGES]

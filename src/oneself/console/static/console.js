@@ -1,0 +1,19 @@
+// Hides the fields of an attribute that its value type makes meaningless, and offers “combine” only for lists. The
+// service checks both again.
+for (const form of document.querySelectorAll("[data-attribute-form]")) {
+  const type = form.elements.namedItem("value_type");
+  const several = form.elements.namedItem("multi_valued");
+  const combine = form.querySelector('[name="merge_strategy"][value="combine"]');
+  const overwrite = form.querySelector('[name="merge_strategy"][value="overwrite"]');
+  const update = () => {
+    for (const part of form.querySelectorAll("[data-for-type]")) {
+      part.hidden = part.dataset.forType !== type.value;
+    }
+    combine.disabled = !several.checked;
+    if (combine.disabled && combine.checked) overwrite.checked = true;
+  };
+  form.addEventListener("change", update);
+  update();
+}
+// A page that reports a problem begins there.
+document.querySelector('[role="alert"][tabindex]')?.focus();
