@@ -31,6 +31,7 @@ DAMAGE = {
     "entries without their fragments": "UPDATE log SET fragment_id = NULL, active_at = NULL",
     "entries of another fragment": "UPDATE log SET fragment_id = gen_random_uuid() WHERE kind = 'write'",
     "another activity": "UPDATE log SET active_at = active_at - 1 WHERE active_at IS NOT NULL",
+    "another state": "UPDATE fragment SET state = (state::jsonb || '{\"moved\": true}')::text",
     "a lost configuration": "DELETE FROM config",
 }
 
@@ -67,6 +68,15 @@ async def test_an_unchanged_state_equals_the_fold_of_the_log(
     rebuilt = await rebuild(database, ignore_progress)
     assert (rebuilt.entries, rebuilt.profiles) == (report.entries, report.profiles)
     assert not any(rebuilt.corrected.values())
+
+
+async def test_states_in_the_format_of_earlier_versions_are_equal(
+    dataset_ref: DatasetRef, database: Database
+) -> None:
+    """The upgrade leaves them as PostgreSQL prints `jsonb`."""
+    await database.execute("UPDATE fragment SET state = state::jsonb::text")
+    assert (await verify(database, ignore_progress)).difference is None
+    assert not any((await rebuild(database, ignore_progress)).corrected.values())
 
 
 @pytest.mark.parametrize("damage", DAMAGE.values(), ids=DAMAGE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from uuid import UUID
 
 import asyncpg
@@ -67,7 +68,10 @@ async def test_the_log_has_the_fragments_of_its_entries_and_states_leave_out_wha
     )
     monkeypatch.setattr("oneself.store.migrate.known", lambda: every)
     await migrate(url)
-    assert await connection.fetchval("SELECT state FROM fragment") == {"origin": "browser", "named": [1]}
+    assert json.loads(await connection.fetchval("SELECT state FROM fragment")) == {
+        "origin": "browser",
+        "named": [1],
+    }
     found = await connection.fetch("SELECT fragment_id, active_at FROM log ORDER BY seq")
     assert [tuple(row) for row in found] == [(own, 10), (other, None), (None, None)]
     found = await connection.fetch("SELECT fragment_id, seq, active_at FROM fragment_entry ORDER BY seq")

@@ -34,7 +34,7 @@ FRAGMENT_COLUMNS = (
     ("owner_id", "text"),
     ("reported_id", "text"),
     ("exact_key", "bytea"),
-    ("state", "jsonb"),
+    ("state", "text"),
     ("own_id", "uuid"),
     ("proven_id", "uuid"),
     ("record_values", "jsonb"),
@@ -183,9 +183,10 @@ FRAGMENTS = {
            coalesce(unified.updated_at, fragment.updated_at) AS updated_at,
            coalesce(unified.record_values, fragment.record_values) AS record_values,
            unified.provenance AS provenance,
-           CASE WHEN unified.profile_id IS NULL THEN coalesce(fragment.state -> 'writes', '[]') END AS writes,
+           CASE WHEN unified.profile_id IS NULL
+                THEN coalesce(fragment.state::jsonb -> 'writes', '[]') END AS writes,
            coalesce(
-               jsonb_path_query_array(unified.choices, '$.*.choice'), fragment.state -> 'choices', '[]'
+               jsonb_path_query_array(unified.choices, '$.*.choice'), fragment.state::jsonb -> 'choices', '[]'
            ) AS consents
     FROM fragment
     LEFT JOIN view_profile AS unified

@@ -248,7 +248,7 @@ CREATE TABLE fragment (
     owner_id text,
     reported_id text,
     exact_key bytea,
-    state jsonb NOT NULL,
+    state text NOT NULL,
     own_id uuid NOT NULL,
     proven_id uuid NOT NULL,
     record_values jsonb NOT NULL,

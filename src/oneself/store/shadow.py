@@ -30,6 +30,8 @@ _sql = Queries("shadow", folder=".")
 CHANGES_RECORDED_MAX = 10_000
 #: A view of two columns of the log that are derived, unlike all others of it.
 ENTRIES = "fragment_entry"
+#: Table → a column of JSON that is stored as text, because no statement of the write path looks inside.
+_JSON_AS_TEXT = {"fragment": "state"}
 #: The state that is derived from the log, in the order in which differences say most.
 TABLES = (
     "config",
@@ -130,18 +132,15 @@ class Shadow:
         """Make the live rows of a dataset those of the scratch table; returns how many differed."""
         if table == ENTRIES:
             return len(await self._connection.fetch(_sql.replace_entries, dataset_id))
-        key = ", ".join(await self._key(table))
-        live = f"SELECT * FROM oneself.{table} WHERE dataset_id = $1"  # noqa: S608
-        folded = f"SELECT * FROM {table} WHERE dataset_id = $1"  # noqa: S608
-        wrong, right = f"({live} EXCEPT {folded})", f"({folded} EXCEPT {live})"
-        sides = f"SELECT {key} FROM {wrong} AS a UNION SELECT {key} FROM {right} AS b"  # noqa: S608
-        count = f"SELECT count(*) FROM ({sides}) AS rows"  # noqa: S608
-        differing: int = await self._connection.fetchval(count, dataset_id)
-        if differing:
-            delete = f"DELETE FROM oneself.{table} WHERE ({key}) IN (SELECT {key} FROM {wrong} AS a)"  # noqa: S608
+        keys = await self._key(table)
+        key, differing = ", ".join(keys), _differing(table, keys, "WHERE dataset_id = $1")
+        count: int = await self._connection.fetchval(f"SELECT count(*) {differing}", dataset_id)
+        if count:
+            delete = f"DELETE FROM oneself.{table} WHERE ({key}) IN (SELECT {key} {differing})"  # noqa: S608
             await self._connection.execute(delete, dataset_id)
-            await self._connection.execute(f"INSERT INTO oneself.{table} {right}", dataset_id)
-        return differing
+            missing = f"SELECT folded.* {differing} AND live.dataset_id IS NULL"
+            await self._connection.execute(f"INSERT INTO oneself.{table} {missing}", dataset_id)
+        return count
 
     async def record_changes(self, dataset_id: int, ids_max: int) -> None:
         """Record how the profiles of each view differ in the folded state, for those who follow.
@@ -165,10 +164,9 @@ class Shadow:
         sql = f"""
             SELECT {order}, CASE WHEN live.dataset_id IS NOT NULL THEN to_jsonb(live) END AS live,
                    CASE WHEN folded.dataset_id IS NOT NULL THEN to_jsonb(folded) END AS folded
-            FROM oneself.{table} AS live FULL JOIN {table} AS folded USING ({order})
-            WHERE ROW(live.*) IS DISTINCT FROM ROW(folded.*)
+            {_differing(table, keys)}
             ORDER BY {order} LIMIT 1
-        """  # noqa: S608
+        """
         found = await self._connection.fetchrow(sql)
         if found is None:
             return None
@@ -182,6 +180,22 @@ class Shadow:
         if table == ENTRIES:
             return ["dataset_id", "seq", "observation_id"]
         return [row["name"] for row in await self._connection.fetch(_sql.find_primary_key, table)]
+
+
+def _differing(table: str, keys: list[str], where: str = "") -> str:
+    """The rows of a live table and its scratch table that are not the same: the end of a statement."""
+    differs = "ROW(live.*) IS DISTINCT FROM ROW(folded.*)"
+    if column := _JSON_AS_TEXT.get(table):
+        # Earlier versions wrote the same JSON with other spaces, and its fields in another order.
+        live, folded = (
+            f"to_jsonb({side}) || jsonb_build_object('{column}', {side}.{column}::jsonb)"
+            for side in ("live", "folded")
+        )
+        differs += f" AND {live} IS DISTINCT FROM {folded}"
+    return (
+        f"FROM (SELECT * FROM oneself.{table} {where}) AS live "  # noqa: S608
+        f"FULL JOIN (SELECT * FROM {table} {where}) AS folded USING ({', '.join(keys)}) WHERE {differs}"
+    )
 
 
 @asynccontextmanager

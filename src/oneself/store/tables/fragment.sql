@@ -422,7 +422,7 @@ RETURNING fragment_id;
 -- $4: seqs
 -- $5: the versions of the rows that were read
 UPDATE fragment
-SET state = ($3::text[])[width_bucket(fragment_id, $2::uuid[])]::jsonb,
+SET state = ($3::text[])[width_bucket(fragment_id, $2::uuid[])],
     seq = ($4::bigint[])[width_bucket(fragment_id, $2::uuid[])]
 WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
   AND xmin::text = ($5::text[])[width_bucket(fragment_id, $2::uuid[])]

@@ -43,7 +43,7 @@ LIMIT 1;
 -- $3: a seq; fragments that began after it are left out
 SELECT fragment_id
 FROM fragment
-WHERE dataset_id = $1 AND fragment_id > $2 AND (state ->> 'began_at')::bigint < $3 AND (
+WHERE dataset_id = $1 AND fragment_id > $2 AND (state::jsonb ->> 'began_at')::bigint < $3 AND (
     owner_id IS NOT NULL OR reported_id IS NOT NULL OR EXISTS (
         SELECT FROM fragment_claim AS claim
         WHERE claim.dataset_id = $1 AND claim.fragment_id = fragment.fragment_id AND claim.level > 0
