@@ -10,14 +10,18 @@ import pytest
 from oneself.core.fold.profile_changes import ProfileChange
 from oneself.core.identity_graph.joins import View
 from oneself.errors import Expired
+from oneself.service.by_hand.asked import SplitBrowser, Why
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.history.change_feed import ChangeFeed
 from oneself.service.log.rebuild import rebuild
 from oneself.services import Services
 from oneself.store.tables.profile_change import BEGINNING, StoredChange
 from oneself.store.transaction import Tables, begin
 from support.feed_consumer import FollowedDataset
-from support.interactions_harness import InteractionsHarness
+from support.interactions_harness import InteractionsHarness, mail
 from support.profiles_harness import ProfilesHarness
+from support.view_histories import PlayedHistory
+from unit.core.identity_graph.steps import Page, Server, Settings, SignIn
 
 pytestmark = pytest.mark.postgres
 ROWS = "SELECT recorded_at, observation_id, changes::text FROM profile_change ORDER BY recorded_at"
@@ -64,6 +68,40 @@ async def test_in_one_batch_a_profile_is_created_before_others_are_merged_into_i
         assert change.profile_id not in known or change.kind != "created"
         known |= {change.profile_id} | ({change.absorbed_id} if change.absorbed_id else set())
     assert len(known) == 60
+
+
+async def test_what_never_was_a_profile_of_its_own_is_split_off_by_hand(
+    services: Services, feed: ChangeFeed
+) -> None:
+    """The browser named the address in its first event, so that it never had a profile in `all`."""
+    site = await InteractionsHarness(services).begin()
+    address = mail("info@acme.example")
+    one = (await site.event(address, trust="server")).survivor.profile_id
+    await site.event(address, device="known")
+    start = await feed.now(site.dataset_ref)
+    await services.decisions.split(
+        site.dataset_ref, Actor("cli"), str(one), SplitBrowser("known"), Why("all")
+    )
+    page = await feed.page(site.dataset_ref, "all", after=start, size=10)
+    (parted,) = [item.change for item in page.changes if item.change.kind != "updated"]
+    ((moved, head),) = parted.moved
+    assert (parted.kind, parted.profile_id, parted.reason) == ("split", one, "manual")
+    assert (moved, set(parted.parts)) == (head, {one, head})
+
+
+async def test_a_split_says_what_refused_the_join(services: Services, feed: ChangeFeed) -> None:
+    """A browser typed an address that a server knows, and somebody else signed in on it."""
+    ref = DatasetRef(94_000, "history-94000", 94_000)
+    played = await PlayedHistory(services, ref.dataset_id).begin(Settings())
+    steps = [Server(ids={"mail": "a@"}), Page(tracker="t1"), Page(tracker="t1", ids={"mail": "a@"})]
+    await played.play(enumerate([*steps, SignIn(user="ben", tracker="t1")]))
+    await services.log.reconciler.reconcile_all()
+    page = await feed.page(ref, "all", size=100)
+    assert [(item.change.kind, item.change.reason) for item in page.changes if item.change.reason] == [
+        ("merged", "identity:emailAddress"),
+        ("split", "untrusted_evidence"),
+        ("merged", "system:user_id_match"),
+    ]
 
 
 async def test_a_change_of_several_views_is_stored_once(harness: ProfilesHarness) -> None:

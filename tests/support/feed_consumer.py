@@ -21,7 +21,8 @@ _PROFILES = "SELECT profile_id, survivor_id, erased FROM profile WHERE dataset_i
 class FeedConsumer:
     """Applies changes as docs/guides/change-feed.md says."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, expects_reasons: bool = False) -> None:
+        self.expects_reasons = expects_reasons
         #: Id → the profile that it means now; None: it was erased.
         self.current: dict[UUID, UUID | None] = {}
         self.documents: list[ChangeDocument] = []
@@ -29,6 +30,8 @@ class FeedConsumer:
     def apply(self, document: ChangeDocument) -> None:
         self.documents.append(document)
         profile_id, after = document.profile_id, document.after
+        if self.expects_reasons and document.type in ("profile.merged", "profile.split"):
+            assert document.reason, document
         match document.type:
             case "profile.created":
                 assert self.current.get(profile_id) is None, document
@@ -60,7 +63,8 @@ class FollowedDataset:
         self._ref = dataset_ref
         self._feed = ChangeFeed(database, days=7, observations_per_page=5)
         self._page_size = page_size
-        self.consumers: dict[View, FeedConsumer] = {view: FeedConsumer() for view in ("own", "proven", "all")}
+        views: tuple[View, ...] = ("own", "proven", "all")
+        self.consumers = {view: FeedConsumer(expects_reasons=True) for view in views}
         self._positions: dict[View, ChangePosition] = dict.fromkeys(self.consumers, BEGINNING)
 
     async def read(self) -> None:

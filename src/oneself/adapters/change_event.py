@@ -38,7 +38,8 @@ class ChangeDocument(msgspec.Struct, frozen=True, omit_defaults=True):
     `profile_id`: the profile that was created, updated, split or erased; the survivor of a merge. `before`,
     `after`: the current profiles before and after the change. `moved`: of a split: ids with another current
     profile, each with this. `changed`: of an update: names of attributes, `user_id`, `primary_id` or
-    `consents`. `reason`: of a merge. `observation_id`: what caused it. `cursor`: the position after it.
+    `consents`. `reason`: of a merge or split. `observation_id`: what caused it. `cursor`: the position after
+    it.
     """
 
     type: EventType

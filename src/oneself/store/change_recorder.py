@@ -20,15 +20,18 @@ import msgspec
 from oneself.core.fold.profile_changes import (
     VIEW_BITS,
     ChangeKind,
+    ChangeReasons,
     ProfileChange,
     VisibleState,
     membership_changes,
     update_of,
 )
+from oneself.core.identity_graph.change_reasons import merge_reason, split_reason
 from oneself.core.identity_graph.fragment import ChoiceWrite
 from oneself.core.identity_graph.joins import View, user_in
 from oneself.core.identity_graph.names import known_since
 from oneself.core.identity_graph.replay import AbsorbedPart
+from oneself.core.identity_graph.views import Views
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.core.values.record import Values
@@ -44,6 +47,8 @@ _OWN_AND_PROVEN, _EVERY = VIEW_BITS["own"] | VIEW_BITS["proven"], sum(VIEW_BITS.
 _ORDER: tuple[ChangeKind, ...] = ("created", "split", "merged", "erased", "updated")
 #: The reason of merges that a rebuild makes, because an earlier version had folded the log in another way.
 REBUILT = "rebuild"
+#: The reason of what an erasure parts.
+ERASURE = "erasure"
 ViewRows = Mapping[tuple[View, UUID], ViewRow]
 
 
@@ -52,6 +57,8 @@ class GraphReading(msgspec.Struct, frozen=True):
 
     rows: Mapping[UUID, FragmentRow]
     profiles: ViewRows = {}
+    #: View → why profiles were merged or parted, where it was computed who is with whom.
+    reasons: Mapping[View, ChangeReasons] = {}
 
     def heads(self, view: StoredView) -> dict[UUID, UUID]:
         """Fragment → the one that heads its profile in a view."""
@@ -93,12 +100,16 @@ class RebuiltProfile(msgspec.Struct, frozen=True):
 class ChangeRecorder:
     """Gathers changes. `observations`: seq → the observation of the transaction that has it.
 
-    `cause`: of what no observation of the transaction changed by itself.
+    `cause`: of what no observation of the transaction changed by itself. `parted_by`: why profiles are parted
+    in it, whatever else keeps them apart.
     """
 
-    def __init__(self, observations: Mapping[int, UUID], cause: UUID) -> None:
+    def __init__(
+        self, observations: Mapping[int, UUID], cause: UUID, *, parted_by: str | None = None
+    ) -> None:
         self._observations = observations
         self._cause = cause
+        self._parted_by = parted_by
         #: Change → the views that have it, and its cause.
         self._found: dict[ProfileChange, tuple[int, UUID]] = {}
         #: Profile that begins in the view `all` → its cause.
@@ -125,13 +136,22 @@ class ChangeRecorder:
         before: Mapping[UUID, Profile],
         after: Mapping[UUID, Profile],
         merged: Mapping[UUID, UUID] | None = None,
+        parted: Mapping[UUID, str] | None = None,
+        origins: Mapping[UUID, UUID] | None = None,
     ) -> None:
         """Add the differences of profiles in the view `all`, the absorbed ones included.
 
-        `merged`: profile → the observation that merged it into another one.
+        `merged`: profile → the observation that merged it into another one. `parted`: profile of before → why
+        it is parted. `origins`: profile that begins → the one that had its observations before.
         """
         reasons = {item: profile.reason or "" for item, profile in after.items() if profile.survivor_id}
-        found = membership_changes(_survivors(before), _survivors(after), reasons)
+        former, present = _survivors(before), _survivors(after)
+        former |= {
+            item: former[origin]
+            for item, origin in (origins or {}).items()
+            if item not in former and present.get(item) == item and origin in former
+        }
+        found = membership_changes(former, present, self._reasons(reasons, parted or {}))
         causes = merged or {}
         for change in found.changes:
             known = after.get(change.profile_id)
@@ -158,7 +178,9 @@ class ChangeRecorder:
         """Add the differences between what a view has and what the log folds to."""
         before = {row.profile_id: row.head_before for row in rows if row.head_before is not None}
         after = {row.profile_id: row.head_after for row in rows if row.head_after is not None}
-        found = membership_changes(before, after, dict.fromkeys(after, REBUILT))
+        found = membership_changes(
+            before, after, ChangeReasons(dict.fromkeys(after, REBUILT), otherwise=REBUILT)
+        )
         for change in found.changes:
             self._add(view, change, self._cause)
         for row in rows:
@@ -193,9 +215,10 @@ class ChangeRecorder:
         return True
 
     def _compare_graph(self, view: StoredView, before: GraphReading, after: GraphReading) -> None:
-        parts = after.absorbed(view)
-        reasons = {item: part.reason for item, part in parts.items()}
-        found = membership_changes(before.heads(view), after.heads(view), reasons)
+        parts, why = after.absorbed(view), after.reasons.get(view, ChangeReasons())
+        reasons = {**why.merged, **{item: part.reason for item, part in parts.items()}}
+        heads = before.heads(view), after.heads(view)
+        found = membership_changes(*heads, self._reasons(reasons, why.parted))
         for change in found.changes:
             part = None if change.absorbed_id is None else parts.get(change.absorbed_id)
             joined = None if part is None else self._observations.get(part.seq)
@@ -204,6 +227,11 @@ class ChangeRecorder:
             one, other = before.state(view, item), after.state(view, item)
             if one is not None and other is not None and (update := update_of(item, one, other)) is not None:
                 self._add(view, update, self._cause_of(after.version(view, item)))
+
+    def _reasons(self, merged: Mapping[UUID, str], parted: Mapping[UUID, str]) -> ChangeReasons:
+        if self._parted_by is not None:
+            return ChangeReasons(merged, otherwise=self._parted_by)
+        return ChangeReasons(merged, parted)
 
     def _cause_of(self, seq: int) -> UUID:
         return self._observations.get(seq, self._cause)
@@ -219,6 +247,27 @@ async def read_graph(tables: Tables, fragment_ids: Iterable[UUID]) -> GraphReadi
     keys = {key for row in rows.values() for key in row.view_keys}
     profiles = await tables.view_profiles.lock(keys)
     return GraphReading(rows, {(row.view, row.profile_id): row for row in profiles})
+
+
+def reasons_between(
+    view: StoredView, stored: Iterable[FragmentRow], views: Views, names: Mapping[str, str]
+) -> ChangeReasons:
+    """Why the profiles of some fragments are merged and parted, when who is with whom is computed again.
+
+    `stored`: the fragments as they were. `names`: what a join hangs on → the reason as responses say it.
+    """
+    partition, members = views.partition(view), dict[UUID, set[UUID]]()
+    for row in stored:
+        members.setdefault(row.head_in(view), set()).add(row.fragment.fragment_id)
+    merged: dict[UUID, str] = {}
+    parted: dict[UUID, str] = {}
+    for head, ids in members.items():
+        now = {views.of(view, item).profile_id for item in ids}
+        if len(now) > 1 and (code := split_reason(partition.refused, ids)) is not None:
+            parted[head] = code
+        elif head not in now and (reason := merge_reason(partition.components[head], head, ids)) is not None:
+            merged[head] = names.get(reason, reason)
+    return ChangeReasons(merged, parted)
 
 
 def rebuilt(row: Any) -> RebuiltProfile:

@@ -14,6 +14,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.fold.profile_changes import ChangeReasons
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_changes import has_new_evidence, only_ends_claims
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
@@ -30,17 +31,17 @@ from oneself.core.identity_graph.unreconciled import needs_reconciliation
 from oneself.core.identity_graph.views import ViewedProfile, Views
 from oneself.core.values.record import Path, Values
 from oneself.errors import Contended
-from oneself.store.change_recorder import GraphReading
+from oneself.store.change_recorder import GraphReading, reasons_between
 from oneself.store.component_merge import ComponentMerge, ComponentMerges
 from oneself.store.component_union import ComponentUnions, Union, visible_items
 from oneself.store.loaded_graph import LoadedGraph, exact_digest, proven_identifiers_of, users_of
 from oneself.store.own_identity import find_own_identity
-from oneself.store.tables.fragment import FragmentRow
+from oneself.store.tables.fragment import FragmentRow, StoredView
 from oneself.store.tables.view_profile import ViewRow
 from oneself.store.transaction import Transaction
 
 #: The views that are stored.
-STORED_VIEWS: tuple[View, ...] = ("own", "proven")
+STORED_VIEWS: tuple[StoredView, ...] = ("own", "proven")
 
 
 class GraphWriter:
@@ -71,6 +72,8 @@ class GraphWriter:
         #: The profiles of several fragments that are written, as they were and as they are.
         self._former: dict[tuple[View, UUID], ViewRow] = {}
         self._present: dict[tuple[View, UUID], ViewRow] = {}
+        #: View → why profiles were merged or parted.
+        self._why: dict[View, ChangeReasons] = {}
         self._unions = ComponentUnions(transaction, loaded, first_seq, self._changed, self._new_items)
         self._merges = ComponentMerges(transaction, loaded, first_seq, self._changed, self._new_items)
 
@@ -155,7 +158,7 @@ class GraphWriter:
         }
         known = self._loaded.rows
         before = {item: known[item] for item in (*written, *heads) if item in known}
-        return GraphReading(before, self._former), GraphReading(before | written, self._present)
+        return GraphReading(before, self._former), GraphReading(before | written, self._present, self._why)
 
     def _row(self, fragment: Fragment) -> FragmentRow:
         """The new row of a changed fragment; its survivors are as before, or itself."""
@@ -240,7 +243,7 @@ class GraphWriter:
         if not around.isdisjoint(self._loaded.separated):
             # Of all: what a split of this batch parted may have begun in it, and so was not locked.
             self._loaded.graph.separations = await self._transaction.separations.find(around)
-        profiles = await self._view(around)
+        views, profiles = await self._view(around)
         stored = [self._loaded.rows[item] for item in around if item in self._loaded.rows]
         former = {key for row in stored for key in row.view_keys}
         new: dict[tuple[View, UUID], ViewedProfile] = {
@@ -250,6 +253,8 @@ class GraphWriter:
         before = await self._transaction.view_profiles.lock(former)
         await self._transaction.view_profiles.delete(former - several.keys())
         reasons = _Reasons(self._loaded.rules.reasons, before)
+        names = self._loaded.rules.reasons
+        self._why = {view: reasons_between(view, stored, views, names) for view in STORED_VIEWS}
         self._note_written(before, [_view_row(item, reasons) for item in several.values()])
         await self._transaction.view_profiles.put([self._present[key] for key in several])
         for fragment_id in around:
@@ -262,14 +267,14 @@ class GraphWriter:
         self._former |= {(row.view, row.profile_id): row for row in former}
         self._present |= {(row.view, row.profile_id): row for row in present}
 
-    async def _view(self, around: set[UUID]) -> dict[tuple[View, UUID], ViewedProfile]:
+    async def _view(self, around: set[UUID]) -> tuple[Views, dict[tuple[View, UUID], ViewedProfile]]:
         graph, rules = self._loaded.graph, self._loaded.rules
         members = [graph.fragments[item] for item in around]
         activity: dict[tuple[UUID, int], int] = {}
         views = Views(graph, members, rules.guards, rules.fold.values, lambda *key: activity.get(key, 0))
         asked = views.activity_that_ranks(STORED_VIEWS)
         activity |= await self._transaction.fragments.find_activity(asked) if asked else {}
-        return {(view, item): views.of(view, item) for view in STORED_VIEWS for item in around}
+        return views, {(view, item): views.of(view, item) for view in STORED_VIEWS for item in around}
 
     def _point(self, fragment_id: UUID, own: ViewedProfile, proven: ViewedProfile) -> None:
         """Point a fragment at its survivors."""

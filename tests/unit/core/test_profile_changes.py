@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from oneself.adapters.change_event import FeedSource, render_change
 from oneself.core.fold import profile_changes
 from oneself.core.fold.profile_changes import (
+    ChangeReasons,
     ProfileChange,
     VisibleState,
     changed_paths,
@@ -49,7 +50,7 @@ def test_a_table_that_follows_is_right(states: list[dict[UUID, UUID]], knows_all
         after = {item: head for item, head in after.items() if item in before or item not in known}
         after = {item: head if head in after else item for item, head in after.items()}
         after = _with_heads(after)
-        reasons = dict.fromkeys(after, "a rule") if knows_all else {}
+        reasons = ChangeReasons(dict.fromkeys(after, "a rule") if knows_all else {})
         applied(consumer, membership_changes(before, after, reasons).changes)
         assert {item: after.get(item) for item in consumer.current} == consumer.current
         assert set(after.values()) <= consumer.current.keys()
@@ -86,7 +87,9 @@ def test_ids_that_move_with_their_profile_can_be_left_out(
 
 
 def test_a_profile_that_is_absorbed_is_named_with_the_reason() -> None:
-    found = membership_changes({A: A, B: B}, {A: A, B: A, C: A}, {B: "by mail", C: "anonymous"})
+    found = membership_changes(
+        {A: A, B: B}, {A: A, B: A, C: A}, ChangeReasons({B: "by mail", C: "anonymous"})
+    )
     assert found.changes == [
         ProfileChange(kind="merged", profile_id=A, absorbed_id=B, reason="by mail"),
         ProfileChange(kind="merged", profile_id=A, absorbed_id=C, reason="anonymous"),
@@ -100,8 +103,9 @@ def test_what_begins_inside_a_profile_is_no_change() -> None:
 
 
 def test_an_erased_part_leaves_the_others() -> None:
-    assert membership_changes({A: A, B: A, C: A}, {B: B, C: B}).changes == [
-        ProfileChange(kind="split", profile_id=A, parts=(B,), moved=((B, B), (C, B))),
+    erasure = ChangeReasons(otherwise="erasure")
+    assert membership_changes({A: A, B: A, C: A}, {B: B, C: B}, erasure).changes == [
+        ProfileChange(kind="split", profile_id=A, parts=(B,), moved=((B, B), (C, B)), reason="erasure"),
         ProfileChange(kind="erased", profile_id=A),
     ]
     assert membership_changes({A: A, B: A}, {A: A}).changes == [ProfileChange(kind="erased", profile_id=B)]

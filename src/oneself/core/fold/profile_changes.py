@@ -31,6 +31,8 @@ ChangeKind = Literal["created", "updated", "merged", "split", "erased"]
 VIEW_BITS: Mapping[View, int] = {"own": 1, "proven": 2, "all": 4}
 #: A split that moves more ids is several changes.
 MOVED_MAX = 1_000
+#: Why a profile is parted if no refused join says so: only proof and people end a join.
+PROOF = "proof"
 #: The paths of what is no attribute.
 USER, CONSENTS, PRIMARY_ID = "user_id", "consents", "primary_id"
 
@@ -43,7 +45,7 @@ class ProfileChange(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=Tru
     profile_id: UUID = msgspec.field(name="p")
     #: The profile that was merged into it.
     absorbed_id: UUID | None = msgspec.field(name="o", default=None)
-    #: Why it was merged.
+    #: Why profiles were merged, or one was parted.
     reason: str | None = msgspec.field(name="r", default=None)
     #: Of a split: the profiles that it has become.
     parts: tuple[UUID, ...] = msgspec.field(name="a", default=())
@@ -64,6 +66,17 @@ class VisibleState(msgspec.Struct, frozen=True):
     primary_id: str = ""
 
 
+class ChangeReasons(msgspec.Struct, frozen=True):
+    """Why profiles are merged and parted."""
+
+    #: Profile that is merged into another one → why.
+    merged: Mapping[UUID, str] = {}
+    #: Profile that is parted → why.
+    parted: Mapping[UUID, str] = {}
+    #: Why any other profile is parted.
+    otherwise: str = PROOF
+
+
 class MembershipChanges(msgspec.Struct, frozen=True):
     """The changes of who is with whom."""
 
@@ -75,15 +88,14 @@ class MembershipChanges(msgspec.Struct, frozen=True):
 def membership_changes(
     before: Mapping[UUID, UUID],
     after: Mapping[UUID, UUID],
-    reasons: Mapping[UUID, str] | None = None,
+    reasons: ChangeReasons = ChangeReasons(),
 ) -> MembershipChanges:
     """The changes between two states of some ids, each with its current profile.
 
     An id that is missing on one side is not there yet, or not there any more. Ids that move with their
-    current profile may be left out. `reasons`: of profiles that are absorbed. An id that is new and not its
-    own profile is known to the view only if it has a reason.
+    current profile may be left out. An id that is new and not its own profile is known to the view only if
+    it has a reason.
     """
-    reasons = reasons or {}
     members: dict[UUID, list[UUID]] = {}
     for item, head in before.items():
         members.setdefault(head, []).append(item)
@@ -94,7 +106,7 @@ def membership_changes(
     for head, ids in members.items():
         targets = {after.get(item) for item in ids}
         if len(targets) > 1:
-            changes += _split(head, ids, after)
+            changes += _split(head, ids, after, reasons.parted.get(head, reasons.otherwise))
             touched |= {head, *(item for item in targets if item is not None)}
             gone += [item for item in ids if item not in after] if head in after else [head]
         elif targets == {None}:
@@ -102,10 +114,10 @@ def membership_changes(
         elif head not in targets:
             absorbed[head] = after[ids[0]]
     new = [item for item in after if item not in before]
-    absorbed |= {item: after[item] for item in new if after[item] != item and item in reasons}
+    absorbed |= {item: after[item] for item in new if after[item] != item and item in reasons.merged}
     touched |= {*absorbed, *absorbed.values()}
     changes += [
-        ProfileChange(kind="merged", profile_id=survivor, absorbed_id=item, reason=reasons.get(item))
+        ProfileChange(kind="merged", profile_id=survivor, absorbed_id=item, reason=reasons.merged.get(item))
         for item, survivor in absorbed.items()
     ]
     changes += [ProfileChange(kind="erased", profile_id=item) for item in gone]
@@ -143,7 +155,7 @@ def changed_paths(before: Values, after: Values) -> Iterable[str]:
             yield from (f"{scope}.{key}" for key in _differing(one, other))
 
 
-def _split(head: UUID, ids: Collection[UUID], after: Mapping[UUID, UUID]) -> list[ProfileChange]:
+def _split(head: UUID, ids: Collection[UUID], after: Mapping[UUID, UUID], reason: str) -> list[ProfileChange]:
     """A profile whose ids part; none if it only loses some that are not there any more."""
     moved = sorted((item, after[item]) for item in ids if after.get(item, head) != head)
     rest = {head} if after.get(head) == head else set[UUID]()
@@ -151,7 +163,7 @@ def _split(head: UUID, ids: Collection[UUID], after: Mapping[UUID, UUID]) -> lis
     for start in range(0, len(moved), MOVED_MAX):
         some = tuple(moved[start : start + MOVED_MAX])
         parts = tuple(sorted(rest | {target for _, target in some}))
-        changes.append(ProfileChange(kind="split", profile_id=head, parts=parts, moved=some))
+        changes.append(ProfileChange(kind="split", profile_id=head, parts=parts, moved=some, reason=reason))
     return changes
 
 

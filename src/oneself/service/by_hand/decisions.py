@@ -18,6 +18,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.fold.log_entry import ManualMerge, ManualSplit
+from oneself.core.identity_graph.joins import MANUAL
 from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import Decided, DecidedProfile, SplitAsked, Why, checked_reason
 from oneself.service.by_hand.giving_up import EndedTies, check_users, end_account, end_ties
@@ -194,7 +195,7 @@ class Decisions:
             graph.split(decision, decision_id, seq)
         else:
             graph.merge(decision, seq)
-        await identity_graph.save(transaction, graph, ChangeRecorder({}, decision_id))
+        await identity_graph.save(transaction, graph, ChangeRecorder({}, decision_id, parted_by=MANUAL))
         await transaction.log.put_decision(seq, decision_id, decision, config.version)
         await self._reconciler.follow(transaction, set(decision.fragment_ids), seq)
         await transaction.flush()

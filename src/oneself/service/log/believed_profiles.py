@@ -37,6 +37,17 @@ from oneself.store.tables.log import NewEntry
 from oneself.store.transaction import Transaction
 
 
+def origins(before: Iterable[LogEntry], after: Iterable[LogEntry]) -> dict[UUID, UUID]:
+    """Profile that entries are attached to now → the one that the first of them was attached to before."""
+    former = {(entry.seq, entry.observation_id): entry.profile_id for entry in before}
+    found: dict[UUID, UUID] = {}
+    for entry in after:
+        origin = former.get((entry.seq, entry.observation_id))
+        if entry.profile_id is not None and origin is not None:
+            found.setdefault(entry.profile_id, origin)
+    return found
+
+
 class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
     """People of the view `all` that are folded again."""
 

@@ -31,8 +31,10 @@ from oneself.core.fold.reconcile import (
     fold_apart,
 )
 from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity_graph.change_reasons import split_reason
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import PersonJoin, Separation
+from oneself.core.identity_graph.joins import MANUAL
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import unindexed_identifiers
@@ -48,6 +50,7 @@ from oneself.service.log.believed_profiles import (
     find_unified_ids,
     load_log,
     load_profiles,
+    origins,
     return_devices,
 )
 from oneself.service.lost_races import repeat
@@ -185,16 +188,23 @@ class Reconciler:
 
         `seq`: of the decision. Raises TooLarge, Contended. Needs the lock of `unreconciled_fragments`.
         """
-        await self._fold_differing(transaction, fragment_ids, seq, await transaction.config.find())
+        config = await transaction.config.find()
+        await self._fold_differing(transaction, fragment_ids, seq, config, MANUAL)
 
     async def find_reach(self, transaction: Transaction, fragment_ids: set[UUID]) -> Affected:
         """What surrounds fragments in the view `all`. Raises TooLarge."""
         return await _find_reach(transaction, fragment_ids, self._fragments_max)
 
     async def _fold_differing(
-        self, transaction: Transaction, listed: set[UUID], seq: int, config: Config
+        self,
+        transaction: Transaction,
+        listed: set[UUID],
+        seq: int,
+        config: Config,
+        parted_by: str | None = None,
     ) -> list[UnreconciledFragment]:
-        """The same; raises TooLarge, with nothing written. `seq`: of what changed."""
+        """The same; raises TooLarge, with nothing written. `seq`: of what changed. `parted_by`: why profiles
+        are parted, if it is known."""
         alone = await _find_reach(transaction, listed, self._fragments_max)
         if alone.is_simple and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
             return []
@@ -213,7 +223,7 @@ class Reconciler:
         if differing := reach.differing(expected):
             believed = await _find_believed(transaction, reach, differing, log)
             cause = await transaction.log.find_observation(seq)
-            recorder = ChangeRecorder({}, cause or uuid.uuid4())
+            recorder = ChangeRecorder({}, cause or uuid.uuid4(), parted_by=parted_by)
             await _fold_again(transaction, believed, expected, config, recorder)
             await recorder.put(transaction)
         return together
@@ -343,7 +353,12 @@ async def _fold_again(
     await transaction.log.freeze_refused(sorted(believed.profile_ids))
     await transaction.log.freeze_entries(await transaction.fragments.find_entries(neighbours))
     entries = _complete(apart, config, seq)
-    recorder.compare_believed({item.profile_id: item for item in former}, apart.state.profiles)
+    recorder.compare_believed(
+        {item.profile_id: item for item in former},
+        apart.state.profiles,
+        parted=_why_parted(believed, expected, former),
+        origins=origins(believed.log.entries, apart.entries),
+    )
     await delete_state(transaction, believed, seq)
     await transaction.log.append(entries)
     await working_set.save(transaction, apart.state)
@@ -351,6 +366,21 @@ async def _fold_again(
     await return_devices(transaction, believed, apart.state, frozenset(), seq)
     await transaction.fragments.put_believed(_believed(believed, apart.entries))
     _logger.info("profiles_reconciled", dataset_id=transaction.dataset_id, profiles=len(believed.profile_ids))
+
+
+def _why_parted(
+    believed: BelievedProfiles, expected: ExpectedPartition, former: Iterable[Profile]
+) -> dict[UUID, str]:
+    """Profile of before → why it is parted, where a join of two of its fragments is refused."""
+    survivors = {item.profile_id: item.survivor_id or item.profile_id for item in former}
+    members: dict[UUID, set[UUID]] = {}
+    for entry in believed.log.entries:
+        fragment_id = believed.log.fragment_of(entry)
+        if fragment_id is not None and entry.profile_id in survivors:
+            members.setdefault(survivors[entry.profile_id], set()).add(fragment_id)
+    refused = expected.partition.refused
+    found = {item: split_reason(refused, fragments) for item, fragments in members.items()}
+    return {item: reason for item, reason in found.items() if reason is not None}
 
 
 def _complete(apart: FoldedApart, config: Config, seq: int) -> list[NewEntry]:

@@ -21,7 +21,7 @@ from oneself.core.resolution.kinds import policy_of
 from oneself.service.log.graph_fold import fold_entry, gather_graph
 from oneself.service.log.graph_part import GraphPart, find_part
 from oneself.store import identity_graph
-from oneself.store.change_recorder import ChangeRecorder, read_graph
+from oneself.store.change_recorder import ERASURE, ChangeRecorder, read_graph
 from oneself.store.loaded_graph import LoadedGraph
 from oneself.store.transaction import Transaction
 
@@ -34,7 +34,7 @@ async def forget_verified(transaction: Transaction, user_id: str) -> None:
     part = await find_part(transaction, set(), frozenset({user_id}))
     if gone := part.verifications_of(user_id):
         await transaction.log.delete(gone)
-        recorder = ChangeRecorder({}, uuid.uuid4())
+        recorder = ChangeRecorder({}, uuid.uuid4(), parted_by=ERASURE)
         await refold(transaction, part, recorder)
         await recorder.put(transaction)
         await transaction.verification_queue.put_compared(part.verified_users - {user_id})

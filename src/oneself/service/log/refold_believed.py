@@ -28,6 +28,7 @@ from oneself.service.log.believed_profiles import (
     delete_state,
     load_log,
     load_profiles,
+    origins,
     return_devices,
 )
 from oneself.store import working_set
@@ -80,7 +81,11 @@ async def refold_believed(
     bridges = _bridge(again, erasing)
     gone = tuple(sorted({*erasing.profile_ids, *erasing.erased_ids} - state.profiles.keys()))
     erase(state, gone, erasing.seq, erasing.detached)
-    recorder.compare_believed({item.profile_id: item for item in former}, state.profiles)
+    recorder.compare_believed(
+        {item.profile_id: item for item in former},
+        state.profiles,
+        origins=origins(believed.log.entries, again.entries),
+    )
     await delete_state(transaction, believed, erasing.seq)
     await transaction.idempotency_records.blank_of_profiles(sorted(erasing.profile_ids))
     await transaction.log.append(bridges)

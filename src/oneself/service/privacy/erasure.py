@@ -34,7 +34,7 @@ from oneself.service.privacy.account_words import name_user
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, is_absorbed, select
 from oneself.service.privacy.verified_elsewhere import queue_erased
 from oneself.store import working_set
-from oneself.store.change_recorder import ChangeRecorder
+from oneself.store.change_recorder import ERASURE, ChangeRecorder
 from oneself.store.directory import OrganisationTables
 from oneself.store.loaded_graph import users_of
 from oneself.store.tables.idempotency_record import IdempotencyRecord
@@ -270,7 +270,7 @@ class Erasure:
         if selection.left_to is not None:
             await name_user(transaction, selection.left_to, selection.fragments, selection.entries)
         receipt_id = uuid.uuid4()
-        recorder = ChangeRecorder({}, receipt_id)
+        recorder = ChangeRecorder({}, receipt_id, parted_by=ERASURE)
         gone = await refold_believed(transaction, erasing, recorder)
         receipt = Receipt(
             receipt_id=receipt_id,
