@@ -11,6 +11,8 @@ import pytest
 from oneself.errors import Conflict, Contended
 from oneself.service.as_of import reading
 from oneself.service.as_of.reading import AsOf
+from oneself.service.by_hand.asked import SplitBrowser, Why
+from oneself.service.context import Actor
 from oneself.services import Services
 from oneself.store.database import Database
 from oneself.store.queries import Queries
@@ -126,3 +128,22 @@ async def test_a_statement_reads_live_tables_by_their_indexes(
     plan = "\n".join(row[0] for row in found)
     assert "Seq Scan on oneself." not in plan, plan
     assert "Index" in plan, plan
+
+
+async def test_a_split_is_no_cause_before_it_happened(harness: InteractionsHarness) -> None:
+    """In `all`, the log has the plans of after the split."""
+    services, ref = harness.services, harness.dataset_ref
+    one = (await harness.event(mail(ADDRESS), trust="server")).survivor.profile_id
+    other = (await harness.event(device=ANN)).survivor.profile_id
+    await harness.event(mail(ADDRESS), device=ANN)
+    before = await last_seq(harness)
+    await services.decisions.split(ref, Actor("cli"), str(one), SplitBrowser(ANN), Why("all"))
+    after = await last_seq(harness)
+    await harness.event(customer("c-1"), trust="server")
+    found = {}
+    for at in (before, after):
+        async with services.as_of.read(ref, [str(one), str(other)], "all", at) as earlier:
+            parts = [profile.part for profile in earlier.profiles]
+            relation = await earlier.explanations.relation(ref, *parts, sees_all=True)
+        found[at] = relation.is_one_profile or [cause.code for cause in relation.causes]
+    assert found == {before: ["parted_since"], after: ["split_kept_apart"]}

@@ -56,6 +56,7 @@ CAUSES = {
     "too_long": "The value is too long for an identifier.",
     "malformed": "The value does not have the form of its kind, so it identifies nobody.",
     "pending": "They will be merged: the profiles have not been computed again since the last change.",
+    "parted_since": "They were one, or about to be, by what was known then, and were parted since.",
     "nothing_in_common": "They have nothing in common that merges profiles.",
 }
 

@@ -33,9 +33,11 @@ from oneself.core.identity_graph.joins import (
 from oneself.core.identity_graph.partition import Guards, RefusalReason, partition
 
 #: Beside what `partition` refuses: no join counts, and why. `pending`: one counts, and the profiles have yet
-#: to be computed again.
+#: to be computed again. `parted_since`: one counted at an instant of the past, and what the log has of it now
+#: says otherwise.
 ApartCode = (
-    RefusalReason | Literal["not_same_owner", "changed_hands", "not_at_one_time", "not_matching", "pending"]
+    RefusalReason
+    | Literal["not_same_owner", "changed_hands", "not_at_one_time", "not_matching", "pending", "parted_since"]
 )
 
 

@@ -172,7 +172,7 @@ class _Earlier:
             self._at,
             tuple(profiles),
             then,
-            Explanations(scratch.database, then),
+            Explanations(scratch.database, then, is_past=True),
             PersonEvents(scratch.database),
             ProfileHistory(scratch.database),
         )

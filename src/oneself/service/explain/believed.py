@@ -17,11 +17,12 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import USER_ID, Identifier
-from oneself.core.identity_graph.explain import why_apart
+from oneself.core.identity_graph.explain import ApartCause, why_apart
 from oneself.core.identity_graph.joins import MANUAL
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.resolution.observation import Reindex
 from oneself.service.explain.apart import CAUSES_MAX, FRAGMENTS_MAX, explained_causes, load_graph
+from oneself.service.explain.refused_then import refused_then
 from oneself.service.explain.rendering import observation_about, part_of
 from oneself.service.explain.values import (
     EvidenceName,
@@ -78,9 +79,12 @@ async def believed_path(tables: Tables, one: UUID, other: UUID) -> tuple[list[Ex
 
 
 async def believed_causes(
-    tables: Tables, one: ProfilePart, other: ProfilePart, config: Config
+    tables: Tables, one: ProfilePart, other: ProfilePart, config: Config, *, is_past: bool = False
 ) -> tuple[ExplainedCause, ...]:
-    """Why two profiles of the view `all` are not one, what the write path recorded first; never empty."""
+    """Why two profiles of the view `all` are not one, what the write path recorded first; never empty.
+
+    `is_past`: they are read as they were.
+    """
     ids = [
         {part.part_id, part.head, *await tables.explanations.list_absorbed(part.head, FRAGMENTS_MAX)}
         for part in (one, other)
@@ -88,7 +92,11 @@ async def believed_causes(
     recorded = await tables.explanations.find_refusals(*ids)
     sides = [sorted(await tables.fragments.find_believed(item))[:FRAGMENTS_MAX] for item in ids]
     graph = await load_graph(tables, {*sides[0], *sides[1]})
-    causes = why_apart(graph, sides[0], sides[1], "all", graph_rules(config).guards)
+    guards = graph_rules(config).guards
+    causes = why_apart(graph, sides[0], sides[1], "all", guards)
+    if is_past:
+        recorded = refused_then(recorded, graph, sides, guards)
+        causes = [_then(item) for item in causes]
     values = [part.profile.survivor.record.values for part in (one, other)]
     found = [
         *_between(recorded, *ids),
@@ -97,8 +105,13 @@ async def believed_causes(
     ]
     found = found or list(_of_values(recorded, *ids))
     # What the identity graph ties otherwise is pending only if nothing else keeps the two apart.
-    found = [item for item in found if item.code != "pending"] or found
+    found = [item for item in found if item.code not in ("pending", "parted_since")] or found
     return tuple(_each_once(found)[:CAUSES_MAX]) or (ExplainedCause("nothing_in_common"),)
+
+
+def _then(cause: ApartCause) -> ApartCause:
+    """A cause as of the past: what would have to be computed again was one, if only a moment later."""
+    return msgspec.structs.replace(cause, code="parted_since") if cause.code == "pending" else cause
 
 
 async def _up(tables: Tables, profile_id: UUID) -> list[MergeRow]:

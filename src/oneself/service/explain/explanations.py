@@ -29,12 +29,20 @@ class Explanations:
     """Explains profiles by the joins that hold them together."""
 
     def __init__(
-        self, database: Database, lookup: Lookup, *, chunk: int = CHUNK, fragments_max: int = FRAGMENTS_MAX
+        self,
+        database: Database,
+        lookup: Lookup,
+        *,
+        chunk: int = CHUNK,
+        fragments_max: int = FRAGMENTS_MAX,
+        is_past: bool = False,
     ) -> None:
         self._database = database
         self._lookup = lookup
         self._chunk = chunk
         self._fragments_max = fragments_max
+        #: Whether the tables are as they were at an instant.
+        self._is_past = is_past
 
     async def find(self, dataset_ref: DatasetRef, text: str, view: View) -> ProfilePart | None:
         """The part of a profile that an id means in a view; None if it means none."""
@@ -73,7 +81,8 @@ class Explanations:
             if one.head == other.head:
                 return await self._path(tables, one, other)
             if one.view == "all":
-                causes = await believed_causes(tables, one, other, one.profile.config)
+                config, is_past = one.profile.config, self._is_past
+                causes = await believed_causes(tables, one, other, config, is_past=is_past)
             else:
                 causes = await causes_apart(tables, one.view, one, other, one.profile.config)
         one_in = await self._one_in(dataset_ref, one, other, sees_all=sees_all)
