@@ -342,3 +342,39 @@ async def test_a_person_has_no_past(stage: Stage, past: Past) -> None:
     headers = {"Authorization": f"Bearer {stage.token('ann')}"}
     answer = await stage.cds.http.get(path, headers=headers, params={"at": at})
     assert answer.status_code == 403
+
+
+@pytest.mark.parametrize("path", ["profiles/{}/history", "profiles/{}/export", "refusals", "datasets"])
+async def test_a_route_that_reads_nothing_of_the_past_rejects_the_instant(stage: Stage, path: str) -> None:
+    await stage.play("post A TA")
+    past = Past(stage)
+    headers = {"Authorization": f"Bearer {await stage.cds.token()}"}
+    path = path.replace("{}", str(past._id("A")))
+    if path.endswith("history"):
+        path = f"datasets/default/{path}"
+    found = await stage.cds.http.get(
+        f"/t/{ORG}/api/v1/{path}", headers=headers, params={"at": await past.now()}
+    )
+    assert (found.status_code, found.json()["code"]) == (400, "CDS-10001")
+    assert found.json()["description"].startswith("This operation takes no query parameter 'at'. It takes ")
+
+
+async def test_a_misspelt_parameter_is_rejected_before_anything_is_done(stage: Stage) -> None:
+    await stage.play("post A TA")
+    past = Past(stage)
+    headers = {"Authorization": f"Bearer {await stage.cds.token()}"}
+    path = f"/t/{ORG}/api/v1/profiles/{past._id('A')}/erase"
+    found = await stage.cds.http.post(path, headers=headers, params={"dryrun": "true"})
+    assert found.status_code == 400
+    assert "'dryrun'. It takes dry_run, view." in found.json()["description"]
+    assert (await past.get("A")).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/profiles", "/profiles/{}", "/profiles/{}/consents", "/profile-schema"])
+async def test_the_customer_data_service_answers_of_now_and_says_so(stage: Stage, path: str) -> None:
+    await stage.play("post A TA")
+    path = path.replace("{}", str(Past(stage)._id("A")))
+    found = await stage.cds("GET", path, params={"at": "2026-06-05T09:30:00Z"})
+    assert (found.status_code, found.json()["code"]) == (400, "CDS-10001")
+    assert found.json()["description"].startswith("at: this operation answers of now.")
+    assert (await stage.cds("GET", path, params={"other": "1"})).status_code == 200

@@ -93,7 +93,7 @@ async def create_application(request: AnyRequest) -> ApplicationDocument:
     return _render(application, secret)
 
 
-@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
+@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_application(request: AnyRequest, client_id: FromPath[str]) -> ApplicationDocument:
     """Read one application."""
     call = context_of(request)
@@ -114,7 +114,7 @@ async def change_application(request: AnyRequest, client_id: FromPath[str]) -> A
     return _render(await call.services.directory.applications.change(call.dataset_ref, client_id, **given))
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(400, 401, 403))
 async def delete_application(request: AnyRequest, client_id: FromPath[str]) -> None:
     """Delete an application and revoke its tokens. Returns 204 if it does not exist."""
     call = context_of(request)

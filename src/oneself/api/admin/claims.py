@@ -135,7 +135,7 @@ async def add_claim(request: AnyRequest) -> ClaimDocument:
     "/claims/{name:str}",
     opt=requires("admin_config_view"),
     operation_class=Described,
-    responses=error_responses(401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocument:
     """Read one claim."""
@@ -162,7 +162,7 @@ async def change_claim(request: AnyRequest, name: FromPath[str]) -> ClaimDocumen
     "/claims/{name:str}",
     opt=requires("admin_config_update"),
     operation_class=Described,
-    responses=error_responses(401, 403, 409),
+    responses=error_responses(400, 401, 403, 409),
 )
 async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
     """Delete a claim with its members, and the rules and consent entries on them. Values stay stored, hidden,
@@ -176,7 +176,7 @@ async def delete_claim(request: AnyRequest, name: FromPath[str]) -> None:
     "/claim-sync",
     opt=requires("admin_config_view"),
     operation_class=Described,
-    responses=error_responses(401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def read_claim_sync(request: AnyRequest) -> SyncDocument:
     """Read the state of the claim synchronisation, and the reported claims that were rejected."""

@@ -38,7 +38,7 @@ UPDATE = requires("admin_config_update")
 PATH = "/code-webhook"
 
 
-@get(PATH, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
+@get(PATH, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_code_webhook(request: AnyRequest) -> CodeWebhookDocument:
     """Read the webhook that sends codes to mobile numbers."""
     call = context_of(request)
@@ -64,7 +64,7 @@ async def put_code_webhook(request: AnyRequest) -> CodeWebhookDocument:
     return _render(webhook, webhook.secret if is_new else None)
 
 
-@delete(PATH, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
+@delete(PATH, opt=UPDATE, operation_class=Described, responses=error_responses(400, 401, 403))
 async def delete_code_webhook(request: AnyRequest) -> None:
     """Delete the webhook. Codes are sent no more; confirmed numbers stay confirmed."""
     call = context_of(request)

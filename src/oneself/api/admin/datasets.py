@@ -121,7 +121,7 @@ async def create_dataset(request: AnyRequest) -> DatasetDocument:
     return _render(await call.services.schema.datasets.create(call.dataset_ref, name, settings, changes))
 
 
-@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
+@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_dataset(request: AnyRequest, dataset: FromPath[str]) -> DatasetDocument:
     """Read one dataset."""
     call = context_of(request)
@@ -141,7 +141,7 @@ async def change_dataset(request: AnyRequest, dataset: FromPath[str]) -> Dataset
     return _render(await call.services.schema.datasets.change(call.dataset_ref, dataset, settings, changes))
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404, 409))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(400, 401, 403, 404, 409))
 async def delete_dataset(request: AnyRequest, dataset: FromPath[str]) -> None:
     """Delete a dataset that was never used."""
     call = context_of(request)

@@ -150,7 +150,7 @@ async def put_identity_attributes(
     return _answer(200, BindingList([_render(binding) for binding in page], pagination))
 
 
-@get(CHANNELS_OF, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
+@get(CHANNELS_OF, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_channel_identities(request: AnyRequest, dataset: FromPath[str]) -> ChannelsDocument:
     """Read which identity attribute `user.id` is on each channel."""
     call = context_of(request)

@@ -98,7 +98,7 @@ UPDATE = requires("admin_config_update")
 ISSUERS_PATH = "/identity-provider/trusted-issuers"
 
 
-@get("/identity-provider", opt=VIEW, operation_class=Described, responses=error_responses(401, 403))
+@get("/identity-provider", opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403))
 async def read_provider(request: AnyRequest) -> ProviderDocument:
     """Read the identity server that this organisation uses, and its trusted issuers."""
     call = context_of(request)
@@ -136,7 +136,7 @@ async def change_server(request: AnyRequest) -> ServerDocument:
     return _render_own(own)
 
 
-@delete("/identity-provider", opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
+@delete("/identity-provider", opt=UPDATE, operation_class=Described, responses=error_responses(400, 401, 403))
 async def delete_server(request: AnyRequest) -> None:
     """Remove the organisation's identity server. The deployment's applies, if there is one."""
     call = context_of(request)
@@ -173,7 +173,7 @@ async def add_issuer(request: AnyRequest) -> IssuerDocument:
     f"{ISSUERS_PATH}/{{issuer_id:str}}",
     opt=VIEW,
     operation_class=Described,
-    responses=error_responses(401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> IssuerDocument:
     """Read one trusted issuer."""
@@ -198,7 +198,7 @@ async def change_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> Issuer
     f"{ISSUERS_PATH}/{{issuer_id:str}}",
     opt=UPDATE,
     operation_class=Described,
-    responses=error_responses(401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def delete_issuer(request: AnyRequest, issuer_id: FromPath[str]) -> None:
     """Remove a trusted issuer. Its tokens are rejected within one second."""

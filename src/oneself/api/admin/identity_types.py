@@ -102,7 +102,7 @@ async def create_identity_type(request: AnyRequest) -> IdentityTypeDocument:
     return _render(await call.services.schema.identity_types.create(call.dataset_ref, new))
 
 
-@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
+@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_identity_type(request: AnyRequest, type_id: FromPath[str]) -> IdentityTypeDocument:
     """Read one identity type."""
     call = context_of(request)
@@ -124,7 +124,7 @@ async def change_identity_type(request: AnyRequest, type_id: FromPath[str]) -> I
     return _render(await call.services.schema.identity_types.change(call.dataset_ref, type_id, given))
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404, 409))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(400, 401, 403, 404, 409))
 async def delete_identity_type(request: AnyRequest, type_id: FromPath[str]) -> None:
     """Delete an identity type that no dataset binds and of which no profile has a value."""
     call = context_of(request)

@@ -28,6 +28,7 @@ from oneself.api.admin import (
     write_keys,
 )
 from oneself.api.http.guard import require_permission
+from oneself.api.http.unknown_parameters import reject_unknown_parameters
 
 PATH = "/t/{org:str}/api/v1"
 
@@ -56,7 +57,7 @@ admin_routes = Router(
         *changes.ROUTES,
         *webhooks.ROUTES,
     ],
-    guards=[require_permission],
+    guards=[require_permission, reject_unknown_parameters],
     security=[{"bearer": []}],
     tags=["Administration"],
 )

@@ -73,7 +73,7 @@ async def list_token_keys(
     return TokenKeyList([_render(key) for key in page], pagination)
 
 
-@post("/token-keys", opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 409))
+@post("/token-keys", opt=UPDATE, operation_class=Described, responses=error_responses(400, 401, 403, 409))
 async def rotate_token_key(request: AnyRequest) -> TokenKeyDocument:
     """Create a token key. It encrypts after one minute; the previous key keeps decrypting."""
     call = context_of(request)
@@ -84,7 +84,7 @@ async def rotate_token_key(request: AnyRequest) -> TokenKeyDocument:
     "/token-keys/{key_id:str}",
     opt=UPDATE,
     operation_class=Described,
-    responses=error_responses(401, 403, 409),
+    responses=error_responses(400, 401, 403, 409),
 )
 async def destroy_token_key(request: AnyRequest, key_id: FromPath[str]) -> None:
     """Destroy a key that is not active. Its tokens are void within ten seconds."""

@@ -124,7 +124,7 @@ async def create_user(request: AnyRequest) -> UserDocument:
     return _render(await call.services.directory.accounts.create(call.dataset_ref, Registration(**given)))
 
 
-@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(401, 403, 404))
+@get(ONE, opt=VIEW, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocument:
     """Read one user."""
     call = context_of(request)
@@ -152,7 +152,7 @@ async def change_user(request: AnyRequest, user_id: FromPath[str]) -> UserDocume
     return _render(changed)
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(400, 401, 403))
 async def delete_user(request: AnyRequest, user_id: FromPath[str]) -> None:
     """Delete a user: account, sessions, tokens and the full profile. Returns 204 if it does not exist."""
     call = context_of(request)

@@ -165,7 +165,7 @@ async def create_webhook(request: AnyRequest) -> WebhookDocument:
     return _render(webhook, webhook.secrets[0].text)
 
 
-@get(ONE, opt=READ, operation_class=Described, responses=error_responses(401, 403, 404))
+@get(ONE, opt=READ, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def read_webhook(request: AnyRequest, webhook_id: FromPath[str]) -> WebhookDocument:
     """Read a webhook."""
     call = context_of(request)
@@ -197,7 +197,7 @@ async def change_webhook(request: AnyRequest, webhook_id: FromPath[str]) -> Webh
     return _render(webhook, webhook.secrets[0].text if is_new else None)
 
 
-@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(401, 403, 404))
+@delete(ONE, opt=UPDATE, operation_class=Described, responses=error_responses(400, 401, 403, 404))
 async def delete_webhook(request: AnyRequest, webhook_id: FromPath[str]) -> None:
     """Delete a webhook and its deliveries. Returns 204 if it does not exist."""
     call = context_of(request)
@@ -245,7 +245,7 @@ async def repeat_deliveries(request: AnyRequest, webhook_id: FromPath[str]) -> R
     opt=UPDATE,
     operation_class=Described,
     status_code=200,
-    responses=error_responses(401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def test_webhook(request: AnyRequest, webhook_id: FromPath[str]) -> WebhookTestDocument:
     """Send a test of the type `webhook.test` now, past everything that waits."""

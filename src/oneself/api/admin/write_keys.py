@@ -102,7 +102,7 @@ async def create_write_key(request: AnyRequest, dataset: FromPath[str]) -> Write
     f"{ALL}/{{key_id:str}}",
     opt=UPDATE,
     operation_class=Described,
-    responses=error_responses(401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def delete_write_key(request: AnyRequest, dataset: FromPath[str], key_id: FromPath[str]) -> None:
     """Delete a write key; no event is accepted by it any more. Returns 204 if it does not exist."""

@@ -87,7 +87,7 @@ REPLACEMENT = Body("consent category", INVALID_CATEGORY_UPDATE, CategoryDraft, s
     "/consent-categories",
     opt=requires("consent_category_view", gate=None),
     operation_class=Described,
-    responses=error_responses(401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def list_categories(request: AnyRequest) -> list[CategoryDocument]:
     """List the consent categories; the mandatory one comes first."""
@@ -117,7 +117,7 @@ async def create_category(request: AnyRequest) -> CategoryDocument:
     "/consent-categories/{category_id:str}",
     opt=requires("consent_category_view", gate=None),
     operation_class=Described,
-    responses=error_responses(401, 403, 404),
+    responses=error_responses(400, 401, 403, 404),
 )
 async def read_category(request: AnyRequest, category_id: FromPath[str]) -> CategoryDocument:
     """Read one consent category."""
@@ -151,7 +151,7 @@ async def replace_category(request: AnyRequest, category_id: FromPath[str]) -> C
     "/consent-categories/{category_id:str}",
     opt=requires("consent_category_delete", gate=None),
     operation_class=Described,
-    responses=error_responses(401, 403),
+    responses=error_responses(400, 401, 403),
 )
 async def delete_category(request: AnyRequest, category_id: FromPath[str]) -> None:
     """Delete a consent category. Its choices disclose nothing. Returns 204 if it does not exist."""

@@ -29,6 +29,7 @@ from oneself.api.cds.schema import (
     redefine_attribute,
 )
 from oneself.api.http.guard import require_permission
+from oneself.api.http.unknown_parameters import reject_instant
 
 ORGANISATION_PATH = "/t/{org:str}/cds/api/v1"
 SECURITY_SCHEME = "bearer"
@@ -67,7 +68,7 @@ organisation_routes = Router(
         read_config,
         change_config,
     ],
-    guards=[require_permission],
+    guards=[require_permission, reject_instant],
     security=[{SECURITY_SCHEME: []}],
     tags=["Customer Data Service"],
 )
