@@ -6,12 +6,14 @@ Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-b
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from oneself.core.identity_graph.joins import View
+from oneself.core.resolution.observation import TokenClaims
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.by_hand.asked import (
     Decided,
@@ -111,6 +113,25 @@ async def test_what_comes_later_goes_to_the_right_side(site: InteractionsHarness
             assert resolution.survivor.profile_id == profile_id, (device, identities)
     assert await site.found("one") == one
     assert await site.found("two") == two
+    await assert_sound(site)
+
+
+@pytest.mark.parametrize("identities", [(), (INFO,)])
+async def test_a_token_of_before_leads_no_browser_to_the_other_side(
+    site: InteractionsHarness, identities: tuple[tuple[str, str], ...]
+) -> None:
+    """The browsers got it while they were one profile, and send their id beside it."""
+    await site.event(INFO, device="one")
+    merged = await site.event(INFO, device="two")
+    issued_at = time.time_ns() // 1000
+    token = TokenClaims(merged.survivor.primary_id, dict([INFO]), issued_at)
+    await split(site, "one", SplitBrowser("two"))
+    for device in ("two", "one"):
+        side = await site.found(device)
+        for _ in range(2):
+            event = await site.event(*identities, device=device, token=token, received_at=issued_at)
+            assert event.survivor.profile_id == side, device
+    assert await site.found("one") != await site.found("two")
     await assert_sound(site)
 
 

@@ -27,10 +27,10 @@ async def reject_unknown_parameters(
     connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
 ) -> None:
     """Guard of routes that take no other query parameters than those that they name. Raises WireError."""
-    taken = _taken(handler)
-    unknown = next((name for name in connection.query_params if name not in taken), None)
+    accepted = _accepted(handler)
+    unknown = next((name for name in connection.query_params if name not in accepted), None)
     if unknown is not None:
-        takes = f"It takes {', '.join(sorted(taken))}." if taken else "It takes none."
+        takes = f"It takes {', '.join(sorted(accepted))}." if accepted else "It takes none."
         named = ascii(unknown[:NAME_CHARS_MAX])
         raise wire_error(INVALID_REQUEST, f"This operation takes no query parameter {named}. {takes}")
 
@@ -48,7 +48,7 @@ async def reject_instant(connection: ASGIConnection[Any, Any, Any, Any], handler
 
 
 @cache
-def _taken(handler: BaseRouteHandler) -> frozenset[str]:
+def _accepted(handler: BaseRouteHandler) -> frozenset[str]:
     fields = handler.parsed_fn_signature.parameters.values()
     return frozenset(
         field.kwarg_definition.name or field.name

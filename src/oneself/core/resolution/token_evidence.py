@@ -6,7 +6,7 @@ identity that the token does not have, only identities lead to the user.
 
 Invariants: pure; it reads the working set and changes nothing.
 
-Source: docs/wire/interactions.md §7 (token lifetime), §9.2 (handle an event), §9.5 (consent).
+Source: docs/wire/interactions.md §7 (token lifetime), §9.2 (handle an event), §9.5 (consent), §13 (split).
 """
 
 from collections.abc import Iterable
@@ -50,8 +50,9 @@ def read_token(
 ) -> TokenEvidence | None:
     """Read the token of an observation.
 
-    Returns None if there is no token or it is not valid: it is expired, its profile does not exist, or its
-    default identity differs from the one that the observation names.
+    Returns None if there is no token or it is not valid: it is expired, its profile does not exist, its
+    default identity differs from the one that the observation names, or a person has parted its profile from
+    that of the browser.
     `persons`: the person identifiers of the observation.
     """
     token = observation.token
@@ -60,6 +61,8 @@ def read_token(
     named = token_identifier(observation, config)
     holder = state.find_by_primary(token.primary_id) if named is None else _holder(state, named)
     if holder is None or not _is_live(token, holder, observation, config):
+        return None
+    if _is_parted(state, observation, holder):
         return None
     named_keys = {identifier.namespace: identifier.value for identifier in persons}
     default = config.channel_identity(observation.channel)
@@ -75,6 +78,15 @@ def read_token(
 def _holder(state: WorkingSet, identifier: Identifier) -> Profile | None:
     """The survivor of the oldest claim of an identifier."""
     return next((profile for _, profile in state.claims_of(identifier)), None)
+
+
+def _is_parted(state: WorkingSet, observation: Observation, holder: Profile) -> bool:
+    """Whether a person has parted the profile of the browser from the one that its token names."""
+    if not state.sides:
+        return False
+    devices = (item for item in observation.identifiers if item.is_device)
+    pointed = (profile.profile_id for device in devices for _, profile in state.claims_of(device))
+    return any(state.are_separated(item, holder.profile_id) for item in pointed)
 
 
 def _agree(named_keys: dict[str, str], token_keys: dict[str, str], type_id: str) -> bool:
