@@ -1,31 +1,39 @@
 """How long does it take to split a person of many fragments, and whoever writes to them meanwhile waits?
 
-Method: a person whose address servers said of 10, 1 000 and 10 000 browsers, each with one event (quick: 10
-and 300). Then, without other load, three times each: the dry run of taking one browser out, the split itself,
+Method: a person whose address servers said of 10, 1 000 and 10 000 browsers, each of which had sent an event
+before (quick: 10 and 300). Then three times each: the dry run of taking one browser out, the split itself,
 the merge by hand that takes it back, and the dry run of taking everything apart. In the view `proven`; the
-view `all` follows in the same transaction.
-Units: ms, the median; the ratio of the most fragments to the fewest.
+view `all` follows in the same transaction. Meanwhile new visitors send events to the same process, one at a
+time, 50 ms after the one before.
+Units: ms, the median; of the events of others, the 99th percentile while the four are done; the ratio of the
+most fragments to the fewest.
 """
 
+import asyncio
 import random
 import time
+import uuid
 from collections.abc import Awaitable, Iterator
 
 from bench import population
 from bench.population import page_view
-from bench.results import Figure, figures_by_size, median
+from bench.results import Figure, figures_by_size, median, percentile
 from bench.stage import Bench, Stage
 from oneself.core.config.changes import PutIdentityAttributes
-from oneself.core.identity.identifier import Identifier
+from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity.identity_type import IdentityBinding
 from oneself.core.resolution.observation import Observation
 from oneself.service.by_hand.asked import Decided, SplitAsked, SplitBrowser, SplitSources, Why
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.ingest.submission import Submission
 
 SIZES_QUICK = (10, 300)
 SIZES_FULL = (10, 1_000, 10_000)
 REPEATS = 3
-ACTS = ("dry run of a browser", "split of a browser", "merge by hand", "dry run of everything")
+#: Between two events of others.
+PAUSE_S = 0.05
+ACTS = ("dry run of a browser", "split of a browser", "merge by hand", "dry run of everything",
+        "events of others, p99")  # fmt: skip
 ACTOR = Actor("cli")
 _BINDINGS = (IdentityBinding("emailAddress", "emailAddress", "identity_attributes.emailaddress"),)
 
@@ -57,7 +65,9 @@ async def _fill(bench: Bench, person: int, browsers: int, stage: Stage) -> None:
         rng = random.Random(person)
         address = Identifier("emailAddress", _address(person))
         for number in range(browsers):
-            yield page_view(rng, (address,), new_tracker=_browser(person, number), trust="server")
+            tracker = _browser(person, number)
+            yield page_view(rng, (), new_tracker=tracker)
+            yield page_view(rng, (address, Identifier(TRACKER, tracker)), trust="server")
 
     config = await bench.services.configurations.current(bench.dataset_id)
     persons = range(person, person + 1)
@@ -65,8 +75,10 @@ async def _fill(bench: Bench, person: int, browsers: int, stage: Stage) -> None:
 
 
 async def _measured(bench: Bench, person: int) -> list[float]:
-    """The medians of each act, in ms."""
-    taken: list[list[float]] = [[] for _ in ACTS]
+    """The medians of each act, and what others wait, in ms."""
+    waited: list[float] = []
+    others = asyncio.create_task(_send_others(bench, waited))
+    taken: list[list[float]] = [[] for _ in ACTS[:-1]]
     for number in range(REPEATS):
         browser = SplitBrowser(_browser(person, number + 1))
         acts = (
@@ -77,7 +89,19 @@ async def _measured(bench: Bench, person: int) -> list[float]:
         )
         for times, act in zip(taken, acts, strict=True):
             times.append(await _timed(act))
-    return [median(times) for times in taken]
+    others.cancel()
+    return [*map(median, taken), percentile(waited, 0.99)]
+
+
+async def _send_others(bench: Bench, waited: list[float]) -> None:
+    """Events of new visitors until cancelled. `waited`: gets how long each took, in ms."""
+    rng = random.Random(len(waited))
+    while True:
+        started = time.perf_counter()
+        visitor = Identifier(ANONYMOUS_ID, str(uuid.uuid4()))
+        await bench.services.ingest.submit(bench.dataset_id, Submission(page_view(rng, (visitor,))))
+        waited.append((time.perf_counter() - started) * 1000)
+        await asyncio.sleep(PAUSE_S)
 
 
 async def _split(bench: Bench, person: int, asked: SplitAsked, *, dry_run: bool = False) -> Decided | None:

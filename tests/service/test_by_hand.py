@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from typing import Any
 from uuid import UUID
 
@@ -25,15 +26,21 @@ from oneself.service.by_hand.asked import (
     SplitSources,
     Why,
 )
+from oneself.service.by_hand.decisions import Decisions
 from oneself.service.context import Actor
 from oneself.service.log.verify import verify
 from oneself.services import Services
+from oneself.store import graph_writer
+from oneself.store.tables import fragment as fragment_table
+from oneself.store.tables.fragment import FragmentRow
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 from support.reconciled_view import assert_reconciled
 
 pytestmark = pytest.mark.postgres
 INFO = mail("info@acme.example")
 SERVER = {"trust": "server"}
+#: Before and after the locks, when it is locked to be written, after that, and of the outcome.
+READS_OF_A_PART_MAX = 6
 
 
 @pytest.fixture
@@ -272,3 +279,51 @@ async def test_decisions_that_arrive_together_come_one_after_the_other(
         assert isinstance(outcome, Decided | InvalidInput), outcome
     assert any(isinstance(outcome, Decided) for outcome in outcomes)
     await assert_sound(site)
+
+
+async def test_a_part_of_a_profile_that_is_written_and_computed_in_pieces(
+    site: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(7):
+        await site.event(device=f"browser-{number}", values={"traits": {"plan": f"plan {number}"}})
+        await site.event(INFO, device=f"browser-{number}", **SERVER)
+    at_once = await split(site, "browser-0", SplitSources(), "proven", dry_run=True)
+    monkeypatch.setattr(fragment_table, "UPDATED_AT_ONCE", 2)
+    monkeypatch.setattr(graph_writer, "COMPUTED_AT_ONCE_MAX", 2)
+    in_pieces = await split(site, "browser-0", SplitSources(), "proven")
+    assert told(in_pieces) == told(at_once)
+    assert len(in_pieces.profiles) > 7
+    await assert_sound(site)
+
+
+async def test_how_often_the_parts_of_a_profile_are_read(
+    site: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        await site.event(device=f"browser-{number}")
+        await site.event(INFO, device=f"browser-{number}", **SERVER)
+    read: Counter[UUID] = Counter()
+    read_fragment = fragment_table.read_fragment
+
+    def counted(row: Any) -> FragmentRow:
+        read[row["fragment_id"]] += 1
+        return read_fragment(row)
+
+    monkeypatch.setattr(fragment_table, "read_fragment", counted)
+    await split(site, "browser-0", SplitBrowser("browser-19"), "proven")
+    assert len(read) > 20
+    # The fragment that stands for the profile is read more often, to look it up.
+    assert sorted(read.values())[-2] <= READS_OF_A_PART_MAX
+
+
+async def test_a_profile_of_too_many_observations_is_not_decided_about(
+    services: Services, site: InteractionsHarness
+) -> None:
+    await site.event(INFO, device="one")
+    await site.event(INFO, device="two")
+    decisions = Decisions(
+        services.database, services.profiles.lookup, services.directory.accounts, entries_max=1
+    )
+    with pytest.raises(Conflict) as refused:
+        await decisions.split(site.dataset_ref, Actor("cli"), "one", SplitBrowser("two"), Why("all"))
+    assert refused.value.code == "too_large"

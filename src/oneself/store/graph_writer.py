@@ -9,6 +9,7 @@ Source: docs/concepts/trust.md, "Views"; docs/decisions/0021-views-beside-the-be
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
@@ -42,6 +43,8 @@ from oneself.store.transaction import Transaction
 
 #: The views that are stored.
 STORED_VIEWS: tuple[StoredView, ...] = ("own", "proven")
+#: The views of more fragments are computed in a thread: other requests go on meanwhile.
+COMPUTED_AT_ONCE_MAX = 200
 
 
 class GraphWriter:
@@ -272,9 +275,11 @@ class GraphWriter:
         members = [graph.fragments[item] for item in around]
         activity: dict[tuple[UUID, int], int] = {}
         views = Views(graph, members, rules.guards, rules.fold.values, lambda *key: activity.get(key, 0))
-        asked = views.activity_that_ranks(STORED_VIEWS)
+        is_large, ranked = len(around) > COMPUTED_AT_ONCE_MAX, views.activity_that_ranks
+        asked = await asyncio.to_thread(ranked, STORED_VIEWS) if is_large else ranked(STORED_VIEWS)
         activity |= await self._transaction.fragments.find_activity(asked) if asked else {}
-        return views, {(view, item): views.of(view, item) for view in STORED_VIEWS for item in around}
+        required = STORED_VIEWS, around
+        return views, (await asyncio.to_thread(views.each, *required) if is_large else views.each(*required))
 
     def _point(self, fragment_id: UUID, own: ViewedProfile, proven: ViewedProfile) -> None:
         """Point a fragment at its survivors."""

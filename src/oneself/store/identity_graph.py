@@ -17,6 +17,7 @@ from oneself.core.units import SEQ_MAX
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.graph_writer import GraphWriter
 from oneself.store.loaded_graph import LoadedGraph, exact_digest
+from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables, Transaction
 
 
@@ -25,9 +26,14 @@ async def gather(
     footprint: GraphFootprint,
     rules: GraphRules,
     reindexed_ids: Collection[UUID] = (),
+    read: Iterable[FragmentRow] = (),
 ) -> LoadedGraph:
-    """What a batch may touch of the identity graph. `reindexed_ids`: profiles that a job may reindex."""
+    """What a batch may touch of the identity graph. `reindexed_ids`: profiles that a job may reindex.
+
+    `read`: fragments that are read already.
+    """
     loaded = LoadedGraph(rules, with_records=footprint.has_values)
+    loaded.add(read)
     graph, fragments = loaded.graph, transaction.fragments
     await _add_browsers(transaction, loaded, footprint)
     if footprint.claimed or footprint.reports_claims:
@@ -71,11 +77,15 @@ async def add_decisions(
 
 
 async def gather_decided(
-    transaction: Transaction, fragment_ids: Collection[UUID], config: Config
+    transaction: Transaction,
+    fragment_ids: Collection[UUID],
+    config: Config,
+    read: Iterable[FragmentRow] = (),
 ) -> LoadedGraph:
-    """Fragments about which something is decided, with what was decided before."""
+    """Fragments about which something is decided, with what was decided before. `read`: as of `gather`."""
     rules = graph_rules(config)
-    loaded = await gather(transaction, graph_footprint([], config, rules, joined=fragment_ids), rules)
+    footprint = graph_footprint([], config, rules, joined=fragment_ids)
+    loaded = await gather(transaction, footprint, rules, read=read)
     await add_decisions(transaction, loaded, fragment_ids)
     return loaded
 

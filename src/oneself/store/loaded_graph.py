@@ -218,8 +218,7 @@ class LoadedGraph:
 
     def add_joins(self, joins: Iterable[PersonJoin]) -> None:
         """Add joins that hang on no identifier."""
-        known = self.graph.person_joins
-        known += [item for item in dict.fromkeys(joins) if item not in known]
+        self.graph.person_joins = list(dict.fromkeys((*self.graph.person_joins, *joins)))
 
     def joined_with(self, fragment_ids: Collection[UUID]) -> set[UUID]:
         """The fragments that such joins tie to some, themselves among them."""

@@ -91,7 +91,7 @@ def split(graph: IdentityGraph, separation: Separation) -> list[PersonJoin]:
     sides = separation.sides
     graph.separations[separation.separation_id] = separation
     ended = [item for item in graph.person_joins if _leads_across(item, sides)]
-    graph.person_joins = [item for item in graph.person_joins if item not in ended]
+    graph.person_joins = [item for item in graph.person_joins if not _leads_across(item, sides)]
     for fragment_id in sorted(sides):
         _take_user(graph, fragment_id, sides)
     return ended

@@ -197,15 +197,15 @@ class _Forest:
             part = self._parts[join.one]
             if part is self._parts[join.other] and _unite(parents, join.one, join.other):
                 kept.setdefault(id(part), []).append(join)
-        built = {
-            id(part): Component(
-                frozenset(part.members),
-                tuple(kept.get(id(part), ())),
-                next(iter(part.users), None),
-                part.admitted_since,
-            )
-            for part in self._parts.values()
-        }
+        built: dict[int, Component] = {}
+        for part in self._parts.values():
+            if id(part) not in built:
+                built[id(part)] = Component(
+                    frozenset(part.members),
+                    tuple(kept.get(id(part), ())),
+                    next(iter(part.users), None),
+                    part.admitted_since,
+                )
         return {member: built[id(part)] for member, part in self._parts.items()}
 
     def _single(self, fragment: Fragment) -> _Part:

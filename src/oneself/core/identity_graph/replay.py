@@ -5,6 +5,7 @@ Invariants: pure. The same fragments and joins always give the same values and i
 Source: docs/concepts/trust.md, "Views"; docs/concepts/merging.md.
 """
 
+from bisect import bisect_right
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import groupby
 from uuid import UUID
@@ -103,6 +104,14 @@ class Standing(msgspec.Struct, frozen=True):
     active_at: int
 
     @property
+    def is_listed(self) -> bool:
+        """Whether whatever absorbs it lists it.
+
+        What begins inside a view was never a profile there, unless an application created it.
+        """
+        return self.is_created or not self.begins
+
+    @property
     def rank(self) -> tuple[int, int, int, int]:
         """The sort key of survivors, best first (docs/concepts/resolution.md, rule 4).
 
@@ -148,7 +157,10 @@ def replay_stored(
 def absorb(
     survivor: Part, absorbed: Part, standings: tuple[Standing, Standing], join: Join, rules: ReplayRules
 ) -> Part:
-    """The survivor, joined with the absorbed part. `standings`: of the two, in this order."""
+    """The survivor, joined with the absorbed part. `standings`: of the two, in this order.
+
+    What each of them absorbed before is left out: `_Replay` lists it.
+    """
     mine, theirs = standings
     record = merge_values(
         rules.schema,
@@ -157,17 +169,11 @@ def absorb(
         absorbed_fills_identity_only=mine.has_user and not theirs.has_user,
         strategies=rules.strategies,
     )
-    # What begins inside a view was never a profile there, unless an application created it.
-    is_listed = theirs.is_created or not theirs.begins
     return Part(
         head=survivor.head,
         record=record,
         choices=join_choices(survivor.choices, absorbed.choices),
-        absorbed=(
-            *survivor.absorbed,
-            *((AbsorbedPart(absorbed.head, join.reason, join.since),) if is_listed else ()),
-            *absorbed.absorbed,
-        ),
+        absorbed=(),
         version=max(survivor.version, absorbed.version, *_changes_at(join, theirs)),
     )
 
@@ -222,21 +228,25 @@ class _Replay:
             self._members |= dict.fromkeys(members, members)
         #: First member → when its part began.
         self._origins = {item.members[0]: item.origin for item in begun}
-        #: First member → part.
-        self._parts = {item.members[0]: item.part for item in begun}
+        #: First member → part, without what it absorbed.
+        self._parts = {item.members[0]: msgspec.structs.replace(item.part, absorbed=()) for item in begun}
+        #: First member → what its part absorbed, in order; one list grows, because there may be very many.
+        self._absorbed = {item.members[0]: list(item.part.absorbed) for item in begun}
 
     def play(self, items: Iterable[tuple[Fragment, Item]], joins: Iterable[Join]) -> Part:
         """Write the items and carry out the joins; returns the part that is left."""
         # The writes of one observation keep their order.
         ordered = sorted(items, key=lambda item: (item[1].seq, item[0].fragment_id))
-        waiting = sorted(joins, key=lambda item: item.since)
+        waiting = sorted(joins, key=_since_of)
         position = 0
         for seq, together in groupby(ordered, key=lambda item: item[1].seq):
             position = self._join_until(waiting, position, seq)
             for writer, item in together:
                 self._put(writer, item)
         self._join_until(waiting, position, None)
-        return self._part_of(next(iter(self._members)))
+        fragment_id = next(iter(self._members))
+        absorbed = self._absorbed[self._members[fragment_id][0]]
+        return msgspec.structs.replace(self._part_of(fragment_id), absorbed=tuple(absorbed))
 
     def _part_of(self, fragment_id: UUID) -> Part:
         """The part that a fragment belongs to now."""
@@ -253,8 +263,8 @@ class _Replay:
         """Carry out the joins before a seq. In one observation, writes go first."""
         while position < len(waiting) and (seq is None or waiting[position].since < seq):
             since = waiting[position].since
-            together = [join for join in waiting[position:] if join.since == since]
-            position += len(together)
+            end = bisect_right(waiting, since, position, key=_since_of)
+            together, position = waiting[position:end], end
             while together:
                 together.remove(self._join_least_active(together, since))
         return position
@@ -271,6 +281,10 @@ class _Replay:
         *_, survivor, absorbed, pair, join = min(ranked, key=lambda item: item[:2])
         joined = absorb(self._part_of(survivor), self._part_of(absorbed), pair, join, self._rules)
         members, others = self._members[survivor], self._members[absorbed]
+        if pair[1].is_listed:
+            part = AbsorbedPart(self._part_of(absorbed).head, join.reason, join.since)
+            self._absorbed[members[0]].append(part)
+        self._absorbed[members[0]] += self._absorbed.pop(others[0])
         self._origins[members[0]] = self._origins[members[0]].with_other(self._origins[others[0]])
         members += others
         self._members |= dict.fromkeys(others, members)
@@ -285,6 +299,10 @@ class _Replay:
 
     def _set(self, fragment_id: UUID, part: Part) -> None:
         self._parts[self._members[fragment_id][0]] = part
+
+
+def _since_of(join: Join) -> int:
+    return join.since
 
 
 def _alone(fragment: Fragment, view: View) -> _Begun:

@@ -5,7 +5,8 @@ Invariants: pure. Own ⊆ proven ⊆ all. A view is complete in itself: ids, ver
 Source: docs/concepts/trust.md, "Views".
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import groupby
 from uuid import UUID
 
 import msgspec
@@ -14,7 +15,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.choices import EffectiveChoices
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
-from oneself.core.identity_graph.joins import Join, View
+from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.partition import Component, Guards, Partition, partition
 from oneself.core.identity_graph.replay import (
     MEMBERS_RANKED_MAX,
@@ -25,6 +26,7 @@ from oneself.core.identity_graph.replay import (
     put,
     replay,
 )
+from oneself.core.resolution.components import root
 from oneself.core.values.record import EMPTY, Record
 
 #: The view inside each: its survivors are the candidates for the survivor of the wider one.
@@ -96,12 +98,13 @@ class Views:
     def activity_that_ranks(self, views: Iterable[View]) -> set[tuple[UUID, int]]:
         """The activity that may decide who survives a join in some views: fragment, and before which seq."""
         found = {id(item): item for view in views for item in self.partition(view).components.values()}
-        return {
-            (member, join.since)
-            for component in found.values()
-            for join in component.joins
-            for member in _ranked(component, join)
-        }
+        return {asked for component in found.values() for asked in _ranked(component)}
+
+    def each(
+        self, views: Iterable[View], fragment_ids: Collection[UUID]
+    ) -> dict[tuple[View, UUID], ViewedProfile]:
+        """The profiles that fragments belong to in some views."""
+        return {(view, item): self.of(view, item) for view in views for item in fragment_ids}
 
     def of(self, view: View, fragment_id: UUID) -> ViewedProfile:
         """The profile that a fragment belongs to in a view."""
@@ -159,9 +162,23 @@ class Views:
         return self._parts[key]
 
 
-def _ranked(component: Component, join: Join) -> Iterable[UUID]:
-    """The fragments whose activity may decide who survives a join."""
-    return component.members if len(component.members) <= MEMBERS_RANKED_MAX else (join.one, join.other)
+def _ranked(component: Component) -> Iterator[tuple[UUID, int]]:
+    """The fragments whose activity may decide who survives a join, each with the join's seq."""
+    if len(component.members) <= MEMBERS_RANKED_MAX:
+        yield from ((member, join.since) for join in component.joins for member in component.members)
+        return
+    parents: dict[UUID, UUID] = {}
+    sizes: dict[UUID, int] = {}
+    for since, joins in groupby(component.joins, key=lambda join: join.since):
+        pairs = [(join.one, join.other) for join in joins]
+        for item in {end for pair in pairs for end in pair}:
+            # The activity of a part that is larger by then does not count.
+            if sizes.get(root(parents, parents.setdefault(item, item)), 1) <= MEMBERS_RANKED_MAX:
+                yield item, since
+        for pair in pairs:
+            one, other = (root(parents, item) for item in pair)
+            parents[other] = one
+            sizes[one] = sizes.get(one, 1) + sizes.pop(other, 1)
 
 
 def _absorbed_into(profile_id: UUID, part: Part, since: int) -> tuple[AbsorbedPart, ...]:

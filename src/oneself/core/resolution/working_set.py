@@ -70,7 +70,7 @@ class WorkingSet:
         self,
         profiles: Iterable[Profile] = (),
         claims: Iterable[Claim] = (),
-        members: dict[UUID, tuple[Absorbed, ...]] | None = None,
+        members: Mapping[UUID, Iterable[Absorbed]] | None = None,
     ) -> None:
         self.profiles = {profile.profile_id: profile for profile in profiles}
         self._found = dict(self.profiles)
@@ -80,10 +80,11 @@ class WorkingSet:
         self.claims: dict[Identifier, tuple[Claim, ...]] = {}
         for claim in claims:
             self.claims[claim.identifier] = (*self.claims.get(claim.identifier, ()), claim)
-        self.members = members or {}
+        #: Lists that grow in place: a profile may absorb very many.
+        self.members = {survivor_id: list(found) for survivor_id, found in (members or {}).items()}
         #: An addressed id that only narrower views have → the profile that is believed to be it.
         self.believed: Mapping[UUID, UUID] = {}
-        #: Profile → separation → the sides that people put its fragments on; most profiles are on none.
+        #: Survivor → separation → the sides that people put its fragments on; most profiles are on none.
         self.sides: dict[UUID, dict[UUID, set[int]]] = {}
         self.changes = WriteSet()
 
@@ -100,7 +101,8 @@ class WorkingSet:
 
     def add_sides(self, profile_id: UUID, sides: Mapping[UUID, Iterable[int]]) -> None:
         """Add the sides of fragments that began in a profile: separation → sides."""
-        known = self.sides.setdefault(profile_id, {})
+        survivor = self.survivor(profile_id)
+        known = self.sides.setdefault(profile_id if survivor is None else survivor.profile_id, {})
         for separation_id, found in sides.items():
             known.setdefault(separation_id, set()).update(found)
 
@@ -108,17 +110,8 @@ class WorkingSet:
         """Whether a person has parted what these survivors are."""
         if not self.sides:
             return False
-        mine, theirs = self._sides_of(one), self._sides_of(other)
+        mine, theirs = self.sides.get(one, {}), self.sides.get(other, {})
         return any(are_apart(mine[item], theirs[item]) for item in mine.keys() & theirs.keys())
-
-    def _sides_of(self, survivor_id: UUID) -> dict[UUID, set[int]]:
-        found: dict[UUID, set[int]] = {}
-        for profile_id, sides in self.sides.items():
-            survivor = self.survivor(profile_id)
-            if survivor is not None and survivor.profile_id == survivor_id:
-                for separation_id, numbers in sides.items():
-                    found.setdefault(separation_id, set()).update(numbers)
-        return found
 
     @property
     def known_ids(self) -> set[UUID]:
@@ -219,8 +212,10 @@ class WorkingSet:
         """Record a merge and add the absorbed profile to the members of the survivor."""
         merge, survivor_id = merged.merge, merged.survivor_id
         joined = Absorbed(merge.absorbed_id, merge.reason, merged.seq)
-        inherited = self.members.pop(merge.absorbed_id, ())
-        self.members[survivor_id] = (*self.members.get(survivor_id, ()), joined, *inherited)
+        inherited = self.members.pop(merge.absorbed_id, [])
+        self.members.setdefault(survivor_id, []).extend((joined, *inherited))
+        if sides := self.sides.pop(merge.absorbed_id, None):
+            self.add_sides(survivor_id, sides)
         self.changes.merged.append(merged)
 
     def refuse(self, refused: RefusalRecord) -> None:

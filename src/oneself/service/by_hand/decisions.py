@@ -22,7 +22,7 @@ from oneself.core.identity_graph.joins import MANUAL
 from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import Decided, DecidedProfile, SplitAsked, Why, checked_reason
 from oneself.service.by_hand.giving_up import EndedTies, check_users, end_account, end_ties
-from oneself.service.by_hand.members import ProfileMoved, find_members
+from oneself.service.by_hand.members import Members, ProfileMoved, find_members
 from oneself.service.by_hand.outcome import read_outcome
 from oneself.service.by_hand.sides import choose_sides
 from oneself.service.context import Actor, DatasetRef
@@ -37,6 +37,9 @@ from oneself.store.transaction import Transaction
 
 #: A decision folds the log of the profiles again; those of more fragments are left to the background.
 FRAGMENTS_MAX = 20_000
+#: The same of observations. Their fold has to end before the database ends the transaction, which is idle
+#: meanwhile.
+ENTRIES_MAX = 50_000
 #: How often profiles are looked up that other decisions move meanwhile.
 LOOKUPS_MAX = 5
 
@@ -53,12 +56,18 @@ class Decisions:
     """Splits and merges profiles by hand."""
 
     def __init__(
-        self, database: Database, lookup: Lookup, accounts: Accounts, *, fragments_max: int = FRAGMENTS_MAX
+        self,
+        database: Database,
+        lookup: Lookup,
+        accounts: Accounts,
+        *,
+        fragments_max: int = FRAGMENTS_MAX,
+        entries_max: int = ENTRIES_MAX,
     ) -> None:
         self._database = database
         self._accounts = accounts
         self._lookup = lookup
-        self._reconciler = Reconciler(database, fragments_max=fragments_max)
+        self._reconciler = Reconciler(database, fragments_max=fragments_max, entries_max=entries_max)
 
     async def split(
         self, dataset_ref: DatasetRef, actor: Actor, text: str, asked: SplitAsked, why: Why
@@ -86,7 +95,7 @@ class Decisions:
                     fragment_ids=tuple(item for side in sides for item in sorted(side)),
                     sides=tuple(number for number, side in enumerate(sides) for _ in side),
                 )
-                return await self._carry_out(transaction, split, dry_run=why.dry_run)
+                return await self._carry_out(transaction, split, (members,), dry_run=why.dry_run)
 
             return await self._in_transaction(dataset_ref, decide)
 
@@ -156,7 +165,7 @@ class Decisions:
             gave_up=gives_up,
             disowned=() if ended is None else ended.fragment_ids,
         )
-        decided = await self._carry_out(transaction, merge, dry_run=why.dry_run, ended=ended)
+        decided = await self._carry_out(transaction, merge, (one, other), dry_run=why.dry_run, ended=ended)
         if gives_up is not None:
             await end_account(transaction, self._accounts, dataset_ref, gives_up)
         return decided
@@ -182,12 +191,15 @@ class Decisions:
         self,
         transaction: Transaction,
         decision: ManualSplit | ManualMerge,
+        decided_about: Sequence[Members],
         *,
         dry_run: bool,
         ended: EndedTies | None = None,
     ) -> Decided:
         config = await transaction.config.find()
-        graph = await identity_graph.gather_decided(transaction, decision.fragment_ids, config)
+        # Who gave up an account has changed since the fragments were read.
+        read = [row for members in decided_about for row in members.rows.values()] if ended is None else []
+        graph = await identity_graph.gather_decided(transaction, decision.fragment_ids, config, read)
         clock = await transaction.read_clock()
         latest, decision_id = max(graph.latest_seq, ended.seq if ended else 0), uuid.uuid4()
         seq = max(clock.now, config.seq + 1, latest + 1)
@@ -197,7 +209,8 @@ class Decisions:
             graph.merge(decision, seq)
         await identity_graph.save(transaction, graph, ChangeRecorder({}, decision_id, parted_by=MANUAL))
         await transaction.log.put_decision(seq, decision_id, decision, config.version)
-        await self._reconciler.follow(transaction, set(decision.fragment_ids), seq)
+        locked = [members.reach for members in decided_about]
+        await self._reconciler.follow(transaction, set(decision.fragment_ids), seq, locked)
         await transaction.flush()
         profiles = await read_outcome(transaction, decision, config)
         if isinstance(decision, ManualMerge):

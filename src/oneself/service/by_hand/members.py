@@ -12,11 +12,9 @@ import msgspec
 
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.joins import View
-from oneself.core.resolution.footprint import Footprint
 from oneself.errors import Contended
 from oneself.service.log.believed_profiles import find_unified_ids
 from oneself.service.log.reconciler import Affected, Reconciler
-from oneself.store import working_set
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Transaction
 
@@ -58,8 +56,7 @@ async def find_members(
     Raises Contended if it changes meanwhile, ProfileMoved, TooLarge.
     """
     before = await _find(transaction, reconciler, survivor_id, view)
-    await transaction.lock_identifiers(before.reach.names)
-    await working_set.gather(transaction, Footprint(frozenset(), before.reach.profile_ids, frozenset()))
+    await before.reach.lock(transaction)
     members = await _find(transaction, reconciler, survivor_id, view)
     if members.reach.locked != before.reach.locked or members.rows.keys() != before.rows.keys():
         raise Contended("The profile was changed meanwhile.")
@@ -69,11 +66,11 @@ async def find_members(
 async def _find(transaction: Transaction, reconciler: Reconciler, survivor_id: UUID, view: View) -> Members:
     fragments = transaction.fragments
     if view == "all":
-        unified = await find_unified_ids(transaction, [survivor_id])
-        found = await fragments.find(await fragments.find_believed(unified))
+        members = await fragments.find_believed(await find_unified_ids(transaction, [survivor_id]))
     else:
-        found = await fragments.find_members(view, survivor_id)
-    rows = {row.fragment.fragment_id: row for row in found}
+        members = await fragments.find_member_ids(view, survivor_id)
+    reach = await reconciler.find_reach(transaction, members)
+    rows = {item: row for item, row in reach.rows.items() if item in members}
     if not rows:
         raise ProfileMoved
-    return Members(survivor_id, view, rows, await reconciler.find_reach(transaction, set(rows)))
+    return Members(survivor_id, view, rows, reach)

@@ -48,8 +48,8 @@ async def _survivors(transaction: Transaction, decision: ManualSplit | ManualMer
     """Fragment → the survivor of its profile, in the order of the decision."""
     fragments = transaction.fragments
     if decision.view != "all":
-        rows = {row.fragment.fragment_id: row for row in await fragments.find(decision.fragment_ids)}
-        return {item: rows[item].head_in(decision.view) for item in decision.fragment_ids if item in rows}
+        heads = await fragments.find_heads_of(decision.view, decision.fragment_ids)
+        return {item: heads[item] for item in decision.fragment_ids if item in heads}
     believed = await fragments.find_believed_of(decision.fragment_ids)
     known = {item.profile_id: item for item in await transaction.profiles.find(set(believed.values()))}
     return {
@@ -74,4 +74,4 @@ async def _members(transaction: Transaction, survivor_id: UUID, view: View) -> C
     fragments = transaction.fragments
     if view == "all":
         return await fragments.find_believed(await find_unified_ids(transaction, [survivor_id]))
-    return [row.fragment.fragment_id for row in await fragments.find_members(view, survivor_id)]
+    return await fragments.find_member_ids(view, survivor_id)

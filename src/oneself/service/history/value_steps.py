@@ -15,7 +15,7 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.identity_graph.value_history import ValueHistory
 from oneself.core.resolution.evidence import extract_evidence
 from oneself.service.history.entries import ConsentStep, Creation, ValueStep
-from oneself.service.history.view_history import find_fragments, listed_id
+from oneself.service.history.view_history import find_fragments, listed_ids
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.transaction import Tables
 
@@ -39,7 +39,7 @@ async def find_value_steps(
     else:
         fragments = await find_fragments(tables, view)
         ids = [item.fragment_id for item in fragments]
-        listed = {item.fragment_id: listed_id(item, view) for item in fragments}
+        listed = listed_ids(fragments, view)
     found, is_complete = await tables.log.list_changing(ids, entries_max, by_fragment=view.view != "all")
     configs = await tables.log.find_configurations() if found else {}
     history = ValueHistory(view.view)

@@ -8,7 +8,7 @@ Source: docs/concepts/trust.md, "Views".
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from oneself.core.identity.identifier import USER_ID, Identifier
@@ -34,8 +34,11 @@ async def find_identifiers(tables: Tables, view: ProfileView) -> list[ClaimRecor
     fragments = await find_fragments(tables, view)
     devices = {item.browser for item in fragments if item.browser is not None}
     speaking = {one for browser in (await tables.browsers.find(devices)).values() for one in browser.present}
+    listed = listed_ids(fragments, view)
     found = (
-        record for item in fragments for record in _identifiers(item, view, item.fragment_id in speaking)
+        record
+        for item in fragments
+        for record in _identifiers(item, view, listed[item.fragment_id], item.fragment_id in speaking)
     )
     return sorted(dict.fromkeys(found), key=lambda record: record.age)
 
@@ -60,9 +63,10 @@ def merges(view: ProfileView, person: AliasedProfile) -> Iterator[HistoryMerge]:
         )
 
 
-def _identifiers(fragment: Fragment, view: ProfileView, is_present: bool) -> Iterator[ClaimRecord]:
+def _identifiers(
+    fragment: Fragment, view: ProfileView, profile_id: UUID, is_present: bool
+) -> Iterator[ClaimRecord]:
     """The identifiers of a fragment: its user, what servers said, and its browser while it is present."""
-    profile_id = listed_id(fragment, view)
     user, since = user_in(fragment, _stored(view)), user_since(fragment, _stored(view))
     if user is not None and since is not None:
         yield ClaimRecord(Identifier(USER_ID, user), profile_id, since, None, "server")
@@ -72,9 +76,11 @@ def _identifiers(fragment: Fragment, view: ProfileView, is_present: bool) -> Ite
         yield ClaimRecord(fragment.browser, profile_id, fragment.began_at, None, "browser")
 
 
-def listed_id(fragment: Fragment, view: ProfileView) -> UUID:
-    """The profile id under which a view answers for a fragment."""
-    return fragment.fragment_id if fragment.fragment_id in view.profile_ids else view.survivor.profile_id
+def listed_ids(fragments: Iterable[Fragment], view: ProfileView) -> dict[UUID, UUID]:
+    """Fragment → the profile id under which a view answers for it."""
+    known, survivor_id = frozenset(view.profile_ids), view.survivor.profile_id
+    ids = (item.fragment_id for item in fragments)
+    return {item: item if item in known else survivor_id for item in ids}
 
 
 def _stored(view: ProfileView) -> StoredView:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from uuid import UUID
 
 import msgspec
@@ -90,11 +90,13 @@ class Reconciler:
         database: Database,
         *,
         fragments_max: int = FRAGMENTS_MAX,
+        entries_max: int = ENTRIES_MAX,
         on_reconciled: Callable[[], None] = lambda: None,
     ) -> None:
         self._database = database
         self._on_reconciled = on_reconciled
         self._fragments_max = fragments_max
+        self._entries_max = entries_max
         self._listed = asyncio.Event()
         #: Dataset and change of its settings → the last of every fragment that is reconciled since.
         self._walked: dict[tuple[int, int], UUID] = {}
@@ -183,17 +185,20 @@ class Reconciler:
             _logger.warning("profile_too_large_to_reconcile", fragment_id=str(listed.fragment_id))
             return []
 
-    async def follow(self, transaction: Transaction, fragment_ids: set[UUID], seq: int) -> None:
+    async def follow(
+        self, transaction: Transaction, fragment_ids: set[UUID], seq: int, locked: Collection[Affected]
+    ) -> None:
         """Let the profiles of fragments follow what a person has just decided about them.
 
-        `seq`: of the decision. Raises TooLarge, Contended. Needs the lock of `unreconciled_fragments`.
+        `seq`: of the decision. `locked`: what is locked already. Raises TooLarge, Contended. Needs the lock
+        of `unreconciled_fragments`.
         """
         config = await transaction.config.find()
-        await self._fold_differing(transaction, fragment_ids, seq, config, MANUAL)
+        await self._fold_differing(transaction, fragment_ids, seq, config, MANUAL, locked)
 
     async def find_reach(self, transaction: Transaction, fragment_ids: set[UUID]) -> Affected:
         """What surrounds fragments in the view `all`. Raises TooLarge."""
-        return await _find_reach(transaction, fragment_ids, self._fragments_max)
+        return await _find_reach(transaction, fragment_ids, self._fragments_max, self._entries_max)
 
     async def _fold_differing(
         self,
@@ -202,21 +207,24 @@ class Reconciler:
         seq: int,
         config: Config,
         parted_by: str | None = None,
+        locked: Collection[Affected] = (),
     ) -> list[UnreconciledFragment]:
         """The same; raises TooLarge, with nothing written. `seq`: of what changed. `parted_by`: why profiles
-        are parted, if it is known."""
-        alone = await _find_reach(transaction, listed, self._fragments_max)
-        if alone.is_simple and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
+        are parted, if it is known. `locked`: what is locked already."""
+        alone = await self.find_reach(transaction, listed)
+        may_be_equal = not locked and alone.is_simple
+        if may_be_equal and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
             return []
         among = await transaction.unreconciled_fragments.find_some(alone.rows)
         together = [item for item in among if item.fragment_id not in listed]
         seeds = listed.union(item.fragment_id for item in together)
-        before = await _find_reach(transaction, seeds, self._fragments_max) if together else alone
-        await transaction.lock_identifiers(before.names)
-        await working_set.gather(transaction, Footprint(frozenset(), before.profile_ids, frozenset()))
-        reach = await _find_reach(transaction, seeds, self._fragments_max)
-        if reach.locked != before.locked:
-            raise Contended("A profile was changed while it was being reconciled.")
+        reach = await self.find_reach(transaction, seeds) if together else alone
+        if not reach.is_covered_by(locked):
+            before = reach
+            await before.lock(transaction)
+            reach = await self.find_reach(transaction, seeds)
+            if reach.locked != before.locked:
+                raise Contended("A profile was changed while it was being reconciled.")
         config = await transaction.config.find()
         log = await load_log(transaction, reach.profile_ids, reach.rows)
         expected = await reach.find_expected(log, config)
@@ -267,6 +275,18 @@ class Affected(msgspec.Struct, frozen=True):
         """What a reconciliation locks before it reads them once more."""
         return self.profile_ids, self.rows.keys(), self.names
 
+    async def lock(self, transaction: Transaction) -> None:
+        """Lock everything by which an observation may lead to them, and their profiles."""
+        await transaction.lock_identifiers(self.names)
+        await working_set.gather(transaction, Footprint(frozenset(), self.profile_ids, frozenset()))
+
+    def is_covered_by(self, locked: Collection[Affected]) -> bool:
+        """Whether nobody else can change any of it, because all of that is locked."""
+        profile_ids, names = self.profile_ids, self.names
+        for other in locked:
+            profile_ids, names = profile_ids - other.profile_ids, names - other.names
+        return not (profile_ids or names)
+
     async def find_expected(self, log: BelievedLog, config: Config) -> ExpectedPartition:
         """Who is one person among them. Other requests go on meanwhile."""
         known = self.fragments, self.joins, self.separations
@@ -277,25 +297,30 @@ class Affected(msgspec.Struct, frozen=True):
         return expected.find_differing(self.attached)
 
 
-async def _find_reach(transaction: Transaction, seeds: set[UUID], fragments_max: int) -> Affected:
+async def _find_reach(
+    transaction: Transaction, seeds: set[UUID], fragments_max: int, entries_max: int
+) -> Affected:
     """The profiles that fragments and their neighbours belong to, with all fragments of these.
 
     Raises TooLarge.
     """
     fragments, log = transaction.fragments, transaction.log
-    found = await _find_neighbours(transaction, seeds)
+    if len(seeds) > fragments_max:
+        raise TooLarge(f"A person has more than {fragments_max} fragments.")
+    rows = {row.fragment.fragment_id: row for row in await fragments.find(seeds)}
+    found = await _find_neighbours(transaction, rows)
     while True:
         if len(found) > fragments_max:
             raise TooLarge(f"A person has more than {fragments_max} fragments.")
         profile_ids = await find_unified_ids(transaction, await log.find_profiles_of_fragments(found))
-        if await log.count_of_profiles(profile_ids, ENTRIES_MAX + 1) > ENTRIES_MAX:
-            raise TooLarge(f"A person has more than {ENTRIES_MAX} observations.")
+        if await log.count_of_profiles(profile_ids, entries_max + 1) > entries_max:
+            raise TooLarge(f"A person has more than {entries_max} observations.")
         attached = await log.find_attached(profile_ids)
         reached = {item for item, _ in attached} | found | await fragments.find_believed(profile_ids)
         if reached == found:
             break
         found = reached
-    rows = {row.fragment.fragment_id: row for row in await fragments.find(found)}
+    rows |= {row.fragment.fragment_id: row for row in await fragments.find(found - rows.keys())}
     survivors = {item.profile_id: item.survivor_id for item in await transaction.profiles.find(profile_ids)}
     claims = await transaction.claims.find_of_profiles(profile_ids)
     return Affected(
@@ -319,14 +344,14 @@ async def _find_believed(
     return await load_profiles(transaction, profile_ids, rows, log.of_profiles(profile_ids))
 
 
-async def _find_neighbours(transaction: Transaction, seeds: set[UUID]) -> set[UUID]:
+async def _find_neighbours(transaction: Transaction, rows: Mapping[UUID, FragmentRow]) -> set[UUID]:
     """Fragments, those of their users, and some of those that hold what they hold."""
-    known = [row.fragment for row in await transaction.fragments.find(seeds)]
+    known = [row.fragment for row in rows.values()]
     held = {claim.tenure.identifier for item in known for claim in item.claims}
     users = {user for item in known for user in users_of(item)}
     neighbours = await transaction.fragments.find_claimants(held)
     neighbours |= await transaction.fragments.find_of_users(users)
-    return neighbours.union(item.fragment_id for item in known)
+    return neighbours.union(rows)
 
 
 async def _fold_again(

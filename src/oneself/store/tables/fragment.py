@@ -32,6 +32,8 @@ _decode_joins = msgspec.json.Decoder(list[PersonJoin]).decode
 _STATE = tuple(name for name in Fragment.__struct_fields__ if name not in ("record", "seq"))
 #: Sets are written in order, so that equal states are equal texts.
 _encode_state = msgspec.json.Encoder(order="deterministic").encode
+#: An update finds each value by its place in an array, at a cost that grows with the array.
+UPDATED_AT_ONCE = 500
 _ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "observation_id", "active_at")
 
 
@@ -126,6 +128,16 @@ class FragmentTable(Table):
         """The fragments of a profile in a view, by id. `head`: the fragment that heads it."""
         found = await self._executor.fetch(_MEMBERS[view], self._dataset_id, head)
         return sorted(map(read_fragment, found), key=lambda row: row.fragment.fragment_id)
+
+    async def find_member_ids(self, view: StoredView, head: UUID) -> set[UUID]:
+        """The ids of the fragments of a profile in a view. `head`: the fragment that heads it."""
+        found = await self._executor.fetch(_sql.find_member_ids, self._dataset_id, view, head)
+        return {row["fragment_id"] for row in found}
+
+    async def find_heads_of(self, view: StoredView, fragment_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+        """Fragment → the one that heads its profile in a view."""
+        found = await self._executor.fetch(_sql.find_heads_of, self._dataset_id, view, sorted(fragment_ids))
+        return {row["fragment_id"]: row["head_id"] for row in found}
 
     async def find_members_of_heads(self, heads: Iterable[UUID]) -> list[FragmentRow]:
         """The fragments of profiles in the view `proven`, by id."""
@@ -265,18 +277,21 @@ class FragmentTable(Table):
     async def update(self, known: Sequence[FragmentRow]) -> bool:
         """Replace fragments, in the order of their ids; False if another transaction changed one since it was
         read."""
-        if not known:
-            return True
-        columns = [*_columns(known), [row.read_version for row in known]]
-        return len(await self._executor.fetch(_sql.update, self._dataset_id, *columns)) == len(known)
+        for start in range(0, len(known), UPDATED_AT_ONCE):
+            some = known[start : start + UPDATED_AT_ONCE]
+            columns = [*_columns(some), [row.read_version for row in some]]
+            if len(await self._executor.fetch(_sql.update, self._dataset_id, *columns)) != len(some):
+                return False
+        return True
 
     async def update_states(self, known: Sequence[FragmentRow]) -> bool:
         """The same for fragments of which only the state has changed."""
-        if not known:
-            return True
-        rewritten = ((*_state_row(row.fragment), row.read_version) for row in known)
-        columns = rows.columns(4, rewritten)
-        return len(await self._executor.fetch(_sql.update_states, self._dataset_id, *columns)) == len(known)
+        for start in range(0, len(known), UPDATED_AT_ONCE):
+            some = known[start : start + UPDATED_AT_ONCE]
+            columns = rows.columns(4, ((*_state_row(row.fragment), row.read_version) for row in some))
+            if len(await self._executor.fetch(_sql.update_states, self._dataset_id, *columns)) != len(some):
+                return False
+        return True
 
     async def put_claims(self, claims: Iterable[tuple[Tenure, UUID, int, int]]) -> None:
         """Record that fragments have, or had, claims: (identifier, fragment, evidence, since)."""

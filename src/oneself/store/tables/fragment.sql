@@ -43,6 +43,26 @@ SELECT {fragment_columns}
 FROM fragment
 WHERE dataset_id = $1 AND proven_id = $2 AND proven_id <> fragment_id;
 
+-- name: find_member_ids
+-- The ids of the fragments of a profile in a view.
+-- $2: view
+-- $3: the fragment that heads it
+SELECT fragment_id FROM fragment
+WHERE dataset_id = $1 AND fragment_id = $3 AND $3 = CASE $2::text WHEN 'own' THEN own_id ELSE proven_id END
+UNION ALL
+SELECT fragment_id FROM fragment
+WHERE $2::text = 'own' AND dataset_id = $1 AND own_id = $3 AND own_id <> fragment_id
+UNION ALL
+SELECT fragment_id FROM fragment
+WHERE $2::text = 'proven' AND dataset_id = $1 AND proven_id = $3 AND proven_id <> fragment_id;
+
+-- name: find_heads_of
+-- The fragments that head the profiles of fragments in a view.
+-- $2: view
+-- $3: fragment ids
+SELECT fragment_id, CASE $2::text WHEN 'own' THEN own_id ELSE proven_id END AS head_id
+FROM fragment WHERE dataset_id = $1 AND fragment_id = ANY ($3::uuid[]);
+
 -- name: find_members_of_heads
 -- The fragments of profiles in the view `proven`.
 -- $2: the fragments that head them

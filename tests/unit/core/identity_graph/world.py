@@ -14,7 +14,7 @@ from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph, Separation
 from oneself.core.identity_graph.owners import OwnerRules, assign_owners
 from oneself.core.identity_graph.partition import Guards, Partition
-from oneself.core.identity_graph.replay import ReplayRules
+from oneself.core.identity_graph.replay import ActiveBefore, ReplayRules
 from oneself.core.identity_graph.views import TrackerView, ViewedProfile, Views
 from oneself.core.identity_graph.word import Speaker, Word
 from oneself.core.units import SEQ_MAX
@@ -116,10 +116,11 @@ class World:
             self._activity.setdefault(fragment_id, []).append((self.seq, moment))
         assign_owners(self.graph, list(self.graph.fragments.values()), self._owner_rules(), self.seq)
 
-    def views(self) -> Views:
-        """Every view of every profile."""
+    def views(self, active_before: ActiveBefore | None = None) -> Views:
+        """Every view of every profile. `active_before`: None: as the steps were."""
         everything = list(self.graph.fragments.values())
-        return Views(self.graph, everything, self._guards(), self._value_rules(), self._active_before)
+        active_before = active_before or self.active_before
+        return Views(self.graph, everything, self._guards(), self._value_rules(), active_before)
 
     def of(self, name: str, view: View = "proven") -> ViewedProfile:
         """The profile that a `Create` made, in a view."""
@@ -294,7 +295,8 @@ class World:
             proving=frozenset(self._settings.proves_identity),
         )
 
-    def _active_before(self, fragment_id: UUID, seq: int) -> int:
+    def active_before(self, fragment_id: UUID, seq: int) -> int:
+        """The last activity of a fragment before a seq; 0: none."""
         moments = self._activity.get(fragment_id, ())
         return max((at for recorded, at in moments if recorded < seq), default=0)
 
