@@ -31,8 +31,14 @@ def test_without_settings_it_creates_its_database_and_answers(start_service: Sta
     service = start_service(bootstrap=False)
     assert _ready(service)
     assert "organisation  none yet" in service.log()
+    assert f"console       {service.base_url}/console/" in service.log()
+    assert "administrator none yet; create one with: oneself console-user create NAME" in service.log()
     assert service.stop() == 0
     assert _processes_in(service.data_dir) == []
+
+
+def test_a_first_start_names_the_administrator_of_the_console(service: RunningService) -> None:
+    assert "administrator admin" in service.log()
 
 
 def test_secret_files_are_readable_by_the_owner_only(start_service: StartService) -> None:

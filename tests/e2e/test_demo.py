@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from support.service import clean_environment, run_command
@@ -73,6 +74,17 @@ def test_the_scenarios_of_events_exist_in_every_spelling(demo: RunningDemo) -> N
     (resolved,) = re.findall(r"\$ oneself resolve [^\n]*\n  ([0-9a-f]{24})\n", output)
     command = ["resolve", "--data-dir", str(demo.folder), "--dataset", "web", "webId=abc123"]
     assert run_command(*command).stdout.strip() == resolved
+
+
+def test_the_printed_password_opens_the_console(demo: RunningDemo) -> None:
+    found = re.search(r"^  console +(\S+) +sign in as admin, password: (\S+)", demo.output, re.MULTILINE)
+    assert found, demo.output
+    with httpx.Client(follow_redirects=True, timeout=60) as http:
+        page = http.get(found[1])
+        csrf = re.search(r'name="csrf" value="([^"]+)"', page.text)
+        assert csrf, page.text
+        form = {"csrf": csrf[1], "username": "admin", "password": found[2]}
+        assert http.post(page.url, data=form).url.path == "/console/o/bookshop"
 
 
 def test_the_demo_can_be_verified_while_it_runs(demo: RunningDemo) -> None:
