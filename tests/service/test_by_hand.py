@@ -6,14 +6,17 @@ Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-b
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from oneself.core.identity_graph.joins import View
+from oneself.core.identity_graph.views import Views
 from oneself.core.resolution.observation import TokenClaims
 from oneself.errors import Conflict, InvalidInput
 from oneself.service.by_hand.asked import (
@@ -30,9 +33,9 @@ from oneself.service.by_hand.decisions import Decisions
 from oneself.service.context import Actor
 from oneself.service.log.verify import verify
 from oneself.services import Services
-from oneself.store import graph_writer
+from oneself.store.graph_writer import COMPUTED_AT_ONCE_MAX
 from oneself.store.tables import fragment as fragment_table
-from oneself.store.tables.fragment import FragmentRow
+from oneself.store.tables.fragment import UPDATED_AT_ONCE, FragmentRow
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 from support.reconciled_view import assert_reconciled
 
@@ -281,18 +284,31 @@ async def test_decisions_that_arrive_together_come_one_after_the_other(
     await assert_sound(site)
 
 
-async def test_a_part_of_a_profile_that_is_written_and_computed_in_pieces(
+async def test_a_large_profile_is_computed_in_a_thread_and_written_in_pieces(
     site: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(7):
-        await site.event(device=f"browser-{number}", values={"traits": {"plan": f"plan {number}"}})
-        await site.event(INFO, device=f"browser-{number}", **SERVER)
-    at_once = await split(site, "browser-0", SplitSources(), "proven", dry_run=True)
-    monkeypatch.setattr(fragment_table, "UPDATED_AT_ONCE", 2)
-    monkeypatch.setattr(graph_writer, "COMPUTED_AT_ONCE_MAX", 2)
-    in_pieces = await split(site, "browser-0", SplitSources(), "proven")
-    assert told(in_pieces) == told(at_once)
-    assert len(in_pieces.profiles) > 7
+    devices = [f"browser-{number}" for number in range(COMPUTED_AT_ONCE_MAX + 1)]
+    await asyncio.gather(*(site.event(device=device) for device in devices))
+    await asyncio.gather(*(site.event(INFO, device=device, **SERVER) for device in devices))
+    threads: set[int] = set()
+    written: list[int] = []
+    each, columns = Views.each, fragment_table._columns
+
+    def computed(views: Views, *asked: Any) -> Any:
+        threads.add(threading.get_ident())
+        return each(views, *asked)
+
+    def counted(changed: Sequence[FragmentRow]) -> Any:
+        written.append(len(changed))
+        return columns(changed)
+
+    monkeypatch.setattr(Views, "each", computed)
+    monkeypatch.setattr(fragment_table, "_columns", counted)
+    await split(site, devices[0], SplitSources(), "proven")
+    assert threads
+    assert threading.get_ident() not in threads
+    assert sum(written) >= len(devices)
+    assert max(written) <= UPDATED_AT_ONCE
     await assert_sound(site)
 
 

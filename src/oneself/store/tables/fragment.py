@@ -33,7 +33,7 @@ _STATE = tuple(name for name in Fragment.__struct_fields__ if name not in ("reco
 #: Sets are written in order, so that equal states are equal texts.
 _encode_state = msgspec.json.Encoder(order="deterministic").encode
 #: An update finds each value by its place in an array, at a cost that grows with the array.
-UPDATED_AT_ONCE = 500
+UPDATED_AT_ONCE = 200
 _ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "observation_id", "active_at")
 
 
