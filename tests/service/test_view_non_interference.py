@@ -157,7 +157,9 @@ async def assert_erased_alone(services: Services, history: History, *, only_word
     joined = await reading.joined_to_stranger()
     await (played.forget_words(STRANGER) if only_words else played.erase(STRANGER))
     after = await reading.read()
-    # A server may have said of a browser who the stranger is; the erasure takes its words.
+    # A server may have said of a browser who the stranger is; the erasure takes its words. What it said of
+    # a browser of the stranger is refused while the stranger is a user, and proves others afterwards.
+    joined |= await reading.joined_to_stranger()
     unjoined = before.keys() - joined
     assert {key: after.get(key) for key in unjoined} == {key: before[key] for key in unjoined}
 

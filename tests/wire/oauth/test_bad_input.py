@@ -253,7 +253,8 @@ def test_a_page_escapes_parameters(web_app: WebApplication, browser: Browser) ->
 )
 def test_an_invalid_organisation_is_a_client_error(cds: Cds, org: str, path: str) -> None:
     answer = cds.http.get(f"/t/{org}{path}", headers={"Authorization": f"Bearer {cds.token()}"})
-    _assert_client_error(answer)
+    if answer.request.url.path != "/":  # the client resolves `/t/..`, to the page of the service
+        _assert_client_error(answer)
 
 
 def test_a_token_request_to_an_invalid_organisation_is_a_client_error(cds: Cds) -> None:
