@@ -147,7 +147,7 @@ async def test_a_stranger_who_registered_first_does_not_get_her_account(
     await _open_newest_link(vera, service, email, 1)
     await vera.get_by_label("Password of this account").fill(PASSWORD)
     await vera.get_by_role("button", name="Confirm the address").click()
-    assert await vera.get_by_role("alert").is_visible()
+    await vera.get_by_role("alert").wait_for()
 
     await _register(vera, service, email, PASSWORD)
     await _open_newest_link(vera, service, email, 2)
@@ -165,6 +165,7 @@ async def test_a_stranger_who_registered_first_does_not_get_her_account(
     await vera.get_by_role("link", name="Forgot your password?").click()
     await vera.get_by_label("E-mail address").fill(email)
     await vera.get_by_role("button", name="Send the link").click()
+    await vera.get_by_role("heading", name="Look into your mailbox").wait_for()
     await _open_newest_link(vera, service, email, 3)
     await vera.get_by_label("New password").fill("another long password")
     await vera.get_by_role("button", name="Change the password").click()
