@@ -24,7 +24,7 @@ from oneself import __version__
 from oneself.api.cds.routes import SECURITY_SCHEME
 from oneself.api.cds.sync import SECURITY_SCHEME as BASIC_SCHEME
 from oneself.web.assets import revalidated, static_file
-from oneself.web.csp import content_security_policy
+from oneself.web.csp import page_headers, scripted_policy
 
 AnyRequest = Request[Any, Any, Any]
 MEDIA_TYPES = {
@@ -32,20 +32,7 @@ MEDIA_TYPES = {
     "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
     "start.js": "text/javascript; charset=utf-8",
 }
-PAGE_HEADERS = {
-    "Content-Security-Policy": content_security_policy(
-        script_src="'self'",
-        style_src="'self'",
-        img_src="'self' data:",
-        connect_src="'self'",
-        base_uri="'none'",
-        form_action="'none'",
-        frame_ancestors="'none'",
-    ),
-    "Referrer-Policy": "no-referrer",
-    "X-Frame-Options": "DENY",
-    "Cross-Origin-Opener-Policy": "same-origin",
-}
+PAGE_HEADERS = page_headers(scripted_policy(form_action="'none'"))
 PAGE = """<!doctype html>
 <html lang="en">
 <head>

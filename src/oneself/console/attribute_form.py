@@ -8,6 +8,7 @@ them.
 from __future__ import annotations
 
 import uuid
+from typing import Any
 
 import msgspec
 
@@ -112,15 +113,8 @@ def draft_of(schema: Schema, fields: AttributeFields) -> Attribute:
     check_fields(fields)
     return Attribute(
         attribute_id=str(uuid.uuid4()),
-        attribute_name=fields.attribute_name,
-        value_type=fields.value_type,
-        merge_strategy=fields.merge_strategy,
-        mutability=fields.mutability,
-        display_name=fields.display_name,
-        multi_valued=fields.multi_valued,
         application_identifier=fields.application or None,
-        canonical_values=_canonical_values(fields),
-        sub_attributes=_sub_attributes(schema, fields),
+        **_properties(schema, fields),
     )
 
 
@@ -128,21 +122,27 @@ def change_of(schema: Schema, fields: AttributeFields) -> AttributeChange:
     """The change of an attribute to what the form says. Raises InvalidFields."""
     check_fields(fields)
     return AttributeChange(
-        attribute_name=fields.attribute_name,
-        value_type=fields.value_type,
-        merge_strategy=fields.merge_strategy,
-        mutability=fields.mutability,
-        display_name=fields.display_name,
-        multi_valued=fields.multi_valued,
-        application_identifier=fields.application or msgspec.UNSET,
-        canonical_values=_canonical_values(fields),
-        sub_attributes=_sub_attributes(schema, fields),
+        application_identifier=fields.application or msgspec.UNSET, **_properties(schema, fields)
     )
 
 
 def problems_of(rejected: AttributeRejected) -> dict[str, str]:
     """What a rejected definition says to whom it may concern: field → sentence."""
     return {_FIELD_OF.get(rejected.reason, "form"): rejected.detail}
+
+
+def _properties(schema: Schema, fields: AttributeFields) -> dict[str, Any]:
+    """What the form says of a new attribute and of a stored one alike. Raises InvalidFields."""
+    return {
+        "attribute_name": fields.attribute_name,
+        "value_type": fields.value_type,
+        "merge_strategy": fields.merge_strategy,
+        "mutability": fields.mutability,
+        "display_name": fields.display_name,
+        "multi_valued": fields.multi_valued,
+        "canonical_values": _canonical_values(fields),
+        "sub_attributes": _sub_attributes(schema, fields),
+    }
 
 
 def _lines(form: Parameters, name: str) -> str:

@@ -13,7 +13,7 @@ from uuid import UUID
 import msgspec
 from litestar import Response, get
 
-from oneself.console.attributes import SEE, attribute_url
+from oneself.console.attributes import SEE, asked_attribute, attribute_url
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context
 from oneself.console.forms import page
 from oneself.service.profiles.invalid_values import START, InvalidValuesPage
@@ -37,10 +37,7 @@ class CountedPath(msgspec.Struct, frozen=True, array_like=True):
 async def count_values(request: AnyRequest) -> AnyResponse:
     """Count the profiles with a value of an attribute, a part of the profiles at a time."""
     context = console_context(request)
-    config = await context.services.configurations.current(context.dataset_ref.dataset_id)
-    attribute = config.schema.get(request.query_params.get("id", ""))
-    if attribute is None:
-        raise NoSuchPage
+    attribute = asked_attribute(await context.config(), request)
     counted = await context.services.profiles.stored_values.count_page(
         context.dataset_ref, attribute, _after(request)
     )

@@ -54,7 +54,7 @@ class ListedAttribute(msgspec.Struct, frozen=True):
 async def attribute_list(request: AnyRequest) -> AnyResponse:
     """List the attributes of a scope."""
     context = console_context(request)
-    config = await _config(context)
+    config = await context.config()
     scope = request.query_params.get("scope", TRAITS)
     if scope not in (*SCOPES, BUILT_IN):
         raise NoSuchPage
@@ -83,7 +83,7 @@ async def attribute_list(request: AnyRequest) -> AnyResponse:
 async def new_attribute(request: AnyRequest) -> AnyResponse:
     """Show the form of a new attribute."""
     context = console_context(request)
-    return await _form(context, AttributeFields(_writable(request)))
+    return await _form(context, await context.config(), AttributeFields(_writable(request)))
 
 
 @post(
@@ -95,17 +95,17 @@ async def new_attribute(request: AnyRequest) -> AnyResponse:
 async def define_attribute(request: AnyRequest) -> AnyResponse:
     """Define an attribute."""
     context, scope = console_context(request), _writable(request)
-    fields = AttributeFields(scope)
+    config, fields = await context.config(), AttributeFields(scope)
     try:
         async with accepted_form(context) as form:
             fields = read_fields(form, scope)
-            draft = draft_of((await _config(context)).schema, fields)
+            draft = draft_of(config.schema, fields)
             schemas = context.services.schema.schemas
             await schemas.define(context.dataset_ref, scope, [draft], actor=context.actor)
     except InvalidFields as invalid:
-        return await _form(context, fields, invalid.problems, status=400)
+        return await _form(context, config, fields, invalid.problems, status=400)
     except AttributeRejected as rejected:
-        return await _form(context, fields, problems_of(rejected), status=400)
+        return await _form(context, config, fields, problems_of(rejected), status=400)
     return _see_list(context, scope, "created", fields.name)
 
 
@@ -113,10 +113,10 @@ async def define_attribute(request: AnyRequest) -> AnyResponse:
 async def show_attribute(request: AnyRequest) -> AnyResponse:
     """Show an attribute: as a form to whoever may change it."""
     context = console_context(request)
-    config = await _config(context)
-    attribute = _attribute(config, request)
+    config = await context.config()
+    attribute = asked_attribute(config, request)
     if is_changeable(attribute) and context.may("change_attributes"):
-        return await _form(context, fields_of(config.schema, attribute), attribute=attribute)
+        return await _form(context, config, fields_of(config.schema, attribute), attribute=attribute)
     return page(
         context,
         "attribute.html",
@@ -135,22 +135,20 @@ async def show_attribute(request: AnyRequest) -> AnyResponse:
 async def change_attribute(request: AnyRequest) -> AnyResponse:
     """Change an attribute, unless somebody else did since the form was opened."""
     context = console_context(request)
-    config = await _config(context)
-    attribute = _attribute(config, request)
+    config = await context.config()
+    attribute = asked_attribute(config, request)
     fields = fields_of(config.schema, attribute)
     try:
         async with accepted_form(context) as form:
             fields = read_fields(form, attribute.scope)
             await _redefine(context, config, attribute, fields, form)
     except InvalidFields as invalid:
-        return await _form(context, fields, invalid.problems, attribute=attribute, status=400)
+        return await _form(context, config, fields, invalid.problems, attribute=attribute, status=400)
     except AttributeRejected as rejected:
-        return await _form(context, fields, problems_of(rejected), attribute=attribute, status=400)
+        return await _form(context, config, fields, problems_of(rejected), attribute=attribute, status=400)
     except PreconditionFailed:
-        current = (await _config(context)).schema.get(attribute.attribute_id)
-        if current is None:
-            raise NoSuchPage from None
-        return await _form(context, fields, attribute=current, status=409)
+        config = await context.config()
+        return await _form(context, config, fields, attribute=asked_attribute(config, request), status=409)
     return _see_list(context, attribute.scope, "changed", fields.name)
 
 
@@ -158,7 +156,7 @@ async def change_attribute(request: AnyRequest) -> AnyResponse:
 async def confirm_deletion(request: AnyRequest) -> AnyResponse:
     """Say what a deletion does, and ask for confirmation."""
     context = console_context(request)
-    config = await _config(context)
+    config = await context.config()
     return _deletion_page(context, config, _deletable(config, request))
 
 
@@ -171,7 +169,7 @@ async def confirm_deletion(request: AnyRequest) -> AnyResponse:
 async def delete_attribute(request: AnyRequest) -> AnyResponse:
     """Delete an attribute, unless somebody else changed it since the page was opened."""
     context = console_context(request)
-    config = await _config(context)
+    config = await context.config()
     attribute = _deletable(config, request)
     try:
         async with accepted_form(context) as form:
@@ -186,13 +184,21 @@ async def delete_attribute(request: AnyRequest) -> AnyResponse:
         return _deletion_page(context, config, attribute, rejected.detail, status=409)
     except PreconditionFailed:
         sentence = "Somebody else changed this attribute in the meantime. Nothing was deleted. Look again."
-        return _deletion_page(context, await _config(context), attribute, sentence, status=409)
+        return _deletion_page(context, await context.config(), attribute, sentence, status=409)
     return _see_list(context, attribute.scope, "deleted", attribute.key)
 
 
 def attribute_url(context: ConsoleContext, attribute: Attribute, step: str = "attribute") -> str:
     """The URL of a page about an attribute."""
     return f"{context.home}/attributes/{step}?{urlencode({'id': attribute.attribute_id})}"
+
+
+def asked_attribute(config: Config, request: AnyRequest) -> Attribute:
+    """The attribute that a page is about. Raises NoSuchPage."""
+    attribute = config.schema.get(request.query_params.get("id", ""))
+    if attribute is None:
+        raise NoSuchPage
+    return attribute
 
 
 def is_changeable(attribute: Attribute) -> bool:
@@ -225,6 +231,7 @@ async def _redefine(
 
 async def _form(
     context: ConsoleContext,
+    config: Config,
     fields: AttributeFields,
     problems: dict[str, str] | None = None,
     *,
@@ -232,7 +239,6 @@ async def _form(
     status: int = 200,
 ) -> AnyResponse:
     """The form of a new attribute, or of a stored one. Status 409: somebody else changed it meanwhile."""
-    config = await _config(context)
     applications = []
     if fields.scope == APPLICATION_DATA:
         applications = await context.services.directory.applications.list(context.dataset_ref)
@@ -274,19 +280,8 @@ def _deletion_page(
     )
 
 
-async def _config(context: ConsoleContext) -> Config:
-    return await context.services.configurations.current(context.dataset_ref.dataset_id)
-
-
-def _attribute(config: Config, request: AnyRequest) -> Attribute:
-    attribute = config.schema.get(request.query_params.get("id", ""))
-    if attribute is None:
-        raise NoSuchPage
-    return attribute
-
-
 def _deletable(config: Config, request: AnyRequest) -> Attribute:
-    attribute = _attribute(config, request)
+    attribute = asked_attribute(config, request)
     if not is_changeable(attribute):
         raise NoSuchPage
     return attribute

@@ -18,6 +18,7 @@ from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
 from oneself.console.roles import NAMES, Permission, is_allowed
+from oneself.core.config.configuration import Config
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.console_sessions import ConsoleSession, OrganisationRole
 from oneself.web.forms import AnyRequest
@@ -64,6 +65,10 @@ class ConsoleContext(msgspec.Struct, frozen=True):
     def actor(self) -> Actor:
         """The user, as the log names them."""
         return Actor("console", console_user=self.session.username)
+
+    async def config(self) -> Config:
+        """The configuration of the organisation as it is now."""
+        return await self.services.configurations.current(self.dataset_ref.dataset_id)
 
     @property
     def home(self) -> str:

@@ -40,7 +40,7 @@ async def organisations(request: AnyRequest) -> AnyResponse:
 async def home(request: AnyRequest) -> AnyResponse:
     """Show what there is in an organisation, and what to do first."""
     context = console_context(request)
-    config = await context.services.configurations.current(context.dataset_ref.dataset_id)
+    config = await context.config()
     counts = {scope: len(config.schema.in_scope(scope)) for scope in SCOPES}
     return page(context, "home.html", counts=counts, is_enabled=config.settings.cds_enabled)
 

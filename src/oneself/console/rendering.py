@@ -17,7 +17,7 @@ from litestar import Response
 from oneself.console import words
 from oneself.console.roles import NAMES
 from oneself.web.assets import immutable, version_of
-from oneself.web.csp import content_security_policy
+from oneself.web.csp import page_headers, scripted_policy
 
 MEDIA_TYPES = {
     "tabler.min.css": "text/css",
@@ -44,19 +44,8 @@ _environment.globals.update(
     role_names=NAMES,
 )
 _HEADERS = {
-    "Content-Security-Policy": content_security_policy(
-        script_src="'self'",
-        style_src="'self'",
-        img_src="'self' data:",
-        connect_src="'self'",
-        base_uri="'none'",
-        form_action="'self'",
-        frame_ancestors="'none'",
-    ),
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
+    **page_headers(scripted_policy(form_action="'self'")),
     "Cache-Control": "no-store",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }

@@ -1,4 +1,4 @@
-"""Builds the Content Security Policy of every page that the project serves.
+"""Builds the Content Security Policy of the pages that the project serves, and their security headers.
 
 Invariants: a policy starts with `default-src 'none'`; a page lists the sources that it needs. The module
 imports no framework.
@@ -20,6 +20,29 @@ def content_security_policy(**directives: str) -> str:
     """
     named = ((name.replace("_", "-"), value) for name, value in directives.items())
     return "; ".join(f"{name} {value}" for name, value in (("default-src", "'none'"), *named))
+
+
+def scripted_policy(form_action: str) -> str:
+    """Return the policy of a page whose scripts, styles and data come from this service alone."""
+    return content_security_policy(
+        script_src="'self'",
+        style_src="'self'",
+        img_src="'self' data:",
+        connect_src="'self'",
+        base_uri="'none'",
+        form_action=form_action,
+        frame_ancestors="'none'",
+    )
+
+
+def page_headers(policy: str) -> dict[str, str]:
+    """Return the headers of a page with this policy: no other page may frame it or learn its address."""
+    return {
+        "Content-Security-Policy": policy,
+        "X-Frame-Options": "DENY",
+        "Referrer-Policy": "no-referrer",
+        "Cross-Origin-Opener-Policy": "same-origin",
+    }
 
 
 def form_source(redirect_uri: str | None) -> str | None:

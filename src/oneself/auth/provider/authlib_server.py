@@ -59,7 +59,20 @@ INVALID_HINT = (
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 
 
-class Provider(AuthorizationServer):  # type: ignore[misc]
+class LocalServer(AuthorizationServer):  # type: ignore[misc]
+    """Authlib's authorization server without HTTP: it takes our requests and returns our responses."""
+
+    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
+        return None
+
+    def create_oauth2_request(self, request: OAuthRequest) -> OAuthRequest:
+        return request
+
+    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> OAuthResponse:
+        return OAuthResponse(status, body, tuple(headers))
+
+
+class Provider(LocalServer):
     """Authlib's authorization server for one request.
 
     `without_user`: True for the client credentials grant.
@@ -104,15 +117,6 @@ class Provider(AuthorizationServer):  # type: ignore[misc]
         self.redemption.refresh_token = token.get(REFRESH_TOKEN)
         credential = self.context.credential
         self.redemption.refresh_scope = credential.scope if credential else ""
-
-    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        return None
-
-    def create_oauth2_request(self, request: OAuthRequest) -> OAuthRequest:
-        return request
-
-    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> OAuthResponse:
-        return OAuthResponse(status, body, tuple(headers))
 
     def error_response(self, error: OAuth2Error) -> OAuthResponse:
         """Return the response for an error that Authlib raised."""

@@ -14,7 +14,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
-from authlib.oauth2.rfc6749 import AuthorizationServer, OAuth2Error
+from authlib.oauth2.rfc6749 import OAuth2Error
 from authlib.oauth2.rfc6750.token import BearerTokenGenerator
 
 from oneself.auth.provider.authlib_models import (
@@ -24,7 +24,7 @@ from oneself.auth.provider.authlib_models import (
     OAuthResponse,
     OAuthUser,
 )
-from oneself.auth.provider.authlib_server import S256, CodeGrant, Pkce
+from oneself.auth.provider.authlib_server import S256, CodeGrant, LocalServer, Pkce
 from oneself.errors import InvalidInput
 from oneself.service.crypto import new_token
 from oneself.service.directory.accounts import Account
@@ -39,7 +39,7 @@ CLIENT_ID = "console"
 _CONSOLE = Application(CLIENT_ID, "Oneself", "browser", (REDIRECT_PATH,), (), (), 0)
 
 
-class ConsoleServer(AuthorizationServer):  # type: ignore[misc]
+class ConsoleServer(LocalServer):
     """Authlib's authorization server for one request. `credential`: the code of a token request."""
 
     def __init__(self, credential: Credential | None = None) -> None:
@@ -55,15 +55,6 @@ class ConsoleServer(AuthorizationServer):  # type: ignore[misc]
 
     def save_token(self, token: dict[str, Any], request: Any) -> None:
         return None
-
-    def send_signal(self, name: str, *args: object, **kwargs: object) -> None:
-        return None
-
-    def create_oauth2_request(self, request: OAuthRequest) -> OAuthRequest:
-        return request
-
-    def handle_response(self, status: int, body: Any, headers: list[tuple[str, str]]) -> OAuthResponse:
-        return OAuthResponse(status, body, tuple(headers))
 
 
 def check_authorize_request(parameters: Parameters) -> None:

@@ -13,7 +13,7 @@ from litestar import Response
 from oneself.auth.provider.rendering import render
 from oneself.service.directory.accounts import ADDRESS_CLAIM, VERIFIABLE_CLAIMS, Account
 from oneself.web.assets import immutable, static_file, version_of
-from oneself.web.csp import content_security_policy, form_source
+from oneself.web.csp import content_security_policy, form_source, page_headers
 
 STYLESHEET = "pages.css"
 Html = Response[str]
@@ -102,10 +102,7 @@ def _security_headers(redirect_uri: str | None) -> dict[str, str]:
         form_action=" ".join(filter(None, ("'self'", form_source(redirect_uri)))),
     )
     return {
-        "Content-Security-Policy": policy,
-        "X-Frame-Options": "DENY",
-        "Referrer-Policy": "no-referrer",
+        **page_headers(policy),
         "Cache-Control": "no-store",
-        "Cross-Origin-Opener-Policy": "same-origin",
         "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
     }
