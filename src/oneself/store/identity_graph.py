@@ -40,8 +40,7 @@ async def gather(
         graph.verified = await transaction.verified_claims.find(footprint.users, footprint.claimed)
     verified = {item for claim in graph.verified.values() for item in claim.identifiers}
     named = footprint.persons | footprint.claim_identifiers | verified
-    if loaded.clock is None or loaded.clock.has_transfers:
-        graph.transfers = await transaction.verified_claims.find_transfers(named)
+    graph.transfers = await _find_transfers(transaction, loaded, named)
     if graph.transfers:
         loaded.add(await fragments.find(await fragments.find_claimants(graph.transfers.keys())))
     exact = dict(_exact_keys(graph, footprint)) if footprint.exact else {}
@@ -54,7 +53,7 @@ async def gather(
     proofs = footprint.claim_identifiers | footprint.proving | known
     await _add_users(transaction, loaded, footprint, proofs)
     if footprint.records_verifications:
-        await _add_transfers(transaction, graph)
+        await _add_transfers(transaction, loaded)
     for row in loaded.rows.values() if exact else ():
         if row.exact_key in exact:
             graph.exact[exact[row.exact_key]] = row.fragment.fragment_id
@@ -117,15 +116,24 @@ async def _add_known_claims(
     identifiers = {claim.tenure.identifier for item in own for claim in item.claims}
     if values:
         graph.verified |= await claims.find((), values)
-        graph.transfers |= await claims.find_transfers(identifiers - graph.transfers.keys())
+        graph.transfers |= await _find_transfers(transaction, loaded, identifiers - graph.transfers.keys())
     return identifiers
 
 
-async def _add_transfers(transaction: Transaction, graph: IdentityGraph) -> None:
+async def _find_transfers(
+    transaction: Transaction, loaded: LoadedGraph, identifiers: Collection[Identifier]
+) -> dict[Identifier, tuple[int, ...]]:
+    """When identifiers changed hands. Nothing is asked where none of the dataset ever did."""
+    if loaded.clock is not None and not loaded.clock.has_transfers:
+        return {}
+    return await transaction.verified_claims.find_transfers(identifiers)
+
+
+async def _add_transfers(transaction: Transaction, loaded: LoadedGraph) -> None:
     """Add when everything changed hands that waiting fragments began with, in whatever case."""
+    graph = loaded.graph
     began_with = {tenure.identifier for item in graph.waiting for tenure in item.began_with}
-    found = await transaction.verified_claims.find_transfers(began_with - graph.transfers.keys())
-    graph.transfers |= found
+    graph.transfers |= await _find_transfers(transaction, loaded, began_with - graph.transfers.keys())
 
 
 async def _add_users(
