@@ -326,7 +326,7 @@ def _counts(service: RunningService) -> dict[str, int]:
     async def count() -> dict[str, int]:
         connection = await asyncpg.connect(service.database_url or _embedded_url(service))
         try:
-            tables = ("organisation", "application", "administrator", "dataset")
+            tables = ("organisation", "application", "console_user", "console_role", "dataset")
             return {
                 name: await connection.fetchval(f"select count(*) from oneself.{name}") for name in tables
             }
