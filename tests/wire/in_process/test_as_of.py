@@ -335,7 +335,9 @@ async def test_a_person_has_no_past(stage: Stage, past: Past) -> None:
     at = await past.now()
     await stage.play("patch A plan=silver")
     for path in ("/profiles/Me", f"/profiles/{stage.profile_id('A')}"):
-        me = await stage.cds("GET", path, params={"at": at}, token=stage.token("ann"))
+        refused = await stage.cds("GET", path, params={"at": at}, token=stage.token("ann"))
+        assert (refused.status_code, refused.json()["code"]) == (400, "CDS-10001")
+        me = await stage.cds("GET", path, token=stage.token("ann"))
         assert me.json()["traits"]["plan"] == "silver"
         assert "as_of" not in me.json()
     path = f"/t/{ORG}/api/v1/datasets/default/profiles/{stage.profile_id('A')}"
