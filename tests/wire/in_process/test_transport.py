@@ -25,7 +25,7 @@ async def http(services: Services) -> AsyncIterator[httpx.AsyncClient]:
 
 
 @pytest.mark.parametrize(
-    "path", ["/", "/tx", "/t/acme/x", "//t/acme", "/cds/api/v1/profiles", "/cds/api/v1//health", "/ready//"]
+    "path", ["/tx", "/t/acme/x", "//t/acme", "/cds/api/v1/profiles", "/cds/api/v1//health", "/ready//"]
 )
 async def test_an_unknown_path_is_a_text_error(http: httpx.AsyncClient, path: str) -> None:
     answer = await http.get(path)
