@@ -18,7 +18,7 @@ import pytest
 from oneself.core.identity_graph.joins import View
 from oneself.core.identity_graph.views import Views
 from oneself.core.resolution.observation import TokenClaims
-from oneself.errors import Conflict, InvalidInput
+from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import (
     Decided,
     SplitAbsorbed,
@@ -32,10 +32,13 @@ from oneself.service.by_hand.asked import (
 from oneself.service.by_hand.decisions import Decisions
 from oneself.service.context import Actor
 from oneself.service.log.verify import verify
+from oneself.service.lost_races import ATTEMPTS_MAX
 from oneself.services import Services
 from oneself.store.graph_writer import COMPUTED_AT_ONCE_MAX
 from oneself.store.tables import fragment as fragment_table
 from oneself.store.tables.fragment import UPDATED_AT_ONCE, FragmentRow
+from oneself.store.tables.unreconciled_fragment import UnreconciledFragmentTable
+from oneself.store.transaction import begin
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
 from support.reconciled_view import assert_reconciled
 
@@ -343,3 +346,33 @@ async def test_a_profile_of_too_many_observations_is_not_decided_about(
     with pytest.raises(Conflict) as refused:
         await decisions.split(site.dataset_ref, Actor("cli"), "one", SplitBrowser("two"), Why("all"))
     assert refused.value.code == "too_large"
+
+
+async def test_a_decision_waits_for_a_reconciliation(
+    services: Services, site: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await site.event(INFO, device="one")
+    await site.event(INFO, device="two")
+    tries, tried_often = Counter[int](), asyncio.Event()
+    try_lock = UnreconciledFragmentTable.try_lock
+
+    async def counted(table: UnreconciledFragmentTable) -> bool:
+        tries[0] += 1
+        if tries[0] > ATTEMPTS_MAX + 1:
+            tried_often.set()
+        return await try_lock(table)
+
+    database, dataset_id = services.database, site.dataset_ref.dataset_id
+    impatient = Decisions(database, services.profiles.lookup, services.directory.accounts, wait_max_s=0)
+    asked = site.dataset_ref, Actor("cli"), "one", SplitBrowser("two"), Why("all")
+    async with begin(database, dataset_id) as reconciliation:
+        assert await reconciliation.unreconciled_fragments.try_lock()
+        with pytest.raises(Contended, match="being reconciled"):
+            await impatient.split(*asked)
+        monkeypatch.setattr(UnreconciledFragmentTable, "try_lock", counted)
+        waiting = asyncio.create_task(services.decisions.split(*asked))
+        await tried_often.wait()
+        assert not waiting.done()
+    decided = await waiting
+    assert decided is not None
+    assert len(set(ids(decided))) == 2

@@ -11,6 +11,9 @@ Source: docs/concepts/trust.md, "Joins"; docs/decisions/0042-splits-and-merges-b
 
 from __future__ import annotations
 
+import asyncio
+import random
+import time
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
 from uuid import UUID
@@ -42,6 +45,9 @@ FRAGMENTS_MAX = 20_000
 ENTRIES_MAX = 50_000
 #: How often profiles are looked up that other decisions move meanwhile.
 LOOKUPS_MAX = 5
+#: How long a decision waits, with pauses, for profiles that are being reconciled or decided about.
+WAIT_MAX_S = 20.0
+PAUSE_MAX_S = 0.2
 
 
 class _DryRun(Exception):
@@ -50,6 +56,10 @@ class _DryRun(Exception):
     def __init__(self, decided: Decided) -> None:
         super().__init__("dry run")
         self.decided = decided
+
+
+class _BeingReconciled(Exception):
+    """A background job reconciles profiles of the dataset, or somebody else decides about them."""
 
 
 class Decisions:
@@ -63,8 +73,10 @@ class Decisions:
         *,
         fragments_max: int = FRAGMENTS_MAX,
         entries_max: int = ENTRIES_MAX,
+        wait_max_s: float = WAIT_MAX_S,
     ) -> None:
         self._database = database
+        self._wait_max_s = wait_max_s
         self._accounts = accounts
         self._lookup = lookup
         self._reconciler = Reconciler(database, fragments_max=fragments_max, entries_max=entries_max)
@@ -175,17 +187,31 @@ class Decisions:
     ) -> Decided:
         async def alone(transaction: Transaction) -> Decided:
             if not await transaction.unreconciled_fragments.try_lock():
-                raise Contended("The view `all` is being reconciled.")
+                raise _BeingReconciled
             return await decide(transaction)
 
         try:
-            return await repeat(self._database, dataset_ref.dataset_id, alone)
+            return await self._when_reconciled(lambda: repeat(self._database, dataset_ref.dataset_id, alone))
         except _DryRun as dry:
             return dry.decided
         except TooLarge as error:
             raise Conflict(
                 f"{error.message} It is too large to be decided at once.", code="too_large"
             ) from error
+
+    async def _when_reconciled(self, decide: Callable[[], Awaitable[Decided]]) -> Decided:
+        """Decide between two profiles that a background job reconciles. Raises Contended.
+
+        Nobody waits with a connection in hand: other organisations need them.
+        """
+        deadline = time.monotonic() + self._wait_max_s
+        while True:
+            try:
+                return await decide()
+            except _BeingReconciled:
+                if time.monotonic() > deadline:
+                    raise Contended("The view `all` is being reconciled.") from None
+                await asyncio.sleep(random.uniform(0, PAUSE_MAX_S))
 
     async def _carry_out(
         self,
