@@ -16,7 +16,7 @@ import pytest
 from oneself.adapters.webhook import WebhookClient, key_of
 from oneself.core.units import SEQ_MAX, UUID_MAX
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.feed.dispatcher import BACKLOG_MAX, Dispatcher
+from oneself.service.feed.dispatcher import BACKLOG_MAX, LEASE_S, Dispatcher
 from oneself.service.feed.webhooks import WEBHOOKS_MAX, NewWebhook, Webhook
 from oneself.services import Services
 from oneself.store.directory import Directory
@@ -67,16 +67,24 @@ def receiver() -> Iterator[ChoosyReceiver]:
     receiver.stop()
 
 
-def dispatcher_of(services: Services, *, retry_first_s: float = 0.0) -> Dispatcher:
+def dispatcher_of(
+    services: Services,
+    *,
+    retry_first_s: float = 0.0,
+    attempt_s: float = 2.0,
+    turn_s: float = 30.0,
+    lease_s: float = LEASE_S,
+) -> Dispatcher:
     """One whose retries are due at once, unless said otherwise."""
-    client = WebhookClient(timeout_s=0.5, attempt_s=1.0)
+    client = WebhookClient(timeout_s=attempt_s / 2, attempt_s=attempt_s)
     return Dispatcher(
         Directory(services.database),
         services.history.change_feed,
         services.feed.webhooks,
         client,
         retry_first_s=retry_first_s,
-        turn_s=3.0,
+        lease_s=lease_s,
+        turn_s=turn_s,
     )
 
 
@@ -191,7 +199,7 @@ async def test_a_slow_webhook_holds_up_no_other(harness: ProfilesHarness, receiv
         await begun(harness, slow)
         await begun(harness, receiver)
         await harness.person(plan="a")
-        dispatcher = dispatcher_of(harness.services)
+        dispatcher = dispatcher_of(harness.services, turn_s=3.0)
         await dispatcher.begin()
         await until_async(lambda: _both(receiver, slow), "both get it")
         await dispatcher.serve_all()
@@ -209,14 +217,36 @@ async def test_one_process_serves_a_webhook_and_another_takes_over_from_a_dead_o
 ) -> None:
     webhook = await begun(harness, receiver)
     await harness.person(plan="a")
-    directory, died = Directory(harness.database), 10**17
-    (leased,) = await directory.webhook_queue.lease(SEQ_MAX // 10**3, died, 5)
+    (leased,) = await Directory(harness.database).webhook_queue.lease(3600.0, 5)
     assert leased.webhook_id == webhook.row.webhook_id
     await dispatcher_of(harness.services).serve_all()
     assert receiver.received == []
     await harness.database.execute(LEASE_OVER)
     await asyncio.gather(*(dispatcher_of(harness.services).serve_all() for _ in range(3)))
     assert len(receiver.received) == 1
+
+
+async def test_a_webhook_is_served_while_its_lease_is_renewed_and_no_longer(harness: ProfilesHarness) -> None:
+    slow = CodeReceiver("hangs")
+    try:
+        webhook = await begun(harness, slow)
+        await harness.person(plan="a")
+        dispatcher = dispatcher_of(harness.services, attempt_s=60.0, lease_s=2.0)
+        await dispatcher.begin()
+        first = await harness.database.fetchval("SELECT leased_until FROM webhook")
+
+        async def outlived() -> bool:
+            asked = "SELECT now() > $1 AND leased_until > now() FROM webhook"
+            return bool(slow.received) and await harness.database.fetchval(asked, first)
+
+        await until_async(outlived, "the lease is renewed")
+        await dispatcher_of(harness.services).serve_all()
+        assert len(slow.received) == 1
+        await harness.database.execute("UPDATE webhook SET leased_until = now() + interval '1 hour'")
+        await dispatcher.serve_all()
+        assert [(item.state, item.attempts) for item in await listed(harness, webhook)] == [("waiting", 0)]
+    finally:
+        slow.stop()
 
 
 async def test_a_secret_is_rotated_while_both_sign(

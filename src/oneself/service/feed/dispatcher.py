@@ -5,8 +5,9 @@
                                                                           └▶ after three days: dead
 
 Invariants: a change is sent at least once, with the same id each time; two changes that share a profile never
-beside each other or out of order. One process serves a webhook at a time, and no webhook waits for another.
-Changes stay in the feed while many deliveries wait. What a process that died had in hand is sent again.
+beside each other or out of order. One process serves a webhook at a time, for as long as it renews its lease,
+and no webhook waits for another. Changes stay in the feed while many deliveries wait. What a process had in
+hand that died is sent again.
 
 Source: docs/guides/change-feed.md, docs/decisions/0046-webhooks-follow-the-feed.md.
 """
@@ -16,20 +17,21 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 import structlog
 
 from oneself.adapters.change_event import FeedSource, profile_ids, render_change
 from oneself.adapters.webhook import WebhookClient
-from oneself.errors import DeliveryDeferred, DeliveryRejected, Expired, OneselfError
+from oneself.errors import DeliveryDeferred, DeliveryRejected, Expired, OneselfError, Unavailable
 from oneself.service.context import DatasetRef
 from oneself.service.delivery.retries import FAILURE_CHARACTERS_MAX, wait_s
 from oneself.service.feed.webhooks import SECOND_US, TRIED_US, Webhooks, signing
 from oneself.service.history.change_feed import ChangeFeed, FeedChange
 from oneself.store.directory import Directory
-from oneself.store.tables.webhook import DueChange, LeasedWebhook, NewDelivery
+from oneself.store.tables.webhook import DueChange, LeasedWebhook, NewDelivery, WebhookTable
 
 _logger = structlog.get_logger("oneself.webhooks")
 
@@ -40,13 +42,49 @@ SERVED_MAX = 20
 BACKLOG_MAX = 300
 SENT_AT_ONCE = 10
 CHANGES_PER_PAGE = 100
-#: A webhook whose process died is served again afterwards. Longer than a turn and an attempt.
-LEASE_US = 120 * SECOND_US
+#: A webhook whose process died is served again afterwards.
+LEASE_S = 15.0
 TURN_S = 60.0
 RETRY_FIRST_S = 5.0
 RETRY_LONGEST_S = 3_600.0
 #: For so long, finished deliveries are listed.
 LISTED_US = 30 * 24 * 3600 * SECOND_US
+
+
+class _Lease:
+    """That this process alone serves a webhook."""
+
+    def __init__(self, table: WebhookTable, webhook: LeasedWebhook, lease_s: float) -> None:
+        self._table = table
+        self._webhook_id = webhook.webhook_id
+        self._until = webhook.leased_until
+        self._lease_s = lease_s
+
+    @asynccontextmanager
+    async def renewed(self) -> AsyncIterator[None]:
+        """Renew it meanwhile and give it back. Raises TimeoutError once it is lost or not renewed in time."""
+        async with asyncio.timeout(self._lease_s) as lost:
+            renewing = asyncio.create_task(self._renew(lost))
+            try:
+                yield
+            finally:
+                renewing.cancel()
+                await asyncio.gather(renewing, return_exceptions=True)
+                # Others may take the webhook from now on.
+                await self._table.renew(self._webhook_id, self._until, 0)
+
+    async def _renew(self, lost: asyncio.Timeout) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            await asyncio.sleep(self._lease_s / 3)
+            asked_s = loop.time()
+            with suppress(Unavailable):
+                until = await self._table.renew(self._webhook_id, self._until, self._lease_s)
+                if until is None:
+                    lost.reschedule(asked_s)
+                    return
+                self._until = until
+                lost.reschedule(asked_s + self._lease_s)
 
 
 class Dispatcher:
@@ -62,6 +100,7 @@ class Dispatcher:
         retry_first_s: float = RETRY_FIRST_S,
         poll_s: float = POLL_S,
         turn_s: float = TURN_S,
+        lease_s: float = LEASE_S,
     ) -> None:
         self._directory = directory
         self._feed = feed
@@ -70,6 +109,7 @@ class Dispatcher:
         self._retry_first_s = retry_first_s
         self._poll_s = poll_s
         self._turn_s = turn_s
+        self._lease_s = lease_s
         self._serving: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
@@ -89,11 +129,9 @@ class Dispatcher:
     async def begin(self) -> None:
         """Begin to serve the webhooks that nobody serves, each beside the others."""
         self._serving = {task for task in self._serving if not task.done()}
-        now = time.time_ns() // 1000
-        until = now + LEASE_US
         free = SERVED_MAX - len(self._serving)
-        for webhook in await self._directory.webhook_queue.lease(now, until, free) if free else ():
-            self._serving.add(asyncio.create_task(self._serve(webhook, until)))
+        for webhook in await self._directory.webhook_queue.lease(self._lease_s, free) if free else ():
+            self._serving.add(asyncio.create_task(self._serve(webhook)))
 
     async def serve_all(self) -> None:
         """Serve each webhook that nobody serves, once."""
@@ -104,19 +142,25 @@ class Dispatcher:
         """Delete deliveries that were finished long ago; returns how many."""
         return await self._directory.webhook_queue.delete_finished(time.time_ns() // 1000 - LISTED_US)
 
-    async def _serve(self, webhook: LeasedWebhook, until: int) -> None:
-        """One turn: send what is due until nothing is, or the turn is over."""
-        table, ends_s = self._directory.of(webhook.org_id).webhooks, time.monotonic() + self._turn_s
+    async def _serve(self, webhook: LeasedWebhook) -> None:
+        """One turn, with the lease."""
+        lease = _Lease(self._directory.of(webhook.org_id).webhooks, webhook, self._lease_s)
         try:
-            busy = True
-            while busy and time.monotonic() < ends_s:
-                webhook, added = await self._fill(webhook)
-                busy = await self._send_due(webhook) > 0 or added
-            await table.release(webhook.webhook_id, time.time_ns() // 1000, until)
+            async with lease.renewed():
+                await self._take_turn(webhook)
+        except TimeoutError:
+            _logger.warning("webhook_lease_lost", org=webhook.handle)
         except OneselfError as error:
             _logger.warning("webhook_interrupted", org=webhook.handle, cause=type(error).__name__)
         except Exception:
             _logger.exception("webhook_failed", org=webhook.handle)
+
+    async def _take_turn(self, webhook: LeasedWebhook) -> None:
+        """Send what is due until nothing is, or the turn is over."""
+        ends_s, busy = time.monotonic() + self._turn_s, True
+        while busy and time.monotonic() < ends_s:
+            webhook, added = await self._fill(webhook)
+            busy = await self._send_due(webhook) > 0 or added
 
     async def _fill(self, webhook: LeasedWebhook) -> tuple[LeasedWebhook, bool]:
         """Make deliveries of the next changes, unless many wait; the webhook then, and whether it moved."""

@@ -60,6 +60,8 @@ class LeasedWebhook(msgspec.Struct, frozen=True):
     recorded_at: int
     observation_id: UUID
     number: int
+    #: In µs since 1970. It names the lease.
+    leased_until: int
 
     @property
     def position(self) -> ChangePosition:
@@ -118,9 +120,9 @@ class WebhookQueue:
     def __init__(self, executor: Executor) -> None:
         self._executor = executor
 
-    async def lease(self, now: int, until: int, limit: int) -> list[LeasedWebhook]:
-        """Take webhooks that nobody serves; instants in µs since 1970."""
-        return structs_of(LeasedWebhook, await self._executor.fetch(_sql.lease, now, until, limit))
+    async def lease(self, lease_s: float, limit: int) -> list[LeasedWebhook]:
+        """Take webhooks that nobody serves, for `lease_s` seconds."""
+        return structs_of(LeasedWebhook, await self._executor.fetch(_sql.lease, lease_s, limit))
 
     async def delete_finished(self, before: int) -> int:
         """Delete deliveries that were finished before an instant; returns how many."""
@@ -147,9 +149,12 @@ class WebhookTable(OrganisationTable):
         """Delete a webhook; False if there is none."""
         return await self._executor.fetchval(_sql.delete, self._org_id, webhook_id) is not None
 
-    async def release(self, webhook_id: UUID, at: int, until: int) -> None:
-        """Let others take it from `at` on, if it is leased `until` then."""
-        await self._executor.execute(_sql.release, self._org_id, webhook_id, at, until)
+    async def renew(self, webhook_id: UUID, leased_until: int, lease_s: float) -> int | None:
+        """Keep a webhook for `lease_s` seconds more (0: others may take it); until when, None: it is lost."""
+        renewed: int | None = await self._executor.fetchval(
+            _sql.renew, self._org_id, webhook_id, leased_until, lease_s
+        )
+        return renewed
 
     async def advance(
         self,

@@ -45,29 +45,31 @@ DELETE FROM webhook WHERE org_id = $1 AND webhook_id = $2 RETURNING webhook_id;
 
 -- name: lease
 -- Take the active webhooks that nobody serves and that were served least recently.
--- $1: now
--- $2: until when nobody else takes them
--- $3: webhooks at most
-UPDATE webhook SET leased_until = $2
+-- $1: for how many seconds nobody else takes them
+-- $2: webhooks at most
+UPDATE webhook SET leased_until = now() + make_interval(secs => $1)
 FROM organisation, dataset
 WHERE organisation.org_id = webhook.org_id AND dataset.dataset_id = webhook.dataset_id
   AND (webhook.org_id, webhook.webhook_id) IN (
     SELECT org_id, webhook_id FROM webhook
-    WHERE is_active AND leased_until <= $1
+    WHERE is_active AND leased_until <= now()
     ORDER BY leased_until
-    LIMIT $3
+    LIMIT $2
     FOR UPDATE SKIP LOCKED
 )
 RETURNING webhook.org_id, organisation.handle, webhook.webhook_id, webhook.dataset_id,
-          dataset.name AS dataset, url, view, types, secrets_encrypted, recorded_at, observation_id, number;
+          dataset.name AS dataset, url, view, types, secrets_encrypted, recorded_at, observation_id, number,
+          leased_until;
 
--- name: release
--- Let others take a webhook from an instant on.
+-- name: renew
+-- Keep a webhook, or let others take it at once; returns until when, or no row if the process lost it.
 -- $1: organisation
 -- $2: id
--- $3: the instant
--- $4: until when this process has it
-UPDATE webhook SET leased_until = $3 WHERE org_id = $1 AND webhook_id = $2 AND leased_until = $4;
+-- $3: until when this process has it
+-- $4: for how many seconds it keeps it
+UPDATE webhook SET leased_until = now() + make_interval(secs => $4)
+WHERE org_id = $1 AND webhook_id = $2 AND leased_until = $3
+RETURNING leased_until;
 
 -- name: advance
 -- Move the position of a webhook, if it is where it was read and the process still has the webhook.
