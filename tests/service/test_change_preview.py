@@ -97,6 +97,7 @@ CHANGES: dict[str, tuple[tuple[PlannedChange, ...], PlannedChange]] = {
     "proves_identity": ((), _type("phone", proves_identity=True)),
     "proves_identity off": ((_type("phone", proves_identity=True),), _type("phone", proves_identity=False)),
     "trusted_only": ((), _type("phone", trusted_only=True)),
+    "trusted_only off": ((_type("phone", trusted_only=True),), _type("phone", trusted_only=False)),
     "limit raised": ((_limits(profiles_per_merge_max=1),), _limits(profiles_per_merge_max=100)),
     "limit lowered": ((), _limits(profiles_per_merge_max=1)),
     "values raised": ((_limits(values_per_namespace_max=1),), _limits(values_per_namespace_max=100)),

@@ -120,6 +120,9 @@ SETTINGS = {
         _type("phone", proves_identity=False), _type("phone", proves_identity=True)
     ),
     "proves_identity of a rule": Setting(_rule(proves_identity=False), _rule(proves_identity=True)),
+    "trusted_only of a type": Setting(
+        _type("phone", trusted_only=True), _type("phone", trusted_only=False), ("phone",)
+    ),
     "an active rule": Setting(_rule(is_active=False), _rule(is_active=True), ("card",)),
     "a binding of an address": _binding("mail"),
     "a binding of the customer number": _binding("number"),

@@ -61,7 +61,8 @@ class LoadedGraph:
         self.united_sides: list[UnitedSides] = []
         #: Of the fragments that are locked, those that a person keeps apart from others.
         self.separated: set[UUID] = set()
-        #: The fragments whose claims the last observation indexed.
+        #: The fragments that the last observation of a job read, and those whose claims it changed.
+        self.reindexed: tuple[UUID, ...] = ()
         self.indexed: tuple[UUID, ...] = ()
         #: The fragments whose joins are judged again, with all that is tied to them once it is written.
         self.reviewed: set[UUID] = set()
@@ -133,6 +134,7 @@ class LoadedGraph:
             observed = msgspec.structs.replace(observed, reindexed=known)
         before = {item: self.graph.fragments[item].claims for item in observed.reindexed}
         fragment_id = observe(self.graph, observed)
+        self.reindexed = tuple(sorted(before))
         self.indexed = tuple(
             sorted(item for item in before if self.graph.fragments[item].claims != before[item])
         )

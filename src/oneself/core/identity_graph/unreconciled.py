@@ -28,8 +28,10 @@ def changes_guards(before: Config, after: Config) -> bool:
     if not after.dataset.guards_asserted_merges:
         return False
     guards, former = graph_rules(after).guards, graph_rules(before).guards
-    return not before.dataset.guards_asserted_merges or (
-        (guards.joins_protected, guards.separating, guards.profiles_per_merge_max)
+    return (
+        not before.dataset.guards_asserted_merges
+        or not _trusted_only(before) & after.value_namespaces <= _trusted_only(after)
+        or (guards.joins_protected, guards.separating, guards.profiles_per_merge_max)
         != (former.joins_protected, former.separating, former.profiles_per_merge_max)
     )
 
@@ -38,6 +40,11 @@ def admits_more(before: Config, after: Config) -> bool:
     """Whether a change of the settings may admit joins in the view `proven` that were refused before."""
     is_raised = after.limits.profiles_per_merge_max > before.limits.profiles_per_merge_max
     return is_raised or not before.separating <= after.separating
+
+
+def _trusted_only(config: Config) -> set[str]:
+    """The namespaces in which only servers identify people."""
+    return {match.name for match in config.identifier_sources if match.namespace.trusted_only}
 
 
 def _proven(fragment: Fragment) -> set[tuple[object, EvidenceLevel]]:

@@ -71,8 +71,9 @@ class BatchDecision:
         self.outcomes: list[Outcome | Exception] = []
         #: Whether it lists fragments that are to be reconciled.
         self.lists_unreconciled = False
-        #: Fragment → the seq of an observation of a server or provider with a merge that was refused.
-        self._refused: dict[UUID, int] = {}
+        #: Fragment → the seq of an observation of a server or provider with a merge that was refused, or of a
+        #: job that merged by stored values, whoever said these.
+        self._unreconciled: dict[UUID, int] = {}
         #: Number of the outcome → a submission that is answered in a narrower view.
         self._viewed: dict[int, Submission] = {}
         self._erased = erased
@@ -112,7 +113,7 @@ class BatchDecision:
         """Write everything. Those who are answered in a narrower view get what it shows then."""
         recorder = self._recorder()
         await working_set.save(transaction, self._state, self._entries, recorder)
-        unreconciled = self._refused | await identity_graph.save(transaction, self._graph, recorder)
+        unreconciled = self._unreconciled | await identity_graph.save(transaction, self._graph, recorder)
         await transaction.unreconciled_fragments.put(unreconciled)
         self.lists_unreconciled = bool(unreconciled)
         await transaction.verification_queue.put(self._graph.graph.verifications)
@@ -288,7 +289,8 @@ class BatchDecision:
             observation = msgspec.structs.replace(observation, token=None)
         observed = Observed(observation, evidence, seq, self._config, self._graph.rules)
         fragment = self._graph.observe(observed, plan.profile_id, self._state.unified_ids)
-        observation = self._with_indexed(observation, evidence)
+        if isinstance(observation, Reindex):
+            observation = self._with_indexed(observation, evidence, plan, seq)
         self._entries.append(NewEntry(seq, observation, plan, self._config.version, fragment))
         if fragment is not None:
             self._note_change(observation, fragment.fragment_id, plan, seq)
@@ -305,10 +307,11 @@ class BatchDecision:
         resolution = self._resolution(seq, answered_id or plan.profile_id, survivor, plan=plan, **visit)
         return self._with_stored_response(submission, resolution)
 
-    def _with_indexed(self, observation: Observation, evidence: Evidence) -> Observation:
+    def _with_indexed(self, observation: Reindex, evidence: Evidence, plan: Plan, seq: int) -> Reindex:
         """A job's observation with what it indexed: who is one with the profile may change later."""
-        if not isinstance(observation, Reindex):
-            return observation
+        if plan.merges or plan.refusals:
+            # One of them leads to all whom it merged, or did not.
+            self._unreconciled |= dict.fromkeys(self._graph.reindexed[:1], seq)
         names = tuple(dict.fromkeys(item.namespace for item in evidence.persons))
         return msgspec.structs.replace(observation, fragment_ids=self._graph.indexed, namespaces=names)
 
@@ -369,7 +372,7 @@ class BatchDecision:
 
     def _note_change(self, observation: Observation, fragment_id: UUID, plan: Plan, seq: int) -> None:
         if observation.trust == "server" and plan.keeps_apart:
-            self._refused[fragment_id] = seq
+            self._unreconciled[fragment_id] = seq
         self._seen.note_change(observation, fragment_id)
 
     def _with_stored_response(self, submission: Submission, resolution: Resolution) -> Resolution:

@@ -130,11 +130,17 @@ class Reconciler:
         return await Tables(self._database, dataset_id).profiles.count_large(self._fragments_max)
 
     async def _reconcile_first(self, dataset_id: int) -> bool:
-        """Reconcile what has waited longest; False if nothing is listed or another process reconciles."""
-        tables = Tables(self._database, dataset_id).unreconciled_fragments
+        """Reconcile what has waited longest; False if nothing is listed or another process reconciles.
+
+        Every fragment waits for the reindex jobs of the same change, which merge people as well.
+        """
+        dataset = Tables(self._database, dataset_id)
+        tables = dataset.unreconciled_fragments
         listed = await tables.find_first()
         if listed is None or listed.fragment_id != EVERY_FRAGMENT:
             return listed is not None and await self._reconcile_or_skip(listed)
+        if await dataset.reindex_jobs.is_running():
+            return False
         key = dataset_id, listed.seq
         following = await tables.find_next(self._walked.get(key, EVERY_FRAGMENT), listed.seq)
         if following is None:

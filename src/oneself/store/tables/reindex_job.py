@@ -73,6 +73,10 @@ class ReindexJobTable(Table):
         """Finish a job if its lease is not lost."""
         await self._executor.execute(_sql.finish, self._dataset_id, job.job_id, job.lease_until)
 
+    async def is_running(self) -> bool:
+        """Whether a job is not finished."""
+        return bool(await self._executor.fetchval(_sql.is_running, self._dataset_id))
+
     async def find_progress(self) -> list[ReindexProgress]:
         """The progress of every job, in the order of their starts."""
         found = await self._executor.fetch(_sql.find_progress, self._dataset_id)

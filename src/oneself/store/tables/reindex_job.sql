@@ -56,3 +56,7 @@ WHERE dataset_id = $1 AND job_id = $2 AND state = 'running' AND lease_until = $3
 -- The progress of every job of a dataset, in the order of their starts.
 SELECT job_id, state, seen, indexed, merged, total, started_at, updated_at
 FROM reindex_job WHERE dataset_id = $1 ORDER BY started_at, job_id;
+
+-- name: is_running
+-- Whether a job of a dataset is not finished.
+SELECT EXISTS (SELECT FROM reindex_job WHERE dataset_id = $1 AND state = 'running');
