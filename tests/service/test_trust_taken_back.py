@@ -32,6 +32,10 @@ HISTORIES: dict[str, tuple[Sequence[Step], Sequence[Step]]] = {
         (Server(ids={"card": "c1"}), Page(tracker="t1", ids={"card": "c1", "phone": "1"})),
         (RECORD,),
     ),
+    "a server says another number of the browser": (
+        (PAGE,),
+        (RECORD, Server(tracker="t1", ids={"phone": "2"})),
+    ),
     "a server replaces the number": (
         (PAGE,),
         (
@@ -81,4 +85,17 @@ async def test_trust_that_is_taken_back_leaves_no_trace(services: Services, name
             await _trust(services, played, only_servers=False)
         found.append(await _people(services, played))
     assert found[0] == found[1]
+    await assert_verified(services.database)
+
+
+async def test_reading_values_again_parts_nobody(services: Services) -> None:
+    """A page stored another number than the server then said of its browser."""
+    played = await PlayedHistory(services, next(DATASETS)).begin(Settings())
+    await played.play(enumerate((PAGE, Server(tracker="t1", ids={"phone": "2"}), Server(ids={"phone": "2"}))))
+    before = {row.fragment.fragment_id: row.proven_id for row in await played.fragments()}
+    assert len(set(before.values())) < len(before)
+    for only_servers in (True, False):
+        await _trust(services, played, only_servers=only_servers)
+        after = {row.fragment.fragment_id: row.proven_id for row in await played.fragments()}
+        assert after == before
     await assert_verified(services.database)

@@ -71,23 +71,39 @@ def hold_stored(
     level: EvidenceLevel,
     since: int,
     known_since: int,
+    *,
+    newest_wins: bool,
 ) -> Fragment:
     """The fragment with claims on values that it has stored since `since`, before anything matched them.
 
-    `known_since`: the seq since which something does.
+    `known_since`: the seq since which something does. `newest_wins`: as in `hold`.
 
-    They are all that it holds in the namespace. What they replaced while nothing matched ended then.
+    They are all that it holds in the namespace from then on, but for what it was said to hold later. What
+    they replaced while nothing matched ended then. A claim that was made when they came stays as it is.
     """
+    tenures = {graph.tenure_of(identifier, since, level) for identifier in identifiers}
+    others = {
+        claim
+        for claim in fragment.claims
+        if claim.tenure.identifier.namespace == namespace and claim.tenure.identifier not in identifiers
+    }
     claims = tuple(
         _ended(claim, since)
-        if claim.tenure.identifier.namespace == namespace and claim.tenure.identifier not in identifiers
+        if claim in others
+        and claim.since <= since
+        and _gives_way(claim, level, since, newest_wins=newest_wins)
         else claim
         for claim in fragment.claims
     )
-    for identifier in sorted(identifiers):
-        tenure = graph.tenure_of(identifier, since, level)
-        if not _holds(claims, tenure, level):
-            claims = (*claims, FragmentClaim(tenure, level, since, at=since, known_since=known_since))
+    for tenure in sorted(tenures):
+        stored = FragmentClaim(tenure, level, since, at=since, known_since=known_since)
+        if not (_holds(claims, tenure, level) or _was_made(claims, stored)):
+            later = (
+                claim.since
+                for claim in others
+                if claim.since > since and _gives_way(stored, claim.level, claim.at, newest_wins=newest_wins)
+            )
+            claims = (*claims, msgspec.structs.replace(stored, until=min(later, default=None)))
     return graph.put(msgspec.structs.replace(fragment, claims=claims))
 
 
@@ -119,6 +135,14 @@ def _is_emptied(claims: tuple[FragmentClaim, ...], namespace: str, tenures: set[
 
 def _holds(claims: tuple[FragmentClaim, ...], tenure: Tenure, level: EvidenceLevel) -> bool:
     return any(claim.is_present and claim.tenure == tenure and claim.level >= level for claim in claims)
+
+
+def _was_made(claims: tuple[FragmentClaim, ...], stored: FragmentClaim) -> bool:
+    """Whether a value was claimed when it was stored, or later, though the claim may have ended."""
+    return any(
+        claim.tenure == stored.tenure and claim.level >= stored.level and claim.since >= stored.since
+        for claim in claims
+    )
 
 
 def _gives_way(claim: FragmentClaim, level: EvidenceLevel, at: int, *, newest_wins: bool) -> bool:

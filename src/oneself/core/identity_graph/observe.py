@@ -290,7 +290,8 @@ def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, ob
     if since is None or (match.namespace.trusted_only and level == EvidenceLevel.ASSERTED):
         return
     identifiers = stored_identifiers(fragment, match, observed.config)
-    hold_stored(graph, fragment, match.name, identifiers, level, since, observed.seq)
+    newest_wins = observed.rules.fold.newest_wins
+    hold_stored(graph, fragment, match.name, identifiers, level, since, observed.seq, newest_wins=newest_wins)
 
 
 #: Without a user, these are words about a browser.
