@@ -81,6 +81,8 @@ class Erased(msgspec.Struct, frozen=True):
     profile_ids: tuple[UUID, ...]
     #: The application that asked for the erasure.
     application: str | None = None
+    #: The console user who did.
+    console_user: str | None = None
     #: How many log entries were erased.
     entries: int = 0
     #: How many identifiers were erased.
@@ -105,6 +107,8 @@ class _ByHand(msgspec.Struct, frozen=True, kw_only=True):
     interface: str = msgspec.field(name="face")
     #: The application that asked for it.
     application: str | None = None
+    #: The console user who did.
+    console_user: str | None = None
     #: Why, in the words of whoever asked; empty: they did not say, or an erasure removed it.
     reason: str = ""
     #: The view whose profiles they are.

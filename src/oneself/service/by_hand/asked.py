@@ -5,6 +5,7 @@ Lives here: values that the use-cases of this package share.
 
 from __future__ import annotations
 
+from hashlib import blake2b
 from uuid import UUID
 
 import msgspec
@@ -19,6 +20,7 @@ from oneself.service.profiles.profiles import ProfileView
 #: How many fragments a request names at most; more are split by what they share.
 FRAGMENTS_NAMED_MAX = 1000
 REASON_CHARS_MAX = 500
+VERSION_BYTES = 16
 
 
 class SplitFragments(msgspec.Struct, frozen=True):
@@ -60,6 +62,8 @@ class Why(msgspec.Struct, frozen=True):
     reason: str = ""
     #: Whether nothing is done but to say what would be.
     dry_run: bool = False
+    #: The `version` of what a dry run said; if it would come to something else now, nothing is done.
+    expected: str | None = None
 
 
 class GivenUp(msgspec.Struct, frozen=True):
@@ -92,6 +96,12 @@ class Decided(msgspec.Struct, frozen=True):
     #: Of a split: what stays with the profile first.
     profiles: tuple[DecidedProfile, ...]
     given_up: GivenUp | None = None
+
+    @property
+    def version(self) -> str:
+        """A text that is another one if other profiles, or other parts of them, come of it."""
+        sides = [[str(item) for item in profile.fragment_ids] for profile in self.profiles]
+        return blake2b(msgspec.json.encode(sides), digest_size=VERSION_BYTES).hexdigest()
 
 
 def checked_reason(text: str) -> str:

@@ -86,7 +86,8 @@ class Decisions:
     ) -> Decided | None:
         """Take parts out of the profile that an id means in a view; None if no profile has the id.
 
-        Raises InvalidInput if the part is none of it or all of it, AmbiguousId, Contended.
+        Raises InvalidInput if the part is none of it or all of it, Conflict `stale` if it is not as expected,
+        AmbiguousId, Contended.
         """
         reason = checked_reason(why.reason)
 
@@ -102,12 +103,13 @@ class Decisions:
                 split = ManualSplit(
                     interface=actor.interface,
                     application=actor.application,
+                    console_user=actor.console_user,
                     reason=reason,
                     view=why.view,
                     fragment_ids=tuple(item for side in sides for item in sorted(side)),
                     sides=tuple(number for number, side in enumerate(sides) for _ in side),
                 )
-                return await self._carry_out(transaction, split, (members,), dry_run=why.dry_run)
+                return await self._carry_out(transaction, split, (members,), why)
 
             return await self._in_transaction(dataset_ref, decide)
 
@@ -127,7 +129,7 @@ class Decisions:
 
         `gives_up`: of two users, the one whose account ends. Raises Conflict if each profile has a user
         otherwise, InvalidInput for the view `own`, if they are one already and if no account has to be given
-        up, AmbiguousId, Contended.
+        up, Conflict `stale` if they are not as expected, AmbiguousId, Contended.
         """
         if why.view == "own":
             raise InvalidInput("view", "A merge by hand shows in the views proven and all: name one of them.")
@@ -169,6 +171,7 @@ class Decisions:
         merge = ManualMerge(
             interface=actor.interface,
             application=actor.application,
+            console_user=actor.console_user,
             reason=why.reason,
             view=why.view,
             fragment_ids=(*one.rows, *other.rows),
@@ -177,7 +180,7 @@ class Decisions:
             gave_up=gives_up,
             disowned=() if ended is None else ended.fragment_ids,
         )
-        decided = await self._carry_out(transaction, merge, (one, other), dry_run=why.dry_run, ended=ended)
+        decided = await self._carry_out(transaction, merge, (one, other), why, ended=ended)
         if gives_up is not None:
             await end_account(transaction, self._accounts, dataset_ref, gives_up)
         return decided
@@ -218,8 +221,8 @@ class Decisions:
         transaction: Transaction,
         decision: ManualSplit | ManualMerge,
         decided_about: Sequence[Members],
+        why: Why,
         *,
-        dry_run: bool,
         ended: EndedTies | None = None,
     ) -> Decided:
         config = await transaction.config.find()
@@ -241,10 +244,12 @@ class Decisions:
         profiles = await read_outcome(transaction, decision, config)
         if isinstance(decision, ManualMerge):
             _check_merged(decision, profiles)
-        given_up = ended.given_up if ended else None
-        if dry_run:
-            raise _DryRun(Decided(None, profiles, given_up))
-        return Decided(decision_id, profiles, given_up)
+        decided = Decided(decision_id, profiles, ended.given_up if ended else None)
+        if why.dry_run:
+            raise _DryRun(msgspec.structs.replace(decided, decision_id=None))
+        if why.expected not in (None, decided.version):
+            raise Conflict("The profiles were changed in the meantime.", code="stale")
+        return decided
 
 
 async def _until_found(attempt: Callable[[], Awaitable[Decided | None]]) -> Decided | None:

@@ -286,6 +286,7 @@ class Erasure:
             interface=actor.interface,
             profile_ids=receipt.profile_ids,
             application=receipt.application,
+            console_user=actor.console_user,
             entries=receipt.entries,
             identifiers=receipt.identifiers,
             detached=tuple(sorted(leaving.detached)),

@@ -14,7 +14,7 @@ import msgspec
 
 from oneself.core.identity_graph.joins import View
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.privacy.erasure import Erasure, ErasurePreview, Receipt
+from oneself.service.privacy.erasure import Erasure, ErasurePreview, Expected, Receipt
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.lookup import Lookup
@@ -43,13 +43,23 @@ class Persons:
             return None
         return Export(found.profile.profile_id, document)
 
-    async def erase(self, dataset_ref: DatasetRef, actor: Actor, text: str, view: View) -> Receipt | None:
+    async def erase(
+        self,
+        dataset_ref: DatasetRef,
+        actor: Actor,
+        text: str,
+        view: View,
+        *,
+        expected: Expected | None = None,
+    ) -> Receipt | None:
         """Erase what the person that an id means has in a view, or the part that an absorbed profile brought.
 
-        None if no profile has the id. Raises AmbiguousId, Contended.
+        None if no profile has the id. Raises ObservationRejected (`stale`), AmbiguousId, Contended.
         """
         target = await self._target(dataset_ref, text, view)
-        return None if target is None else await self._erasure.erase(dataset_ref, actor, target)
+        if target is None:
+            return None
+        return await self._erasure.erase(dataset_ref, actor, target, expected=expected)
 
     async def preview_erasure(self, dataset_ref: DatasetRef, text: str, view: View) -> ErasurePreview | None:
         """What `erase` would take; None if no profile has the id. Raises AmbiguousId."""
