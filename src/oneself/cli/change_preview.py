@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oneself.cli.context import out, run
-from oneself.cli.explanation import CAUSES, EVIDENCE
 from oneself.cli.output import escaped, show
 from oneself.cli.progress_bar import progress_bar
 from oneself.core.identity.identifier import Identifier, visible_value
 from oneself.core.identity_graph.joins import VIEWS
+from oneself.service.explain.sentences import CAUSES, EVIDENCE
 
 if TYPE_CHECKING:
     from oneself.service.configuration import PlannedChange

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from oneself.cli.output import escaped, timestamp
 from oneself.core.identity.identifier import Identifier, visible_value
+from oneself.service.explain.sentences import CAUSES, DECIDED, EVIDENCE, PARTS
 
 if TYPE_CHECKING:
     from oneself.service.explain.values import (
@@ -25,41 +26,6 @@ if TYPE_CHECKING:
     )
     from oneself.service.profiles.parts import ProfilePart
 
-EVIDENCE = {
-    "same_user": "the same user",
-    "verified": "verified by the user",
-    "proven": "proven by servers",
-    "asserted": "asserted, not proven",
-}
-_PARTS = {
-    "browser": "a browser",
-    "server": "a record of a server",
-    "application": "a profile that an application created",
-    "user": "the user's own part",
-    "profile": "a profile",
-}
-#: Code → why two profiles are not one. `{shared}`: what both have; `{rule}`, `{namespace}`: of the cause.
-CAUSES = {
-    "different_user": "Each has a user of its own. Two users are never merged.",
-    "split_kept_apart": "A person split them. Only a person can merge them again.",
-    "untrusted_evidence": "A page said so, not a server. A page does not merge people whom servers know.",
-    "conflicting_identity": "They have different values of {namespace}, which keeps people apart.",
-    "limit_exceeded": "A limit of the dataset does not admit the merge.",
-    "not_same_owner": "In the view own, only what one user owns is one profile.",
-    "changed_hands": "The identifier changed hands: what was said before is not about its present holder.",
-    "not_at_one_time": "They did not have it at one time.",
-    "not_matching": "The rule or binding that reads it was not active then.",
-    "rule_inactive": "The rule {rule} is not active.",
-    "type_not_unique": "The identity type {rule} is not unique, so its values match nobody.",
-    "identity_resolution_off": "Identity resolution is off in this dataset, so {rule} matches nobody.",
-    "blocked_value": "The value is a placeholder or blocked, so it identifies nobody.",
-    "too_long": "The value is too long for an identifier.",
-    "malformed": "The value does not have the form of its kind, so it identifies nobody.",
-    "pending": "They will be merged: the profiles have not been computed again since the last change.",
-    "parted_since": "They were one, or about to be, by what was known then, and were parted since.",
-    "nothing_in_common": "They have nothing in common that merges profiles.",
-}
-
 
 def join_sentences(join: ExplainedJoin) -> Iterator[str]:
     """What a join says: first what the two parts have, then who said it of each."""
@@ -69,10 +35,7 @@ def join_sentences(join: ExplainedJoin) -> Iterator[str]:
     elif join.identifier is not None:
         shared = f"both have {_shared(join.identifier)}"
     else:
-        shared = {
-            "manual": "were merged by a person",
-            "bridge": "belonged together through something that was erased",
-        }.get(join.reason, "were merged")
+        shared = DECIDED.get(join.reason, "were merged")
     yield (
         f"{one} and {other} {shared}, since {timestamp(join.since)} "
         f"({EVIDENCE[join.evidence]}; reason {escaped(join.reason)})."
@@ -155,7 +118,7 @@ def _cause(cause: ExplainedCause) -> str:
 
 
 def _part(part: ExplainedPart) -> str:
-    words = _PARTS[part.kind]
+    words = PARTS[part.kind]
     if part.browser is not None:
         words += f", browser {escaped(visible_value(part.browser))}"
     return f"{part.part_id} ({words})"

@@ -29,7 +29,6 @@ from oneself.api.documents.paging import (
     paginate,
     requested_position,
 )
-from oneself.api.documents.person import disclosed_body
 from oneself.api.http.guard import RequestContext, context_of
 from oneself.api.http.json_body import AnyRequest
 from oneself.api.http.openapi import error_responses
@@ -42,6 +41,7 @@ from oneself.core.identity_graph.joins import View
 from oneself.errors import Contended
 from oneself.service.context import DatasetRef
 from oneself.service.history.event_stream import Decision, EventBatch, StreamedEvent
+from oneself.service.profiles.readable import disclosed_body
 from oneself.store.tables.event import NOW, EventFilter, EventPosition
 
 VIEW = requires("profile_view")

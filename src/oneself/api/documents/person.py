@@ -18,25 +18,17 @@ from oneself.api.http.guard import RequestContext
 from oneself.api.http.timestamps import Timestamp
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import ANY, Grant, Reader, disclose, grants_of
-from oneself.core.identity.identifier import (
-    DEVICE_NAMESPACES,
-    USER_ID,
-    Identifier,
-    tracker_digest,
-    visible_value,
-)
+from oneself.core.identity.identifier import DEVICE_NAMESPACES, USER_ID, Identifier, visible_value
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.profiles.consent import consented_in
 from oneself.core.profiles.profile import Profile
-from oneself.core.values.attribute import SCOPES, TRAITS, WRITE_ONLY
 from oneself.core.values.visibility import visible_values
 from oneself.service.profiles.ids import AliasedProfile
 from oneself.service.profiles.profiles import ProfileView
+from oneself.service.profiles.readable import attribute_path, disclosed_body, is_write_only
 
 #: What says only which profile it is, as its own documents do.
 _PLAIN_NAMESPACES = DEVICE_NAMESPACES | {USER_ID, LEGACY_ID}
-_TRACKER_FIELD = "anonymousProfileTracker"
-_BROWSER_FIELDS = ("anonymousId", "anonId")
 
 
 class AsOfDocument(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -116,39 +108,14 @@ class Disclosure(msgspec.Struct, frozen=True):
         return visible
 
     def _shows(self, namespace: str, config: Config) -> bool:
-        path = _path(namespace, config)
+        path = attribute_path(namespace, config)
         if path is None:
             return self.reader.is_system
-        return not _is_write_only(path, config) and self._is_granted(path)
+        return not is_write_only(path, config) and self._is_granted(path)
 
     def _is_granted(self, path: Sequence[str]) -> bool:
         scope, key = path[0], path[1]
         return self.reader.is_system or not self.grants.isdisjoint({Grant(scope, ANY), Grant(scope, key)})
-
-
-def disclosed_body(body: Any, reader: Reader, *configs: Config) -> Any:
-    """The body of an event that a reader may read. `configs`: of its dataset; each hides what it defines as
-    write-only. Applications that are not system applications see only the browser's fields of `user`; nobody
-    sees write-only attributes, and of a tracker more than its digest.
-    """
-    user = body.get("user") if isinstance(body, Mapping) else None
-    if not isinstance(user, Mapping):
-        return body
-    if not reader.is_system:
-        return {**body, "user": {name: user[name] for name in _BROWSER_FIELDS if name in user}}
-    return {**body, "user": {name: _readable(name, part, configs) for name, part in user.items()}}
-
-
-def _readable(name: str, part: Any, configs: Sequence[Config]) -> Any:
-    if name == _TRACKER_FIELD and part:
-        return tracker_digest(str(part))
-    if name not in ("attributes", "identities") or not isinstance(part, Mapping):
-        return part
-    return {
-        key: value
-        for key, value in part.items()
-        if not any(_is_write_only(_named(key, config), config) for config in configs)
-    }
 
 
 def disclosed_values(call: RequestContext, survivor: Profile, config: Config) -> dict[str, Any]:
@@ -188,36 +155,9 @@ def discloses_of_all_profiles(call: RequestContext, config: Config) -> Callable[
     def shows(identifier: Identifier) -> bool:
         if identifier.namespace in _PLAIN_NAMESPACES:
             return True
-        path = _path(identifier.namespace, config)
-        if path is None or _is_write_only(path, config):
+        path = attribute_path(identifier.namespace, config)
+        if path is None or is_write_only(path, config):
             return path is None and call.access(frozenset()).reader.is_system
         return call.access(frozenset()).opening(path[0], path[1], None) is None
 
     return shows
-
-
-def _path(namespace: str, config: Config) -> Sequence[str] | None:
-    """Where the values of a namespace stand in a profile: by a binding, else the namespace is the name of an
-    attribute.
-    """
-    if (match := config.bindings.get(namespace)) is not None:
-        return match.path
-    scope, _, key = namespace.partition(".")
-    return (scope, *key.split(".")) if scope in SCOPES and key else None
-
-
-def _named(name: str, config: Config) -> Sequence[str]:
-    """The attribute that a name in an event means, compared without case."""
-    binding = next(
-        (b for n, b in config.identity_attributes.items() if n.casefold() == name.casefold()), None
-    )
-    if binding is not None:
-        return binding.attribute.split(".")
-    keys = (key for key in config.schema.fields(TRAITS) if key.casefold() == name.casefold())
-    return (TRAITS, next(keys, name))
-
-
-def _is_write_only(path: Sequence[str], config: Config) -> bool:
-    names = (".".join(path[:count]) for count in range(2, len(path) + 1))
-    found = (config.schema.find(name) for name in names)
-    return any(attribute is not None and attribute.mutability == WRITE_ONLY for attribute in found)
