@@ -88,6 +88,7 @@ from oneself.service.profiles.listing import ProfileListing
 from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
+from oneself.service.profiles.search import ProfileSearch
 from oneself.service.profiles.stored_values import StoredValues
 from oneself.service.rules.preview import Previews
 from oneself.service.rules.proven_preview import ProvenPreviews
@@ -238,11 +239,12 @@ def _foundation(
 def _profiles(base: _Foundation) -> ProfileServices:
     database, configurations = base.database, base.configurations
     profiles = Profiles(database, configurations, base.ingest)
-    lookup = Lookup(database, configurations)
+    lookup, listing = Lookup(database, configurations), ProfileListing(database)
     return ProfileServices(
         profiles=profiles,
-        listing=ProfileListing(database),
+        listing=listing,
         lookup=lookup,
+        search=ProfileSearch(database, configurations, lookup, listing),
         consents=Consents(configurations, profiles),
         refusals=Refusals(database, configurations),
         explanations=Explanations(database, lookup),

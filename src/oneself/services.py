@@ -74,6 +74,7 @@ from oneself.service.profiles.listing import ProfileListing
 from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
+from oneself.service.profiles.search import ProfileSearch
 from oneself.service.profiles.stored_values import StoredValues
 from oneself.service.rules.preview import Previews
 from oneself.service.rules.proven_preview import ProvenPreviews
@@ -155,6 +156,7 @@ class ProfileServices(msgspec.Struct, frozen=True):
     profiles: Profiles
     listing: ProfileListing
     lookup: Lookup
+    search: ProfileSearch
     consents: Consents
     refusals: Refusals
     explanations: Explanations

@@ -107,6 +107,11 @@ class Config(msgspec.Struct, frozen=True, dict=True):
         return self._namespaces.get(name)
 
     @cached_property
+    def namespace_names(self) -> tuple[str, ...]:
+        """The name of every namespace of the dataset, the built-in ones first."""
+        return tuple(self._namespaces)
+
+    @cached_property
     def identifier_sources(self) -> tuple[IdentifierSource, ...]:
         """The attributes whose values are identifiers: active rules by priority, then identity attributes."""
         return (*self._by_rule, *self._by_type)

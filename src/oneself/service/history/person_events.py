@@ -22,6 +22,8 @@ from oneself.store.database import Database
 from oneself.store.tables.event import NOW, EventFilter, EventPosition, EventTable, RecordedEvent
 from oneself.store.transaction import Tables
 
+__all__ = ["EventFilter", "EventPage", "EventPosition", "ListedEvent", "PersonEvents"]
+
 PAGE_SIZE_MAX = 200
 #: Entries that one call looks at, divided among the profiles of the person; some tens of milliseconds.
 SCANNED_MAX = 10_000

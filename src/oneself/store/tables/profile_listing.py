@@ -95,6 +95,24 @@ class ListedProfile(msgspec.Struct, frozen=True):
     absorbed: tuple[tuple[str, str], ...]
 
 
+class ProfileValues(msgspec.Struct, frozen=True):
+    """A survivor with its values, as stored."""
+
+    position: PagePosition
+    user_id: str | None
+    values: dict[str, Any]
+
+
+class ContainingPage(msgspec.Struct, frozen=True):
+    """Survivors whose stored values may contain a text."""
+
+    items: tuple[ProfileValues, ...]
+    #: How many survivors were read.
+    seen: int
+    #: After which to continue; None at the end.
+    last: PagePosition | None
+
+
 #: Before every profile.
 FIRST = PagePosition(SEQ_MAX, UUID_MAX)
 
@@ -124,6 +142,30 @@ class ProfileListingTable(Table):
         )
         found = await self._executor.fetch(statement, *page, *operands)
         return [_listed_profile(row, view) for row in found]
+
+    async def list_containing(self, text: str, position: PagePosition, limit: int) -> ContainingPage:
+        """Of the next `limit` survivors after a position: those whose values contain a text in any case, and
+        the last one.
+        """
+        escaped = rows.encode_json(text)[1:-1]
+        found = await self._executor.fetch(
+            _sql.list_containing,
+            self._dataset_id,
+            position.created_at,
+            position.profile_id,
+            limit,
+            escaped,
+        )
+        items = tuple(
+            ProfileValues(
+                PagePosition(row["created_at"], row["profile_id"]),
+                row["user_id"],
+                msgspec.json.decode(row["record_values"]),
+            )
+            for row in found
+        )
+        seen = found[-1]["seen"] if found else 0
+        return ContainingPage(items, seen, items[-1].position if seen == limit else None)
 
 
 def list_statement(

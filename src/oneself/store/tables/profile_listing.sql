@@ -139,3 +139,26 @@ EXISTS (
       AND (@canonical::text[] = '{}' OR element.value #>> '{}' = ANY (@canonical::text[]))
       AND /* test */
 );
+
+-- name: list_containing
+-- Of the next survivors after a position, the latest created first: those whose values contain a text in any
+-- case, and the last one, so that the reader can continue after it.
+-- $2: created_at of the position
+-- $3: profile id of the position
+-- $4: profiles that are read at most
+-- $5: the text, escaped as in JSON
+SELECT profile_id, user_id, created_at, record_values, seen
+FROM (
+    SELECT profile_id, user_id, created_at, record_values::text AS record_values, count(*) OVER () AS seen,
+           row_number() OVER (ORDER BY created_at DESC, profile_id DESC) AS number
+    FROM (
+        SELECT profile_id, user_id, created_at, record_values
+        FROM profile
+        WHERE dataset_id = $1 AND survivor_id IS NULL AND NOT erased
+          AND (created_at, profile_id) < ($2, $3)
+        ORDER BY created_at DESC, profile_id DESC
+        LIMIT $4
+    ) AS next_profiles
+) AS numbered
+WHERE number = seen OR strpos(lower(record_values), lower($5::text)) > 0
+ORDER BY created_at DESC, profile_id DESC;
