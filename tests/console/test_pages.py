@@ -16,6 +16,7 @@ from support.console_browser import ConsoleBrowser
 ROOT = Path(__file__).resolve().parents[2]
 STATIC = ROOT / "src" / "oneself" / "console" / "static"
 PAGES = ["", "/attributes", "/attributes/new", "/attributes/new?scope=application_data", "/attributes/check"]
+PAGES += ["/profiles", "/profiles?q=ann", "/profiles/values?q=ann", "/erasures"]
 
 
 @pytest.mark.parametrize("path", PAGES)

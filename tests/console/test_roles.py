@@ -9,7 +9,7 @@ from litestar.routes import HTTPRoute
 
 from oneself.api.app import create_framework
 from oneself.console.roles import MAY
-from oneself.service.context import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.console_users import ROLES
 from oneself.services import Services
 from oneself.settings import Settings
@@ -75,10 +75,34 @@ async def test_what_a_role_may_not_do_is_not_offered(
     await new_console_user(services, "eve", role, "acme")
     browser = ConsoleBrowser(app)
     await browser.sign_in("eve")
-    for path in ("", "/attributes", "/attributes?scope=application_data"):
+    for path in ("", "/attributes", "/attributes?scope=application_data", "/profiles"):
         await browser.open(f"/console/o/acme{path}")
         assert "New attribute" not in browser.text
         assert not [link for link in browser.parsed.links if "/new" in link or "/delete" in link]
+
+
+@pytest.mark.parametrize(
+    ("role", "steps"),
+    [
+        ("administrator", {"split", "merge", "export", "erase"}),
+        ("analyst", set()),
+        ("privacy_officer", {"export", "erase"}),
+    ],
+)
+async def test_a_profile_offers_what_the_role_may_do(
+    app: Any, services: Services, acme: DatasetRef, role: str, steps: set[str]
+) -> None:
+    created = await services.profiles.profiles.create(acme, Actor("cds"), {}, tracker=None)
+    await new_console_user(services, "eve", role, "acme")
+    browser = ConsoleBrowser(app)
+    await browser.sign_in("eve")
+    profile = {"id": str(created.profile.profile_id)}
+    await browser.open("/console/o/acme/profiles/profile", **profile)
+    for step in ("split", "merge", "export", "erase"):
+        is_offered = any(f"/profiles/{step}?" in link for link in browser.parsed.links)
+        assert is_offered == (step in steps), step
+        answer = await browser.http.get(f"/console/o/acme/profiles/{step}", params=profile)
+        assert answer.status_code == (200 if step in steps else 403), step
 
 
 async def test_without_a_session_every_page_asks_for_a_sign_in(app: Any, acme: DatasetRef) -> None:

@@ -19,7 +19,7 @@ from litestar.handlers import BaseRouteHandler
 
 from oneself.console.roles import NAMES, Permission, is_allowed
 from oneself.core.config.configuration import Config
-from oneself.service.context import Actor, DatasetRef
+from oneself.service.context import DEFAULT_DATASET, Actor, DatasetRef
 from oneself.service.directory.console_sessions import ConsoleSession, OrganisationRole
 from oneself.web.forms import AnyRequest
 
@@ -54,20 +54,36 @@ class ConsoleContext(msgspec.Struct, frozen=True):
     session: ConsoleSession
     organisation: OrganisationRole | None = None
     organisation_ref: DatasetRef | None = None
+    #: The dataset that the page is about, if the query names one.
+    chosen_ref: DatasetRef | None = None
 
     @property
     def dataset_ref(self) -> DatasetRef:
-        """The organisation of the page."""
-        assert self.organisation_ref is not None, "the page belongs to an organisation"
-        return self.organisation_ref
+        """The dataset of the page: that of the organisation, unless the page is about another one."""
+        found = self.chosen_ref or self.organisation_ref
+        assert found is not None, "the page belongs to an organisation"
+        return found
 
     @property
     def actor(self) -> Actor:
         """The user, as the log names them."""
         return Actor("console", console_user=self.session.username)
 
+    async def in_dataset(self) -> ConsoleContext:
+        """The same page about the dataset that its query names. Raises NoSuchPage."""
+        name = self.request.query_params.get("dataset", DEFAULT_DATASET)
+        found = await self.services.schema.datasets.find(self.dataset_ref, name)
+        if found is None:
+            raise NoSuchPage
+        return msgspec.structs.replace(self, chosen_ref=found)
+
+    async def organisation_config(self) -> Config:
+        """The configuration of the organisation: that of its dataset `default`."""
+        assert self.organisation_ref is not None, "the page belongs to an organisation"
+        return await self.services.configurations.current(self.organisation_ref.dataset_id)
+
     async def config(self) -> Config:
-        """The configuration of the organisation as it is now."""
+        """The configuration of the dataset as it is now."""
         return await self.services.configurations.current(self.dataset_ref.dataset_id)
 
     @property

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 
-from oneself.console import words
+from oneself.console import formats, profile_words, words
 from oneself.console.roles import NAMES
 from oneself.web.assets import immutable, version_of
 from oneself.web.csp import page_headers, scripted_policy
@@ -42,6 +42,9 @@ _environment.globals.update(
     merge_strategies=words.MERGE_STRATEGIES,
     mutabilities=words.MUTABILITIES,
     role_names=NAMES,
+    views=profile_words.VIEWS,
+    when=formats.when,
+    iso=formats.iso,
 )
 _HEADERS = {
     **page_headers(scripted_policy(form_action="'self'")),

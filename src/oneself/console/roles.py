@@ -10,12 +10,23 @@ from typing import Literal
 
 from oneself.service.directory.console_users import Role
 
-Permission = Literal["see_organisation", "see_attributes", "change_attributes"]
+Permission = Literal[
+    "see_organisation",
+    "see_attributes",
+    "change_attributes",
+    "see_profiles",
+    "decide_profiles",
+    "export_profiles",
+    "erase_profiles",
+]
+
+_SEE: frozenset[Permission] = frozenset({"see_organisation", "see_attributes", "see_profiles"})
+_PRIVACY: frozenset[Permission] = frozenset({"export_profiles", "erase_profiles"})
 
 MAY: Mapping[Role, frozenset[Permission]] = {
-    "administrator": frozenset({"see_organisation", "see_attributes", "change_attributes"}),
-    "analyst": frozenset({"see_organisation", "see_attributes"}),
-    "privacy_officer": frozenset({"see_organisation", "see_attributes"}),
+    "administrator": _SEE | _PRIVACY | {"change_attributes", "decide_profiles"},
+    "analyst": _SEE,
+    "privacy_officer": _SEE | _PRIVACY,
 }
 
 #: What a role is called on pages, and what it is for.

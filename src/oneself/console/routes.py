@@ -9,9 +9,21 @@ from litestar import Response, Router, get
 from litestar.exceptions import NotFoundException
 from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
-from oneself.console import attribute_values, attributes, home, sign_in
+from oneself.console import (
+    attribute_values,
+    attributes,
+    home,
+    privacy,
+    profile_decisions,
+    profile_joins,
+    profile_lists,
+    profile_search,
+    profiles,
+    sign_in,
+)
 from oneself.console.context import NoSuchPage, NotAllowed, SignInNeeded, guard
 from oneself.console.forms import FormRejected, FormRepeated
+from oneself.console.profile_reading import NoSuchProfile
 from oneself.console.rendering import notice, static_response
 from oneself.errors import ServiceError
 from oneself.web.forms import AnyRequest
@@ -74,16 +86,29 @@ def _unavailable(request: AnyRequest, error: ServiceError) -> AnyResponse:
 HANDLERS: ExceptionHandlersMap = {
     SignInNeeded: _sign_in_first,
     NoSuchPage: _no_such_page,
+    NoSuchProfile: profiles.missing_profile,
     NotAllowed: _not_allowed,
     FormRejected: _form_rejected,
     FormRepeated: _form_repeated,
     ServiceError: _unavailable,
 }
 
+#: The pages of one organisation.
+OF_ORGANISATIONS: list[ControllerRouterHandler] = [
+    *attributes.ROUTES,
+    *attribute_values.ROUTES,
+    *profile_search.ROUTES,
+    *profiles.ROUTES,
+    *profile_lists.ROUTES,
+    *profile_joins.ROUTES,
+    *profile_decisions.ROUTES,
+    *privacy.ROUTES,
+]
+
 PAGES = Router(
     path="/",
     route_handlers=[
-        Router(path="/", route_handlers=[*attributes.ROUTES, *attribute_values.ROUTES], guards=[guard]),
+        Router(path="/", route_handlers=OF_ORGANISATIONS, guards=[guard]),
         *home.ROUTES,
         sign_in.sign_in_page,
         sign_in.sign_in,

@@ -17,3 +17,12 @@ for (const form of document.querySelectorAll("[data-attribute-form]")) {
 }
 // A page that reports a problem begins there.
 document.querySelector('[role="alert"][tabindex]')?.focus();
+// Copies the text of an element, where the browser allows it.
+for (const button of document.querySelectorAll("[data-copy]")) {
+  if (!navigator.clipboard) break;
+  button.hidden = false;
+  button.addEventListener("click", async () => {
+    await navigator.clipboard.writeText(document.getElementById(button.dataset.copy).textContent);
+    button.textContent = "Copied";
+  });
+}

@@ -1,0 +1,95 @@
+"""Instants, values and API requests as pages show them, and instants and positions as their queries name
+them.
+
+Invariants: instants are UTC. A query that is not valid is NoSuchPage: only links of pages lead there.
+"""
+
+from __future__ import annotations
+
+import shlex
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+import msgspec
+
+from oneself.console.context import ConsoleContext, NoSuchPage
+from oneself.core.identity.identifier import Identifier, visible_value
+from oneself.core.units import SEQ_MAX
+from oneself.web.forms import AnyRequest
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+VALUE_CHARS_MAX = 500
+NUMBER_MAX = 10**15
+
+
+def when(instant: int) -> str:
+    """An instant in µs since 1970, such as `5 June 2026, 03:38:04`."""
+    moment = _EPOCH + timedelta(microseconds=instant)
+    return f"{moment.day} {moment:%B %Y, %H:%M:%S}"
+
+
+def iso(instant: int) -> str:
+    """An instant in µs since 1970 as the REST interface writes it."""
+    return (_EPOCH + timedelta(microseconds=instant)).isoformat(timespec="microseconds")[:-6] + "Z"
+
+
+def instant_in(text: str) -> int | None:
+    """The instant that a text means, in µs since 1970; of UTC if it does not say. None: it means none."""
+    try:
+        moment = datetime.fromisoformat(text)
+        known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        found = (known - _EPOCH) // timedelta(microseconds=1)
+    except (ValueError, OverflowError):
+        return None
+    return found if 0 <= found <= SEQ_MAX else None
+
+
+def value_text(value: Any) -> str:
+    """A value for people: texts as they are, lists of texts with commas, everything else as JSON."""
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        text = ", ".join(value)
+    else:
+        text = value if isinstance(value, str) else msgspec.json.encode(value).decode()
+    return text if len(text) <= VALUE_CHARS_MAX else f"{text[:VALUE_CHARS_MAX]} …"
+
+
+def identifier_text(identifier: Identifier) -> str:
+    """Namespace and value of an identifier; of a tracker its digest."""
+    return f"{identifier.namespace} {visible_value(identifier)}"
+
+
+def as_json(value: Any) -> str:
+    """A JSON document with indentation."""
+    return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
+
+
+def query_number(request: AnyRequest, name: str) -> int:
+    """A number in the query; 0 if there is none. Raises NoSuchPage."""
+    text = request.query_params.get(name, "0")
+    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(NUMBER_MAX)):
+        raise NoSuchPage
+    return int(text)
+
+
+def query_id(request: AnyRequest, name: str) -> UUID:
+    """An id in the query. Raises NoSuchPage."""
+    try:
+        return UUID(request.query_params.get(name, ""))
+    except ValueError:
+        raise NoSuchPage from None
+
+
+def api_request(context: ConsoleContext, path: str, body: Any = None, **query: str) -> str:
+    """The request of the REST interface that answers the same, as a command for a terminal."""
+    request, settings = context.request, context.services.settings
+    base = settings.public_url or f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
+    asked = {name: value for name, value in query.items() if value}
+    url = f"{base.rstrip('/')}/t/{context.dataset_ref.handle}/api/v1/{path}"
+    url += f"?{urlencode(asked)}" if asked else ""
+    command = f'curl -H "Authorization: Bearer $TOKEN" {shlex.quote(url)}'
+    if body is None:
+        return command
+    sent = shlex.quote(msgspec.json.encode(body).decode())
+    return f"{command} \\\n  -H 'Content-Type: application/json' -d {sent}"
