@@ -151,6 +151,19 @@ FRAGMENTS = {
     # The same for fragments; `xmin` is the version of the row.
     "fragment_columns": "fragment.xmin::text AS read_version, "
     + ", ".join(_selected(f"fragment.{name}", kind) for name, kind in FRAGMENT_COLUMNS),
+    # Of fragments: their joins that hang on no identifier, and whether a person keeps them apart from others.
+    "decided_columns": """(
+    SELECT jsonb_agg(jsonb_build_object(
+        'one', one_id, 'other', other_id, 'level', level, 'since', since, 'reason', reason
+    ))::text
+    FROM (
+        SELECT * FROM person_join WHERE dataset_id = $1 AND one_id = fragment.fragment_id
+        UNION ALL
+        SELECT * FROM person_join WHERE dataset_id = $1 AND other_id = fragment.fragment_id
+    ) AS tied
+) AS person_joins, EXISTS (
+    SELECT FROM separation WHERE dataset_id = $1 AND fragment_id = fragment.fragment_id
+) AS is_kept_apart""",
     # What is read of fragments that are only locked, as `locked`: their users and the last observation.
     "acting_columns": ", ".join(_ACTING),
     "locked_fragments": """(

@@ -208,7 +208,7 @@ class GraphWriter:
         around: set[UUID] = set()
         frontier = set(seeds)
         while frontier:
-            loaded.add_locked(await fragments.lock(frontier))
+            loaded.add_locked(await fragments.lock_known(frontier, loaded.rows))
             around |= frontier & loaded.graph.fragments.keys()
             items = [loaded.graph.fragments[item] for item in frontier if item in loaded.graph.fragments]
             identifiers = {item for fragment in items for item in proven_identifiers_of(fragment)}

@@ -149,10 +149,11 @@ def _claim_row(c: Claim) -> tuple[object, ...]:
 
 def merge_columns(merged: Iterable[MergeRecord]) -> Columns:
     """Columns for `put_merges`."""
-    return columns(7, (_merge_row(m) for m in merged))
+    return columns(7, (merge_row(m) for m in merged))
 
 
-def _merge_row(m: MergeRecord) -> tuple[object, ...]:
+def merge_row(m: MergeRecord) -> tuple[object, ...]:
+    """The columns of a merge, as `put_merges` takes them."""
     via = m.merge.identifier
     namespace, value = (via.namespace, via.value) if via else (None, None)
     return m.merge.absorbed_id, m.seq, m.survivor_id, m.merge.reason, namespace, value, m.observation_id

@@ -194,6 +194,10 @@ class Transaction(Tables):
         """Send what was written to `later`."""
         await self._queue.flush(self.connection)
 
+    async def allow_idle(self, seconds: int) -> None:
+        """Let the transaction be idle for so long at a time: the process computes meanwhile."""
+        await self.connection.execute(_sql.allow_idle, f"{seconds}s")
+
     async def lock_identifiers(self, identifiers: Iterable[Identifier], keys: Iterable[str] = ()) -> None:
         """Lock identifiers and request keys in one sorted order, and keep the configuration as it is."""
         hashes = _hashes(self.dataset_id, identifiers, keys)

@@ -10,6 +10,11 @@ SELECT set_config(
     true
 );
 
+-- name: allow_idle
+-- Let the transaction be idle for longer than others may.
+-- $1: how long, as the setting has it
+SELECT set_config('idle_in_transaction_session_timeout', $1, true);
+
 -- name: lock_identifiers
 -- Lock the configuration shared, identifiers and request keys exclusively, until the transaction ends.
 -- $1: hash of the dataset's configuration

@@ -207,7 +207,7 @@ async def save(
         [(i, survivor.profile_id) for i in absorbed if (survivor := working_set.survivor(i))]
     )
     later = transaction.later
-    await later.profiles.put([_flat(working_set, profile_id) for profile_id in changed["everything"]])
+    await later.profiles.put([flat(working_set, profile_id) for profile_id in changed["everything"]])
     await later.profiles.put_sources([working_set.profiles[profile_id] for profile_id in changed["sources"]])
     await later.claims.put(changes.claimed)
     await later.merges.put(changes.merged)
@@ -217,7 +217,7 @@ async def save(
         await transaction.claims.release(changes.released)
 
 
-def _flat(working_set: WorkingSet, profile_id: UUID) -> Profile:
+def flat(working_set: WorkingSet, profile_id: UUID) -> Profile:
     """The profile, pointing straight at its survivor at the end of the batch."""
     profile = working_set.profiles[profile_id]
     survivor = working_set.survivor(profile_id)

@@ -18,7 +18,7 @@ import msgspec
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply_recorded
 from oneself.core.fold.log_entry import EntryKey, LogEntry, observation_of, recorded_plan
-from oneself.core.fold.resolve_again import FoldScope, detach_until, resolve_again
+from oneself.core.fold.resolve_again import FoldScope, ResolvedAgain, detach_until, resolve_again
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment
@@ -31,7 +31,7 @@ from oneself.core.resolution.candidates import rank
 from oneself.core.resolution.evidence import extract_evidence
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.resolution.plan import Merge, Refusal
-from oneself.core.resolution.working_set import WorkingSet
+from oneself.core.resolution.working_set import RefusalRecord, WorkingSet, united
 
 
 class BelievedLog(msgspec.Struct, frozen=True):
@@ -129,21 +129,56 @@ def fold_apart(
     log: BelievedLog, expected: ExpectedPartition, scope: FoldScope, reasons: Mapping[str, str]
 ) -> FoldedApart:
     """Fold profiles again as they are expected. `reasons`: what a join hangs on → why profiles are merged."""
-    entries: list[LogEntry] = []
-    dropped: list[EntryKey] = []
-    for component in _by_component(log, expected.components):
-        again = resolve_again(component, log.configs, scope)
-        entries += again.entries
-        dropped += again.dropped
-    entries.sort(key=lambda entry: (entry.seq, entry.observation_id))
-    attached = _attached(log, entries)
-    entries = _with_refusals(entries, log, expected, _homes(attached))
+    parts = [
+        resolve_again(component, log.configs, scope) for component in _by_component(log, expected.components)
+    ]
+    folded = sorted((entry for part in parts for entry in part.entries), key=_key_of)
+    attached = _attached(log, folded)
+    entries = _with_refusals(folded, log, expected, _homes(attached))
+    if _are_independent(parts):
+        state = united(part.state for part in parts)
+        _add_refusals(state, folded, entries)
+    else:
+        state = _replayed(entries, log, scope)
+    dropped = [key for part in parts for key in part.dropped]
+    return FoldedApart(state, entries, dropped, _merges_left(state, expected, attached, reasons))
+
+
+def _key_of(entry: LogEntry) -> EntryKey:
+    return entry.seq, entry.observation_id
+
+
+def _are_independent(parts: Iterable[ResolvedAgain]) -> bool:
+    """Whether no part takes from another one what it holds: of all that is held, only browsers are taken."""
+    devices: set[Identifier] = set()
+    for part in parts:
+        claimed = {item for item in part.state.claims if item.is_device}
+        if not devices.isdisjoint(claimed):
+            return False
+        devices |= claimed
+    return True
+
+
+def _add_refusals(state: WorkingSet, before: Iterable[LogEntry], after: Iterable[LogEntry]) -> None:
+    """Record the refusals that entries have got since they were folded."""
+    for folded, entry in zip(before, after, strict=True):
+        if folded is not entry:
+            known, plan = recorded_plan(folded).refusals, recorded_plan(entry)
+            for refusal in plan.refusals[len(known) :]:
+                record = RefusalRecord(refusal, plan.survivor_id, entry.seq, entry.observation_id)
+                state.refuse(record)
+    # They are counted in the order of the log.
+    state.changes.refused.sort(key=lambda record: (record.seq, record.observation_id))
+
+
+def _replayed(entries: Iterable[LogEntry], log: BelievedLog, scope: FoldScope) -> WorkingSet:
+    """What entries fold to together."""
     state, waiting = WorkingSet(), list(scope.detached)
     for entry in entries:
         detach_until(state, waiting, entry.seq)
         apply_recorded(state, observation_of(entry), recorded_plan(entry), log.config_of(entry), entry.seq)
     detach_until(state, waiting)
-    return FoldedApart(state, entries, dropped, _merges_left(state, expected, attached, reasons))
+    return state
 
 
 def _attached(log: BelievedLog, entries: Iterable[LogEntry]) -> list[tuple[UUID, UUID]]:

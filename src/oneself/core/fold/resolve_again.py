@@ -100,8 +100,8 @@ def detach_until(state: WorkingSet, waiting: list[Detached], seq: int = SEQ_MAX)
 
 
 def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: FoldScope) -> LogEntry | None:
-    state, observation = again.state, observation_of(entry)
-    fragment_id = scope.fragments.get((entry.seq, entry.observation_id))
+    state, before = again.state, observation_of(entry)
+    observation, fragment_id = before, scope.fragments.get((entry.seq, entry.observation_id))
     home = None if fragment_id is None else _survivor_id(state, again.homes.get(fragment_id))
     if policy_of(observation).reads_stored_values:
         if state.survivor(observation.addressed_id or observation.new_profile_id) is None:
@@ -122,7 +122,6 @@ def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: FoldScop
         if fragment_id in scope.sides and fragment_id not in again.homes:
             state.add_sides(plan.profile_id, {key: (side,) for key, side in scope.sides[fragment_id].items()})
         again.homes[fragment_id] = plan.profile_id
-    before = observation_of(entry)
     return msgspec.structs.replace(
         entry,
         profile_id=plan.profile_id,
@@ -158,7 +157,7 @@ def _readdressed(
 
 
 def _redacted(observation: Observation, config: Config, scope: FoldScope) -> Observation:
-    named = extract_evidence(observation, config).identifiers
+    named = extract_evidence(observation, config).identifiers if scope.identifiers else ()
     if scope.identifiers.isdisjoint(named):
         return observation
     return without_identifiers(observation, named, scope.identifiers)

@@ -59,6 +59,15 @@ class WriteSet:
         self.merged: list[MergeRecord] = []
         self.refused: list[RefusalRecord] = []
 
+    def add(self, other: "WriteSet") -> None:
+        """Add the changes of a working set that shares no profile with this one."""
+        self.profiles |= other.profiles
+        self.active |= other.active
+        self.claimed += other.claimed
+        self.released += other.released
+        self.merged += other.merged
+        self.refused += other.refused
+
 
 class WorkingSet:
     """Profiles by id and active claims by identifier, in the order in which they were made.
@@ -221,6 +230,26 @@ class WorkingSet:
     def refuse(self, refused: RefusalRecord) -> None:
         """Record a refusal."""
         self.changes.refused.append(refused)
+
+    def take(self, other: "WorkingSet") -> None:
+        """Take over what a working set holds that shares no profile with this one, and its changes."""
+        self.profiles |= other.profiles
+        self._found |= other._found
+        self._by_primary = None
+        self._activity |= other._activity
+        for identifier, claims in other.claims.items():
+            self.claims[identifier] = (*self.claims.get(identifier, ()), *claims)
+        self.members |= other.members
+        self.sides |= other.sides
+        self.changes.add(other.changes)
+
+
+def united(parts: Iterable[WorkingSet]) -> WorkingSet:
+    """What several working sets hold that share no profile, with the changes of all."""
+    found = WorkingSet()
+    for part in parts:
+        found.take(part)
+    return found
 
 
 def _stem(profile_id: UUID) -> str:

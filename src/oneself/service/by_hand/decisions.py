@@ -30,7 +30,8 @@ from oneself.service.by_hand.outcome import read_outcome
 from oneself.service.by_hand.sides import choose_sides
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import Accounts
-from oneself.service.log.reconciler import Reconciler, TooLarge
+from oneself.service.log.affected import TooLarge
+from oneself.service.log.reconciler import Reconciler
 from oneself.service.lost_races import repeat
 from oneself.service.profiles.lookup import Lookup
 from oneself.store import identity_graph

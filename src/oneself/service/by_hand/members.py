@@ -13,10 +13,15 @@ import msgspec
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.joins import View
 from oneself.errors import Contended
+from oneself.service.log.affected import Affected
 from oneself.service.log.believed_profiles import find_unified_ids
-from oneself.service.log.reconciler import Affected, Reconciler
+from oneself.service.log.reconciler import Reconciler
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Transaction
+
+#: How long the transaction of a decision may be idle while it is computed who is with whom, and what that
+#: amounts to. If the process ends meanwhile, its connection ends, and the transaction with it.
+IDLE_MAX_S = 600
 
 
 class ProfileMoved(Exception):
@@ -55,21 +60,24 @@ async def find_members(
 
     Raises Contended if it changes meanwhile, ProfileMoved, TooLarge.
     """
+    await transaction.allow_idle(IDLE_MAX_S)
     before = await _find(transaction, reconciler, survivor_id, view)
     await before.reach.lock(transaction)
-    members = await _find(transaction, reconciler, survivor_id, view)
+    members = await _find(transaction, reconciler, survivor_id, view, before.reach)
     if members.reach.locked != before.reach.locked or members.rows.keys() != before.rows.keys():
         raise Contended("The profile was changed meanwhile.")
     return members
 
 
-async def _find(transaction: Transaction, reconciler: Reconciler, survivor_id: UUID, view: View) -> Members:
+async def _find(
+    transaction: Transaction, reconciler: Reconciler, survivor_id: UUID, view: View, *known: Affected
+) -> Members:
     fragments = transaction.fragments
     if view == "all":
         members = await fragments.find_believed(await find_unified_ids(transaction, [survivor_id]))
     else:
         members = await fragments.find_member_ids(view, survivor_id)
-    reach = await reconciler.find_reach(transaction, members)
+    reach = await reconciler.find_reach(transaction, members, known)
     rows = {item: row for item, row in reach.rows.items() if item in members}
     if not rows:
         raise ProfileMoved

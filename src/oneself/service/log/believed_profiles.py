@@ -155,8 +155,7 @@ class BelievedProfiles(msgspec.Struct, frozen=True, kw_only=True):
 
 async def find_unified_ids(transaction: Transaction, profile_ids: Iterable[UUID]) -> frozenset[UUID]:
     """Profiles of the view `all`, their survivors, and every profile that these absorbed."""
-    found = await transaction.profiles.find(frozenset(profile_ids))
-    survivors = {profile.survivor_id or profile.profile_id for profile in found}
+    survivors = {*(await transaction.profiles.find_survivors(frozenset(profile_ids))).values()}
     members = await transaction.profiles.find_members(survivors)
     return frozenset(survivors | {item.profile_id for absorbed in members.values() for item in absorbed})
 

@@ -14,10 +14,9 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator
 from uuid import UUID
 
-import msgspec
 import structlog
 
 from oneself.core.config.configuration import Config
@@ -27,25 +26,22 @@ from oneself.core.fold.reconcile import (
     BelievedLog,
     ExpectedPartition,
     FoldedApart,
-    expect,
     fold_apart,
 )
-from oneself.core.identity.identifier import ANONYMOUS_ID, USER_ID, Identifier
+from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.change_reasons import split_reason
-from oneself.core.identity_graph.fragment import Fragment
-from oneself.core.identity_graph.graph import PersonJoin, Separation
 from oneself.core.identity_graph.joins import MANUAL
 from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.profiles.profile import Profile
 from oneself.core.resolution.evidence import unindexed_identifiers
-from oneself.core.resolution.footprint import Footprint
 from oneself.core.resolution.plan import Plan
 from oneself.core.resolution.working_set import WorkingSet
 from oneself.errors import Contended, OneselfError
+from oneself.service.log.affected import Affected, TooLarge, find_reach
+from oneself.service.log.believed_changes import put_entries, put_state
 from oneself.service.log.believed_profiles import (
     BelievedProfiles,
     apply_plan,
-    delete_state,
     find_neighbours_of_changed,
     find_unified_ids,
     load_log,
@@ -54,11 +50,8 @@ from oneself.service.log.believed_profiles import (
     return_devices,
 )
 from oneself.service.lost_races import repeat
-from oneself.store import working_set
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
-from oneself.store.loaded_graph import users_of
-from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.log import NewEntry
 from oneself.store.tables.unreconciled_fragment import (
     EVERY_FRAGMENT,
@@ -76,10 +69,6 @@ FRAGMENTS_MAX = 500
 ENTRIES_MAX = 20_000
 #: Nor do those who name what more fragments of others name.
 NEIGHBOURS_MAX = 5_000
-
-
-class TooLarge(OneselfError):
-    """So much is believed to be of one person that it is not reconciled."""
 
 
 class Reconciler:
@@ -202,9 +191,12 @@ class Reconciler:
         config = await transaction.config.find()
         await self._fold_differing(transaction, fragment_ids, seq, config, MANUAL, locked)
 
-    async def find_reach(self, transaction: Transaction, fragment_ids: set[UUID]) -> Affected:
-        """What surrounds fragments in the view `all`. Raises TooLarge."""
-        return await _find_reach(transaction, fragment_ids, self._fragments_max, self._entries_max)
+    async def find_reach(
+        self, transaction: Transaction, fragment_ids: set[UUID], known: Iterable[Affected] = ()
+    ) -> Affected:
+        """What surrounds fragments in the view `all`. `known`: what was read before. Raises TooLarge."""
+        rows = {key: row for before in known for key, row in before.rows.items()}
+        return await find_reach(transaction, fragment_ids, self._fragments_max, self._entries_max, rows)
 
     async def _fold_differing(
         self,
@@ -217,18 +209,18 @@ class Reconciler:
     ) -> list[UnreconciledFragment]:
         """The same; raises TooLarge, with nothing written. `seq`: of what changed. `parted_by`: why profiles
         are parted, if it is known. `locked`: what is locked already."""
-        alone = await self.find_reach(transaction, listed)
+        alone = await self.find_reach(transaction, listed, locked)
         may_be_equal = not locked and alone.is_simple
         if may_be_equal and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
             return []
         among = await transaction.unreconciled_fragments.find_some(alone.rows)
         together = [item for item in among if item.fragment_id not in listed]
         seeds = listed.union(item.fragment_id for item in together)
-        reach = await self.find_reach(transaction, seeds) if together else alone
+        reach = await self.find_reach(transaction, seeds, [alone]) if together else alone
         if not reach.is_covered_by(locked):
             before = reach
             await before.lock(transaction)
-            reach = await self.find_reach(transaction, seeds)
+            reach = await self.find_reach(transaction, seeds, [before])
             if reach.locked != before.locked:
                 raise Contended("A profile was changed while it was being reconciled.")
         config = await transaction.config.find()
@@ -243,102 +235,6 @@ class Reconciler:
         return together
 
 
-class Affected(msgspec.Struct, frozen=True):
-    """What a reconciliation touches."""
-
-    #: Their profiles in the view `all`, the absorbed ones included.
-    profile_ids: frozenset[UUID]
-    rows: Mapping[UUID, FragmentRow]
-    #: Of their fragments, those that hang on no identifier.
-    joins: tuple[PersonJoin, ...]
-    #: What people keep apart of them.
-    separations: Mapping[UUID, Separation]
-    #: Pairs of a fragment and the survivor that an entry of it is attached to.
-    attached: frozenset[tuple[UUID, UUID]]
-    #: What they ever claimed.
-    claimed: frozenset[Identifier]
-
-    @property
-    def fragments(self) -> list[Fragment]:
-        return [row.fragment for row in self.rows.values()]
-
-    @property
-    def is_simple(self) -> bool:
-        """Whether no anonymous id may tie one of their fragments to a tracker."""
-        browsers = (item.browser for item in self.fragments if not item.claims)
-        return all(item is None or item.namespace != ANONYMOUS_ID for item in browsers)
-
-    @property
-    def names(self) -> set[Identifier]:
-        """Everything by which an observation may lead to them."""
-        named = {claim.tenure.identifier for item in self.fragments for claim in item.claims}
-        devices = {item.browser for item in self.fragments if item.browser is not None}
-        users = {Identifier(USER_ID, user) for item in self.fragments for user in users_of(item)}
-        return {*self.claimed, *named, *devices, *users}
-
-    @property
-    def locked(self) -> tuple[object, ...]:
-        """What a reconciliation locks before it reads them once more."""
-        return self.profile_ids, self.rows.keys(), self.names
-
-    async def lock(self, transaction: Transaction) -> None:
-        """Lock everything by which an observation may lead to them, and their profiles."""
-        await transaction.lock_identifiers(self.names)
-        await working_set.gather(transaction, Footprint(frozenset(), self.profile_ids, frozenset()))
-
-    def is_covered_by(self, locked: Collection[Affected]) -> bool:
-        """Whether nobody else can change any of it, because all of that is locked."""
-        profile_ids, names = self.profile_ids, self.names
-        for other in locked:
-            profile_ids, names = profile_ids - other.profile_ids, names - other.names
-        return not (profile_ids or names)
-
-    async def find_expected(self, log: BelievedLog, config: Config) -> ExpectedPartition:
-        """Who is one person among them. Other requests go on meanwhile."""
-        known = self.fragments, self.joins, self.separations
-        return await asyncio.to_thread(expect, *known, log, graph_rules(config))
-
-    def differing(self, expected: ExpectedPartition) -> set[UUID]:
-        """The believed survivors whose fragments are others than expected."""
-        return expected.find_differing(self.attached)
-
-
-async def _find_reach(
-    transaction: Transaction, seeds: set[UUID], fragments_max: int, entries_max: int
-) -> Affected:
-    """The profiles that fragments and their neighbours belong to, with all fragments of these.
-
-    Raises TooLarge.
-    """
-    fragments, log = transaction.fragments, transaction.log
-    if len(seeds) > fragments_max:
-        raise TooLarge(f"A person has more than {fragments_max} fragments.")
-    rows = {row.fragment.fragment_id: row for row in await fragments.find(seeds)}
-    found = await _find_neighbours(transaction, rows)
-    while True:
-        if len(found) > fragments_max:
-            raise TooLarge(f"A person has more than {fragments_max} fragments.")
-        profile_ids = await find_unified_ids(transaction, await log.find_profiles_of_fragments(found))
-        if await log.count_of_profiles(profile_ids, entries_max + 1) > entries_max:
-            raise TooLarge(f"A person has more than {entries_max} observations.")
-        attached = await log.find_attached(profile_ids)
-        reached = {item for item, _ in attached} | found | await fragments.find_believed(profile_ids)
-        if reached == found:
-            break
-        found = reached
-    rows |= {row.fragment.fragment_id: row for row in await fragments.find(found - rows.keys())}
-    survivors = {item.profile_id: item.survivor_id for item in await transaction.profiles.find(profile_ids)}
-    claims = await transaction.claims.find_of_profiles(profile_ids)
-    return Affected(
-        profile_ids,
-        rows,
-        tuple(await transaction.person_joins.find(rows)),
-        await transaction.separations.find(rows),
-        frozenset((item, survivors.get(profile_id) or profile_id) for item, profile_id in attached),
-        frozenset(claim.identifier for claim in claims),
-    )
-
-
 async def _find_believed(
     transaction: Transaction, reach: Affected, survivors: set[UUID], log: BelievedLog
 ) -> BelievedProfiles:
@@ -350,16 +246,6 @@ async def _find_believed(
     return await load_profiles(transaction, profile_ids, rows, log.of_profiles(profile_ids))
 
 
-async def _find_neighbours(transaction: Transaction, rows: Mapping[UUID, FragmentRow]) -> set[UUID]:
-    """Fragments, those of their users, and some of those that hold what they hold."""
-    known = [row.fragment for row in rows.values()]
-    held = {claim.tenure.identifier for item in known for claim in item.claims}
-    users = {user for item in known for user in users_of(item)}
-    neighbours = await transaction.fragments.find_claimants(held)
-    neighbours |= await transaction.fragments.find_of_users(users)
-    return neighbours.union(rows)
-
-
 async def _fold_again(
     transaction: Transaction,
     believed: BelievedProfiles,
@@ -368,7 +254,7 @@ async def _fold_again(
     recorder: ChangeRecorder,
 ) -> None:
     """Replace what profiles have in the view `all` by what is expected."""
-    former = await transaction.profiles.find(believed.profile_ids)
+    former = {item.profile_id: item for item in await transaction.profiles.find(believed.profile_ids)}
     scope, reasons = believed.scope(keeps_profiles=True), graph_rules(config).reasons
     apart = await asyncio.to_thread(fold_apart, believed.log, expected, scope, reasons)
     if missing := believed.profile_ids - apart.state.profiles.keys():
@@ -379,21 +265,18 @@ async def _fold_again(
         raise TooLarge(f"More than {NEIGHBOURS_MAX} fragments name what would be parted or joined.")
     latest = max(profile.seq for profile in apart.state.profiles.values())
     seq = max((await transaction.read_clock()).now, latest + 1)
-    await transaction.log.redact(apart.entries)
     await transaction.log.delete(apart.dropped)
     await transaction.log.freeze_refused(sorted(believed.profile_ids))
     await transaction.log.freeze_entries(await transaction.fragments.find_entries(neighbours))
     entries = _complete(apart, config, seq)
     recorder.compare_believed(
-        {item.profile_id: item for item in former},
+        former,
         apart.state.profiles,
-        parted=_why_parted(believed, expected, former),
+        parted=_why_parted(believed, expected, former.values()),
         origins=origins(believed.log.entries, apart.entries),
     )
-    await delete_state(transaction, believed, seq)
-    await transaction.log.append(entries)
-    await working_set.save(transaction, apart.state)
-    await transaction.flush()
+    await put_entries(transaction, believed.log.entries, apart.entries, entries)
+    await put_state(transaction, believed, former, apart.state, seq)
     await return_devices(transaction, believed, apart.state, frozenset(), seq)
     await transaction.fragments.put_believed(_believed(believed, apart.entries))
     _logger.info("profiles_reconciled", dataset_id=transaction.dataset_id, profiles=len(believed.profile_ids))

@@ -136,6 +136,12 @@ class ClaimTable(Table):
             columns = rows.columns(5, (_end_row(end) for end in ends))
             await self._executor.execute(_sql.put_ends, self._dataset_id, *columns)
 
+    async def delete(self, claims: Sequence[Claim]) -> None:
+        """Delete claims."""
+        if claims:
+            keys = ((*msgspec.structs.astuple(c.identifier), c.profile_id, c.seq) for c in claims)
+            await self._executor.execute(_sql.delete, self._dataset_id, *rows.columns(4, keys))
+
     async def delete_of_profiles(self, profile_ids: Sequence[UUID]) -> None:
         """Delete every claim of profiles."""
         await self._executor.execute(_sql.delete_of_profiles, self._dataset_id, profile_ids)

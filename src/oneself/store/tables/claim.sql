@@ -76,6 +76,17 @@ FROM unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[], $6::bigint[])
 WHERE claim.dataset_id = $1 AND claim.namespace = row.namespace AND claim.value = row.value
   AND claim.profile_id = row.profile_id AND claim.seq = row.seq;
 
+-- name: delete
+-- Delete claims.
+-- $2: namespaces
+-- $3: values
+-- $4: profiles
+-- $5: seqs
+DELETE FROM claim USING unnest($2::text[], $3::text[], $4::uuid[], $5::bigint[])
+     AS row (namespace, value, profile_id, seq)
+WHERE claim.dataset_id = $1 AND claim.namespace = row.namespace AND claim.value = row.value
+  AND claim.profile_id = row.profile_id AND claim.seq = row.seq;
+
 -- name: delete_of_profiles
 -- Delete every claim of profiles.
 -- $2: profile ids

@@ -34,6 +34,8 @@ _STATE = tuple(name for name in Fragment.__struct_fields__ if name not in ("reco
 _encode_state = msgspec.json.Encoder(order="deterministic").encode
 #: An update finds each value by its place in an array, at a cost that grows with the array.
 UPDATED_AT_ONCE = 200
+#: So many fragments are read again when they are locked, by the same statement.
+READ_AGAIN_MAX = 200
 _ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "observation_id", "active_at")
 
 
@@ -124,6 +126,11 @@ class FragmentTable(Table):
         found = await self._executor.fetch(_sql.find, self._dataset_id, *asked) if any(asked) else []
         return [read_fragment(row) for row in found]
 
+    async def find_versions(self, fragment_ids: Iterable[UUID]) -> dict[UUID, str]:
+        """Fragment → the version of its row."""
+        found = await self._executor.fetch(_sql.find_versions, self._dataset_id, sorted(fragment_ids))
+        return {row["fragment_id"]: row["read_version"] for row in found}
+
     async def find_members(self, view: StoredView, head: UUID) -> list[FragmentRow]:
         """The fragments of a profile in a view, by id. `head`: the fragment that heads it."""
         found = await self._executor.fetch(_MEMBERS[view], self._dataset_id, head)
@@ -174,12 +181,19 @@ class FragmentTable(Table):
     async def lock(self, fragment_ids: Iterable[UUID]) -> LockedFragments:
         """Fragments by id, locked in the order of their ids until the end of the transaction."""
         found = await self._executor.fetch(_sql.lock, self._dataset_id, sorted(fragment_ids))
-        joins = [_decode_joins(row["person_joins"]) for row in found if row["person_joins"] is not None]
-        return LockedFragments(
-            [read_fragment(row) for row in found],
-            list(chain.from_iterable(joins)),
-            {row["fragment_id"] for row in found if row["is_kept_apart"]},
-        )
+        return _locked(map(read_fragment, found), found)
+
+    async def lock_known(
+        self, fragment_ids: Collection[UUID], known: Mapping[UUID, FragmentRow]
+    ) -> LockedFragments:
+        """The same; of very many, what is known and has not changed since is not read again."""
+        if len(fragment_ids) <= READ_AGAIN_MAX:
+            return await self.lock(fragment_ids)
+        found = await self._executor.fetch(_sql.lock_versions, self._dataset_id, sorted(fragment_ids))
+        versions = {row["fragment_id"]: row["read_version"] for row in found}
+        same = [row for key, row in known.items() if row.read_version == versions.get(key, "")]
+        left = versions.keys() - {row.fragment.fragment_id for row in same}
+        return _locked((*same, *await self.find(left)), found)
 
     async def find_claimants(self, identifiers: Collection[Identifier]) -> set[UUID]:
         """Fragments that ever had a claim on one of these, those with the best evidence first; not all."""
@@ -339,6 +353,13 @@ class FragmentTable(Table):
             return set()
         found = await self._executor.fetch(statement, self._dataset_id, *columns)
         return {row["fragment_id"] for row in found}
+
+
+def _locked(fragments: Iterable[FragmentRow], found: Iterable[Any]) -> LockedFragments:
+    """Fragments from rows with `decided_columns`."""
+    joins = [_decode_joins(row["person_joins"]) for row in found if row["person_joins"] is not None]
+    separated = {row["fragment_id"] for row in found if row["is_kept_apart"]}
+    return LockedFragments(list(fragments), list(chain.from_iterable(joins)), separated)
 
 
 def _identifier_columns(identifiers: Collection[Identifier]) -> tuple[list[str], list[str]]:

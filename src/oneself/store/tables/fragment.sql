@@ -228,22 +228,27 @@ LIMIT 1;
 -- Fragments by id, locked in the order of their ids, each with its joins that hang on no identifier, and
 -- whether a person keeps it apart from others.
 -- $2: fragment ids
-SELECT {fragment_columns}, (
-    SELECT jsonb_agg(jsonb_build_object(
-        'one', one_id, 'other', other_id, 'level', level, 'since', since, 'reason', reason
-    ))::text
-    FROM (
-        SELECT * FROM person_join WHERE dataset_id = $1 AND one_id = fragment.fragment_id
-        UNION ALL
-        SELECT * FROM person_join WHERE dataset_id = $1 AND other_id = fragment.fragment_id
-    ) AS tied
-) AS person_joins, EXISTS (
-    SELECT FROM separation WHERE dataset_id = $1 AND fragment_id = fragment.fragment_id
-) AS is_kept_apart
+SELECT {fragment_columns}, {decided_columns}
 FROM fragment
 WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
 ORDER BY fragment_id
 FOR NO KEY UPDATE;
+
+-- name: lock_versions
+-- The same without what the fragments say: only the versions of their rows.
+-- $2: fragment ids
+SELECT fragment_id, fragment.xmin::text AS read_version, {decided_columns}
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[])
+ORDER BY fragment_id
+FOR NO KEY UPDATE;
+
+-- name: find_versions
+-- The versions of fragments.
+-- $2: fragment ids
+SELECT fragment_id, xmin::text AS read_version
+FROM fragment
+WHERE dataset_id = $1 AND fragment_id = ANY ($2::uuid[]);
 
 -- name: find_claimants
 -- Up to twenty fragments of which a server or a provider said an identifier, those with the best evidence

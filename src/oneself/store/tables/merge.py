@@ -34,6 +34,11 @@ class MergeTable(Table):
         found = await self._executor.fetch(_sql.find_survivors_by_namespace, self._dataset_id, namespace)
         return [row["survivor_id"] for row in found]
 
+    async def delete(self, merges: Sequence[tuple[UUID, int]]) -> None:
+        """Delete merges: (absorbed profile, seq)."""
+        if merges:
+            await self._executor.execute(_sql.delete, self._dataset_id, *rows.columns(2, merges))
+
     async def delete_of_profiles(self, profile_ids: Sequence[UUID]) -> None:
         """Delete the merges of profiles."""
         await self._executor.execute(_sql.delete_of_profiles, self._dataset_id, profile_ids)

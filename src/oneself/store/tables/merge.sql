@@ -29,6 +29,13 @@ FROM merge
 JOIN profile ON profile.dataset_id = $1 AND profile.profile_id = merge.absorbed_id AND NOT profile.erased
 WHERE merge.dataset_id = $1 AND merge.namespace = $2;
 
+-- name: delete
+-- Delete merges.
+-- $2: absorbed profiles
+-- $3: seqs
+DELETE FROM merge USING unnest($2::uuid[], $3::bigint[]) AS row (absorbed_id, seq)
+WHERE merge.dataset_id = $1 AND merge.absorbed_id = row.absorbed_id AND merge.seq = row.seq;
+
 -- name: delete_of_profiles
 -- Delete the merges of profiles.
 -- $2: profile ids

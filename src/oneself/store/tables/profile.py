@@ -62,6 +62,15 @@ class ProfileTable(Table):
         found = await self._executor.fetch(_sql.find, self._dataset_id, ordered_ids) if ordered_ids else []
         return [rows.read_profile(row) for row in found]
 
+    async def find_survivors(self, profile_ids: Iterable[UUID]) -> dict[UUID, UUID]:
+        """Profile → the one that absorbed it, or itself; erased ones included."""
+        found = await self._executor.fetch(_sql.find_survivors, self._dataset_id, sorted(profile_ids))
+        return {row["profile_id"]: row["survivor_id"] for row in found}
+
+    async def lock_survivors(self, profile_ids: Iterable[UUID]) -> None:
+        """Lock those of some profiles that nobody has absorbed, until the end of the transaction."""
+        await self._executor.execute(_sql.lock_survivors, self._dataset_id, sorted(profile_ids))
+
     async def lock_holders(
         self, identifiers: Iterable[Identifier], primary_ids: Iterable[str], others: Iterable[UUID]
     ) -> tuple[LiveClaims, list[Profile]]:

@@ -7,6 +7,21 @@ SELECT {profile_columns}
 FROM profile
 WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
 
+-- name: find_survivors
+-- The survivors of profiles, erased and absorbed ones included.
+-- $2: profile ids
+SELECT profile_id, coalesce(survivor_id, profile_id) AS survivor_id
+FROM profile
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]);
+
+-- name: lock_survivors
+-- Lock those of some profiles that nobody has absorbed, in the order of their ids.
+-- $2: profile ids
+SELECT FROM profile
+WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[]) AND survivor_id IS NULL
+ORDER BY profile_id
+FOR UPDATE;
+
 -- name: lock_holders
 -- The profiles that hold identifiers now, or that tokens name, and others, locked in the order of their ids;
 -- then what led to them: the live claims, and the profiles that tokens name.
