@@ -17,7 +17,7 @@ from support.console_browser import ConsoleBrowser, new_console_user
 
 OF_AN_ORGANISATION = "/console/o/{org:str}"
 #: The page after a sign-in, and the pages of signing in, belong to no organisation.
-OF_NONE = {"/console", "/console/organisations", "/console/sign-out"}
+OF_NONE = {"/console", "/console/organisations", "/console/password", "/console/sign-out"}
 PUBLIC = {"/console/static/{name:str}", "/console/oauth2/authorize", "/console/signed-in"}
 
 

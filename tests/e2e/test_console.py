@@ -82,3 +82,47 @@ async def _search(page: Page, name: str) -> None:
     await page.get_by_text("No attribute here contains").wait_for()
     await page.get_by_label("Search").fill(name)
     await page.get_by_role("link", name=name).wait_for()
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_an_administrator_tells_another_system_and_adds_an_application_and_a_user(
+    service: RunningService, browser: Browser, screen: str
+) -> None:
+    ada, home = await new_administrator(service, browser, screen), f"/console/o/{service.org}"
+    page = ada.page
+    await sign_in(ada)
+    await ada.open(f"{home}/webhooks/new")
+    await page.get_by_label("Address").fill("http://127.0.0.1:9/crm")
+    await ada.press("Create webhook")
+    await page.get_by_text("Copy the secret now").wait_for()
+    await ada.look()
+    await page.get_by_role("link", name="Continue").click()
+    await ada.press("Send a test")
+    await page.get_by_text("The test was not accepted").wait_for()
+    await ada.look()
+    await page.get_by_role("link", name="Delete…").click()
+    await ada.look()
+    await ada.press("Delete the webhook")
+    await page.get_by_text("The webhook was deleted.").wait_for()
+
+    await ada.open(f"{home}/applications/new")
+    await page.get_by_label("Name", exact=True).fill(f"Shop {screen}")
+    await page.get_by_label("profile view", exact=True).check()
+    await ada.look()
+    await ada.press("Create application")
+    await page.get_by_text("Copy the secret now").wait_for()
+    await ada.look()
+    await page.get_by_role("link", name="Continue").click()
+    await page.get_by_role("heading", name="Secret").wait_for()
+    await ada.look()
+
+    await ada.open(f"{home}/members")
+    await page.get_by_label("Name", exact=True).fill(f"eve_{screen}")
+    await ada.look()
+    await ada.press("Add the user")
+    await page.get_by_text("Copy the password now").wait_for()
+    for path in (f"{home}/webhooks", f"{home}/applications", f"{home}/audit", "/console/password"):
+        await ada.open(path)
+        await ada.look()
+    assert ada.hosts == {httpx.URL(service.base_url).host}
+    assert not ada.problems

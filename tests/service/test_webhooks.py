@@ -14,20 +14,17 @@ from uuid import UUID
 import pytest
 
 from oneself.adapters.webhook import WebhookClient, key_of
-from oneself.core.units import SEQ_MAX, UUID_MAX
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.feed.dispatcher import BACKLOG_MAX, LEASE_S, Dispatcher
 from oneself.service.feed.webhooks import WEBHOOKS_MAX, NewWebhook, Webhook
 from oneself.services import Services
 from oneself.store.directory import Directory
-from oneself.store.tables.profile_change import ChangePosition
 from oneself.store.tables.webhook import DeliveryRow
 from support.code_receiver import CodeReceiver, ReceivedRequest
 from support.profiles_harness import ProfilesHarness
 from support.waiting import until_async
 
 pytestmark = pytest.mark.postgres
-END = ChangePosition(SEQ_MAX, UUID_MAX, 0)
 LEASE_OVER = "UPDATE webhook SET leased_until = now() - interval '1 second'"
 
 
@@ -96,7 +93,7 @@ async def begun(harness: ProfilesHarness, receiver: CodeReceiver, **fields: Any)
 async def listed(harness: ProfilesHarness, webhook: Webhook, state: str | None = None) -> list[DeliveryRow]:
     """Its deliveries, the first change first."""
     found = await harness.services.feed.webhooks.deliveries(
-        harness.dataset_ref, webhook.row.webhook_id, state, END, 500
+        harness.dataset_ref, webhook.row.webhook_id, state, limit=500
     )
     return [*reversed(found)]
 
@@ -190,7 +187,7 @@ async def test_what_failed_for_three_days_is_dead_and_can_be_sent_again(
     first = (await listed(harness, webhook))[0].delivery_id
     assert await webhooks.send_again(harness.dataset_ref, webhook.row.webhook_id, [first]) == 1
     with pytest.raises(InvalidInput):
-        await webhooks.deliveries(harness.dataset_ref, webhook.row.webhook_id, "lost", END, 1)
+        await webhooks.deliveries(harness.dataset_ref, webhook.row.webhook_id, "lost", limit=1)
 
 
 async def test_a_slow_webhook_holds_up_no_other(harness: ProfilesHarness, receiver: ChoosyReceiver) -> None:

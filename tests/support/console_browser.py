@@ -79,15 +79,20 @@ def _forms(text: str) -> list[str]:
     return re.findall(r"<form.*?</form>", text, re.DOTALL)
 
 
-def _fields(form: str) -> dict[str, str]:
-    """What a browser would send: hidden and text fields, chosen options, areas."""
-    found: dict[str, str] = {}
+def _fields(form: str) -> dict[str, str | list[str]]:
+    """What a browser would send: hidden and text fields, chosen options, areas; checkboxes as a list."""
+    found: dict[str, str | list[str]] = {}
     for tag in re.findall(r"<input[^>]*>", form):
         attributes = dict(re.findall(r'([a-z]+)="([^"]*)"', tag))
         if attributes.get("type") in ("radio", "checkbox") and " checked" not in tag:
             continue
-        if "name" in attributes:
-            found[attributes["name"]] = html.unescape(attributes.get("value", ""))
+        if "name" not in attributes:
+            continue
+        name, value = attributes["name"], html.unescape(attributes.get("value", ""))
+        if attributes.get("type") == "checkbox":
+            found[name] = [*found.get(name, []), value]
+        else:
+            found[name] = value
     for name, options in re.findall(r'<select[^>]* name="([^"]*)".*?>(.*?)</select>', form, re.DOTALL):
         chosen = re.search(r'<option value="([^"]*)" selected', options)
         found[name] = chosen[1] if chosen else ""

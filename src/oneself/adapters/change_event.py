@@ -118,15 +118,22 @@ def encode_position(position: ChangePosition) -> str:
     return urlsafe_b64encode(fields).decode().rstrip("=")
 
 
-def position_of(body: bytes) -> ChangePosition | None:
-    """The position after a change that was rendered; None: it is none."""
+def decode_position(cursor: str) -> ChangePosition | None:
+    """The position that `encode_position` encoded; None: it is none."""
     try:
-        cursor = msgspec.json.decode(body, type=_Rendered).cursor
         fields = msgspec.json.decode(urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)), type=list)
         return msgspec.convert(
             dict(zip(ChangePosition.__struct_fields__, fields, strict=True)), ChangePosition
         )
     except ValueError:  # msgspec's and binascii's errors are ValueErrors
+        return None
+
+
+def position_of(body: bytes) -> ChangePosition | None:
+    """The position after a change that was rendered; None: it is none."""
+    try:
+        return decode_position(msgspec.json.decode(body, type=_Rendered).cursor)
+    except ValueError:  # msgspec's errors are ValueErrors
         return None
 
 

@@ -133,12 +133,10 @@ def deliveries(
     as_json: AsJson = False,
 ) -> None:
     """List what is sent to a webhook, the last change first."""
-    from oneself.core.units import SEQ_MAX, UUID_MAX
-    from oneself.store.tables.profile_change import ChangePosition
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        at, end = await dataset_ref_of(services, org), ChangePosition(SEQ_MAX, UUID_MAX, 0)
-        found = await services.feed.webhooks.deliveries(at, webhook_id, state, end, lines)
+        at = await dataset_ref_of(services, org)
+        found = await services.feed.webhooks.deliveries(at, webhook_id, state, limit=lines)
         return [
             {
                 "delivery_id": str(item.delivery_id),

@@ -10,6 +10,7 @@ form that changed nothing, because it was rejected or the database did not answe
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -19,6 +20,7 @@ from litestar.response import Redirect
 
 from oneself.console.context import COOKIE_PATH, ConsoleContext
 from oneself.console.rendering import html
+from oneself.errors import SettingsError
 from oneself.service.crypto import new_token
 from oneself.web.csrf import CsrfTokens
 from oneself.web.forms import InvalidForm, Parameters, form_of
@@ -79,6 +81,21 @@ def first(form: Parameters, name: str) -> str:
 def see(path: str) -> Redirect:
     """Redirect the browser to a page after a change, so that a reload repeats nothing."""
     return Redirect(path, status_code=303)
+
+
+def sealed(context: ConsoleContext, sentence: str) -> str:
+    """A sentence that a redirect carries in its query. Nobody else can read or forge it."""
+    encrypted = context.services.secret_box.encrypt(sentence.encode(), _scope(context))
+    return urlsafe_b64encode(encrypted).decode()
+
+
+def unsealed(context: ConsoleContext, text: str) -> str | None:
+    """The sentence that `sealed` carried; None if it is none of this session."""
+    try:
+        encrypted = urlsafe_b64decode(text)
+        return context.services.secret_box.decrypt(encrypted, _scope(context)).decode()
+    except (ValueError, SettingsError):
+        return None
 
 
 def _scope(context: ConsoleContext) -> str:

@@ -14,8 +14,8 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 
-from oneself.console import formats, profile_words, words
-from oneself.console.roles import NAMES
+from oneself.console import application_words, formats, profile_words, words
+from oneself.console.roles import NAMES, OPTIONS
 from oneself.web.assets import immutable, version_of
 from oneself.web.csp import page_headers, scripted_policy
 
@@ -42,9 +42,12 @@ _environment.globals.update(
     merge_strategies=words.MERGE_STRATEGIES,
     mutabilities=words.MUTABILITIES,
     role_names=NAMES,
+    role_options=OPTIONS,
     views=profile_words.VIEWS,
     when=formats.when,
     iso=formats.iso,
+    application_kinds=application_words.KINDS,
+    change_types=words.CHANGE_TYPES,
 )
 _HEADERS = {
     **page_headers(scripted_policy(form_action="'self'")),

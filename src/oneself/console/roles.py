@@ -18,13 +18,31 @@ Permission = Literal[
     "decide_profiles",
     "export_profiles",
     "erase_profiles",
+    "see_change_feed",
+    "change_webhooks",
+    "see_applications",
+    "change_applications",
+    "manage_members",
+    "see_audit_log",
 ]
 
-_SEE: frozenset[Permission] = frozenset({"see_organisation", "see_attributes", "see_profiles"})
+_SEE: frozenset[Permission] = frozenset(
+    {
+        "see_organisation",
+        "see_attributes",
+        "see_profiles",
+        "see_change_feed",
+        "see_applications",
+        "see_audit_log",
+    }
+)
 _PRIVACY: frozenset[Permission] = frozenset({"export_profiles", "erase_profiles"})
+_CHANGE: frozenset[Permission] = frozenset(
+    {"change_attributes", "decide_profiles", "change_webhooks", "change_applications", "manage_members"}
+)
 
 MAY: Mapping[Role, frozenset[Permission]] = {
-    "administrator": _SEE | _PRIVACY | {"change_attributes", "decide_profiles"},
+    "administrator": _SEE | _PRIVACY | _CHANGE,
     "analyst": _SEE,
     "privacy_officer": _SEE | _PRIVACY,
 }
@@ -34,6 +52,12 @@ NAMES: Mapping[str, str] = {
     "administrator": "Administrator",
     "analyst": "Analyst",
     "privacy_officer": "Privacy officer",
+}
+#: The same for whoever gives one.
+OPTIONS: Mapping[str, tuple[str, str]] = {
+    "administrator": (NAMES["administrator"], "Sees and changes everything."),
+    "analyst": (NAMES["analyst"], "Sees everything and changes nothing."),
+    "privacy_officer": (NAMES["privacy_officer"], "Sees everything, exports and erases people."),
 }
 
 

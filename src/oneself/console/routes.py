@@ -10,9 +10,13 @@ from litestar.exceptions import NotFoundException
 from litestar.types import ControllerRouterHandler, ExceptionHandlersMap
 
 from oneself.console import (
+    applications,
     attribute_values,
     attributes,
+    audit_log,
     home,
+    members,
+    password,
     privacy,
     profile_decisions,
     profile_joins,
@@ -20,6 +24,7 @@ from oneself.console import (
     profile_search,
     profiles,
     sign_in,
+    webhooks,
 )
 from oneself.console.context import NoSuchPage, NotAllowed, SignInNeeded, guard
 from oneself.console.forms import FormRejected, FormRepeated
@@ -103,6 +108,10 @@ OF_ORGANISATIONS: list[ControllerRouterHandler] = [
     *profile_joins.ROUTES,
     *profile_decisions.ROUTES,
     *privacy.ROUTES,
+    *webhooks.ROUTES,
+    *applications.ROUTES,
+    *members.ROUTES,
+    *audit_log.ROUTES,
 ]
 
 PAGES = Router(
@@ -110,6 +119,7 @@ PAGES = Router(
     route_handlers=[
         Router(path="/", route_handlers=OF_ORGANISATIONS, guards=[guard]),
         *home.ROUTES,
+        *password.ROUTES,
         sign_in.sign_in_page,
         sign_in.sign_in,
         sign_in.signed_in,

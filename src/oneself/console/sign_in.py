@@ -100,12 +100,10 @@ async def sign_in(request: AnyRequest) -> AnyResponse:
     username, password = form.get("username", [""])[0].strip(), form.get("password", [""])[0]
     if not CsrfTokens(services.secret_box).is_valid(request, SCOPE, form):
         return _form(request, parameters, FORM_EXPIRED, status=403)
-    subjects = await _subjects(request, username)
+    subjects = await password_subjects(request, username)
     throttle = services.directory.throttle
     if wait_s := await throttle.acquire(CONSOLE, *subjects):
-        minutes = -(-wait_s // 60)
-        sentence = f"Too many failed attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
-        return _form(request, parameters, sentence, username, status=429, wait_s=wait_s)
+        return _form(request, parameters, wait_sentence(wait_s), username, status=429, wait_s=wait_s)
     user = await services.directory.console_users.authenticate(username, password)
     if user is None:
         return _form(request, parameters, CREDENTIALS_WRONG, username, status=401)
@@ -157,7 +155,13 @@ async def _send_code(request: AnyRequest, parameters: Parameters, user: ConsoleU
     return with_cookies(Redirect(location, status_code=303, headers=_UNCACHED), known)
 
 
-async def _subjects(request: AnyRequest, username: str) -> tuple[Subject, Subject]:
+def wait_sentence(wait_s: int) -> str:
+    """That there were too many wrong passwords, and for how long that holds."""
+    minutes = -(-wait_s // 60)
+    return f"Too many failed attempts. Try again in {minutes} minute{'s' if minutes > 1 else ''}."
+
+
+async def password_subjects(request: AnyRequest, username: str) -> tuple[Subject, Subject]:
     """Whose wrong passwords are counted: of a known browser, or of all others; and the network."""
     services = _services(request)
     user_id = await services.directory.console_users.find(username)

@@ -56,6 +56,14 @@ MUTABILITIES: Options = {
     "immutable": ("Fixed", "It is set when the profile is created, and never changes."),
     "writeOnce": ("Write once", "It can be set once, at any time, and then never changes."),
 }
+#: Type of a change, as webhooks have it.
+CHANGE_TYPES: Options = {
+    "profile.created": ("Created", "A profile began."),
+    "profile.updated": ("Updated", "Values, the user or the consents of a profile changed."),
+    "profile.merged": ("Merged", "Two profiles became one. One of the two ids means the other profile now."),
+    "profile.split": ("Split", "A profile became several. The change says which id means which one now."),
+    "profile.erased": ("Erased", "A profile was erased. Erase it in your system, too."),
+}
 _ALL: Mapping[str, str] = {
     word: name
     for options in (VALUE_TYPES, MERGE_STRATEGIES, OTHER_STRATEGIES, MUTABILITIES)

@@ -28,10 +28,9 @@ from oneself.api.http.request_options import decode_profile_id as decode_uuid
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.auth.callers.permissions import PROFILE_VIEW
 from oneself.core.identity_graph.joins import VIEWS, View
-from oneself.core.units import SEQ_MAX, UUID_MAX
 from oneself.errors import NotFound
 from oneself.service.feed.webhooks import NewWebhook, Webhook
-from oneself.store.tables.profile_change import ChangePosition
+from oneself.store.tables.profile_change import END
 from oneself.store.tables.webhook import DeliveryRow
 
 ViewName = Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(VIEWS)})]
@@ -131,7 +130,7 @@ REPEAT = Body("repetition", INVALID_REQUEST, RepeatDraft)
 READ = requires("admin_config_view")
 UPDATE = requires("admin_config_update")
 ONE = "/webhooks/{webhook_id:str}"
-_BEGINNING, _END = WebhookPosition(0, ""), ChangePosition(SEQ_MAX, UUID_MAX, 0)
+_BEGINNING = WebhookPosition(0, "")
 InState = Annotated[
     str | None,
     QueryParameter(name="state", description="`waiting`, `delivered` or `dead`; by default any."),
@@ -213,10 +212,10 @@ async def list_deliveries(
     in_state: InState = None,
 ) -> DeliveryList:
     """List what is sent to a webhook, the last change first."""
-    call, limit, before = context_of(request), page_size(size), requested_position(cursor, _END)
+    call, limit, before = context_of(request), page_size(size), requested_position(cursor, END)
     await _reach(call, webhook_id)
     found = await call.services.feed.webhooks.deliveries(
-        call.dataset_ref, _id(webhook_id), in_state, before, limit + 1
+        call.dataset_ref, _id(webhook_id), in_state, before, limit=limit + 1
     )
     page, pagination = cut_page(list(found), limit, lambda last: last.position)
     return DeliveryList([_render_delivery(item) for item in page], pagination)

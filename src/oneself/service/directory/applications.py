@@ -14,13 +14,13 @@ from __future__ import annotations
 import re
 import time
 import uuid
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Literal, cast, get_args
 from urllib.parse import urlsplit
 
 import msgspec
 
-from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, new_secret
 from oneself.service.directory.tokens import AccessTokens
@@ -133,14 +133,24 @@ class Applications:
             raise _unknown(dataset_ref, client_id)
         return secret
 
-    async def change(self, dataset_ref: DatasetRef, client_id: str, **fields: Any) -> Application:
+    async def change(
+        self,
+        dataset_ref: DatasetRef,
+        client_id: str,
+        *,
+        is_expected: Callable[[Application], bool] = lambda known: True,
+        **fields: Any,
+    ) -> Application:
         """Change name, redirects or permissions. Losing a permission revokes the application's tokens.
 
-        Raises InvalidInput with the field's name as code, NotFound.
+        `is_expected`: whether the application is as the caller knows it. Raises InvalidInput with the field's
+        name as code, NotFound, PreconditionFailed if it is not as expected.
         """
         async with self._directory.transaction() as transaction:
             applications = (await transaction.lock(dataset_ref.org_id)).applications
             before = await _get(applications, dataset_ref, client_id)
+            if not is_expected(before):
+                raise PreconditionFailed("The application was changed in the meantime.")
             changes = self._changes(before, fields)
             await applications.put_changes(client_id, changes, time.time_ns() // 1000)
             if set(before.permissions) - set(changes.permissions):

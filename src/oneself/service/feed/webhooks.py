@@ -20,12 +20,19 @@ import msgspec
 from oneself.adapters.change_event import EVENT_TYPES
 from oneself.adapters.webhook import WebhookClient, key_of, secret_of
 from oneself.core.identity_graph.joins import VIEWS, View
-from oneself.errors import Conflict, DeliveryDeferred, DeliveryRejected, InvalidInput, NotFound
+from oneself.errors import (
+    Conflict,
+    DeliveryDeferred,
+    DeliveryRejected,
+    InvalidInput,
+    NotFound,
+    PreconditionFailed,
+)
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import TOKEN_BYTES, SecretBox
 from oneself.service.directory.outgoing_urls import outgoing_problem
 from oneself.store.directory import Directory
-from oneself.store.tables.profile_change import ChangePosition
+from oneself.store.tables.profile_change import END, ChangePosition
 from oneself.store.tables.webhook import DeliveryRow, WebhookRow
 
 SECOND_US = 1_000_000
@@ -114,23 +121,38 @@ class Webhooks:
         return Webhook(row, (secret,))
 
     async def change(
-        self, dataset_ref: DatasetRef, webhook_id: UUID, changes: dict[str, Any], *, rotates: bool = False
+        self,
+        dataset_ref: DatasetRef,
+        webhook_id: UUID,
+        changes: dict[str, Any],
+        *,
+        rotates: bool = False,
+        version: int | None = None,
     ) -> tuple[Webhook, bool]:
         """Change some of `url`, `view`, `types`, `is_active` and `secret`; whether the secret is a new one.
 
-        `rotates`: make a random secret. The former one signs for ROTATION_US. Raises InvalidInput, NotFound.
+        `rotates`: make a random secret. The former one signs for ROTATION_US. `version`: `updated_at` as the
+        caller knows it. Raises InvalidInput, NotFound, PreconditionFailed if it is another by now.
         """
         changes = dict(changes)
         given: str | None = changes.pop("secret", None)
-        known = await self.get(dataset_ref, webhook_id)
-        now, kept = time.time_ns() // 1000, known.secrets
-        if rotates or given is not None:
-            former = msgspec.structs.replace(known.secrets[0], expires_at=now + ROTATION_US)
-            kept = (_valid(given), former)
-        row = msgspec.structs.replace(known.row, **changes, updated_at=now)
-        await self._check(row.url, row.types, row.view)
-        row = self._with_secrets(dataset_ref.org_id, row, kept)
-        await self._directory.of(dataset_ref.org_id).webhooks.put(row)
+        asked = msgspec.structs.replace((await self.get(dataset_ref, webhook_id)).row, **changes)
+        await self._check(asked.url, asked.types, asked.view)
+        async with self._directory.transaction() as transaction:
+            table = (await transaction.lock(dataset_ref.org_id)).webhooks
+            found = await table.find(webhook_id)
+            if not found:
+                raise NotFound("No webhook has this id.")
+            known = self._webhook(dataset_ref.org_id, found[0])
+            if version is not None and known.row.updated_at != version:
+                raise PreconditionFailed("The webhook was changed in the meantime.")
+            now, kept = time.time_ns() // 1000, known.secrets
+            if rotates or given is not None:
+                former = msgspec.structs.replace(known.secrets[0], expires_at=now + ROTATION_US)
+                kept = (_valid(given), former)
+            row = msgspec.structs.replace(known.row, **changes, updated_at=now)
+            row = self._with_secrets(dataset_ref.org_id, row, kept)
+            await table.put(row)
         return msgspec.structs.replace(known, row=row, secrets=kept), kept is not known.secrets
 
     async def delete(self, dataset_ref: DatasetRef, webhook_id: UUID) -> bool:
@@ -142,7 +164,8 @@ class Webhooks:
         dataset_ref: DatasetRef,
         webhook_id: UUID,
         state: str | None,
-        before: ChangePosition,
+        before: ChangePosition = END,
+        *,
         limit: int,
     ) -> Sequence[DeliveryRow]:
         """Deliveries of a webhook before a position, the last change first. Raises NotFound, InvalidInput."""

@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.fold.profile_changes import ProfileChange
-from oneself.core.units import SEQ_MAX
+from oneself.core.units import SEQ_MAX, UUID_MAX
 from oneself.store.queries import Queries
 from oneself.store.tables.table import Table
 
@@ -41,8 +41,8 @@ class ChangePosition(msgspec.Struct, frozen=True, order=True):
     number: Annotated[int, msgspec.Meta(ge=0, le=2**31 - 1)]
 
 
-#: Before every change.
-BEGINNING = ChangePosition(0, UUID(int=0), 0)
+#: Before every change, and after every one.
+BEGINNING, END = ChangePosition(0, UUID(int=0), 0), ChangePosition(SEQ_MAX, UUID_MAX, 0)
 
 
 class RecordedChanges(msgspec.Struct, frozen=True):

@@ -1,0 +1,88 @@
+"""Organisation → Audit log: who changed what, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlencode
+
+import msgspec
+from litestar import Response, get
+
+from oneself.console.context import console_context, requires
+from oneself.console.formats import api_request, query_number
+from oneself.console.forms import page
+from oneself.console.profile_words import interface_of
+from oneself.core.units import SEQ_MAX
+from oneself.service.log.audit import AuditEntry
+from oneself.web.forms import AnyRequest
+
+ENTRIES_PER_PAGE = 50
+#: A database counts the entries before a page; nobody turns so many pages.
+OFFSET_MAX = 100_000
+KINDS: Mapping[str, str] = {
+    "configure": "Settings changed",
+    "erase": "People erased",
+    "verify": "Claims verified",
+    "split": "Profile split",
+    "merge": "Profiles merged",
+}
+
+
+class ListedEntry(msgspec.Struct, frozen=True):
+    """An entry as the page shows it. `at`: in µs since 1970."""
+
+    at: int
+    what: str
+    details: str
+    who: str
+    dataset: str
+
+
+@get("/console/o/{org:str}/audit", opt=requires("see_audit_log"), include_in_schema=False)
+async def audit_log(request: AnyRequest) -> Response[Any]:
+    """List what was done, the last first."""
+    context, offset = console_context(request), min(query_number(request, "offset"), OFFSET_MAX)
+    found = await context.services.log.audit.list_entries(
+        context.dataset_ref, 0, SEQ_MAX, limit=ENTRIES_PER_PAGE + 1, offset=offset
+    )
+    further = ""
+    if len(found) > ENTRIES_PER_PAGE:
+        further = f"{context.home}/audit?{urlencode({'offset': offset + ENTRIES_PER_PAGE})}"
+    return page(
+        context,
+        "audit_log.html",
+        entries=[_listed(entry) for entry in found[:ENTRIES_PER_PAGE]],
+        further=further,
+        start=f"{context.home}/audit" if offset else "",
+        api=api_request(context, "audit"),
+    )
+
+
+def _listed(entry: AuditEntry) -> ListedEntry:
+    who = entry.console_user or entry.application or ""
+    through = interface_of(entry.interface)
+    return ListedEntry(
+        entry.at,
+        KINDS.get(entry.kind, entry.kind),
+        _details(entry),
+        f"{who} ({through})" if who and through else who or through,
+        entry.dataset,
+    )
+
+
+def _details(entry: AuditEntry) -> str:
+    match entry.kind:
+        case "configure":
+            return ", ".join(word.removeprefix("put_").replace("_", " ") for word in entry.changes)
+        case "erase":
+            return f"{entry.profiles} profile{'' if entry.profiles == 1 else 's'}"
+        case "verify":
+            return ", ".join(
+                claim if is_verified else f"{claim}: no longer" for claim, is_verified in entry.claims.items()
+            )
+        case _:
+            return f"{entry.parts} parts"
+
+
+ROUTES = (audit_log,)
