@@ -41,6 +41,10 @@ async def test_static_files_are_cached_by_their_version(ada: ConsoleBrowser) -> 
         answer = await ada.http.get(file)
         assert answer.status_code == 200
         assert "immutable" in answer.headers["cache-control"]
+        assert answer.headers["content-encoding"] == "gzip"
+        plain = await ada.http.get(file, headers={"Accept-Encoding": "identity"})
+        assert "content-encoding" not in plain.headers
+        assert plain.content == answer.content
     assert (await ada.http.get("/console/static/VERSIONS")).status_code == 404
 
 

@@ -18,6 +18,7 @@ from oneself.console import application_words, formats, profile_words, words
 from oneself.console.roles import NAMES, OPTIONS
 from oneself.web.assets import immutable, version_of
 from oneself.web.csp import page_headers, scripted_policy
+from oneself.web.forms import AnyRequest
 
 MEDIA_TYPES = {
     "tabler.min.css": "text/css",
@@ -94,6 +95,6 @@ def static_url(name: str) -> str:
     return f"/console/static/{name}?v={version_of(static_content(name))}"
 
 
-def static_response(name: str) -> Response[bytes] | None:
+def static_response(request: AnyRequest, name: str) -> Response[bytes] | None:
     """A static file; None if there is none of this name."""
-    return immutable(static_content(name), MEDIA_TYPES[name]) if name in MEDIA_TYPES else None
+    return immutable(request, static_content(name), MEDIA_TYPES[name]) if name in MEDIA_TYPES else None

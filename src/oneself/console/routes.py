@@ -40,7 +40,7 @@ log = structlog.get_logger("oneself.console")
 @get("/console/static/{name:str}", include_in_schema=False)
 async def static(request: AnyRequest) -> AnyResponse:
     """A file of the pages."""
-    found = static_response(request.path_params["name"])
+    found = static_response(request, request.path_params["name"])
     if found is None:
         raise NotFoundException
     return found

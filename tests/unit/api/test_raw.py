@@ -10,7 +10,6 @@ import pytest
 
 from oneself.api.http.asgi import Message
 from oneself.api.http.cors import CorsPolicy
-from oneself.api.http.gzip import accepts_gzip
 from oneself.api.http.metrics import Metrics
 from oneself.api.http.raw import (
     BodyIncomplete,
@@ -21,6 +20,7 @@ from oneself.api.http.raw import (
     RawResponse,
     UrlTooLong,
 )
+from oneself.web.gzip import accepts_gzip
 
 SCOPE: dict[str, Any] = {
     "type": "http",

@@ -27,8 +27,8 @@ import msgspec
 
 from oneself.api.http.asgi import Headers, Receive, Scope, Send
 from oneself.api.http.cors import CorsPolicy, cors_headers
-from oneself.api.http.gzip import accepts_gzip, compress
 from oneself.api.http.metrics import Metrics
+from oneself.web.gzip import accepts_gzip, compress
 
 NO_CONTENT = 204
 

@@ -14,6 +14,7 @@ from oneself.auth.provider.rendering import render
 from oneself.service.directory.accounts import ADDRESS_CLAIM, VERIFIABLE_CLAIMS, Account
 from oneself.web.assets import immutable, static_file, version_of
 from oneself.web.csp import content_security_policy, form_source, page_headers
+from oneself.web.forms import AnyRequest
 
 STYLESHEET = "pages.css"
 Html = Response[str]
@@ -61,9 +62,9 @@ def message(
     )  # fmt: skip
 
 
-def stylesheet() -> Response[bytes]:
+def stylesheet(request: AnyRequest) -> Response[bytes]:
     """Return the stylesheet of all pages. Its URL contains its version."""
-    return immutable(static_file(STYLESHEET), "text/css")
+    return immutable(request, static_file(STYLESHEET), "text/css")
 
 
 def account_fields(account: Account) -> list[tuple[str, str, str]]:

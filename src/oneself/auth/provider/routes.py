@@ -219,9 +219,9 @@ async def logout(request: AnyRequest) -> AnyResponse:
 
 
 @get(f"/t/{{org:str}}/accounts/{STYLESHEET}", include_in_schema=False)
-async def style() -> AnyResponse:
+async def style(request: AnyRequest) -> AnyResponse:
     """Return the stylesheet."""
-    return stylesheet()
+    return stylesheet(request)
 
 
 def _with_parameters(context: PageContext, added: Mapping[str, list[str]]) -> PageContext:
