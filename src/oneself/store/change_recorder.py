@@ -170,7 +170,7 @@ class ChangeRecorder:
         """
         left = {item: row for item, row in after.rows.items() if not self._begins(item, row, before)}
         if left or before.rows:
-            after = GraphReading(left, after.profiles)
+            after = GraphReading(left, after.profiles, after.reasons)
             for view in _STORED:
                 self._compare_graph(view, before, after)
 
