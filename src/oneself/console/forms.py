@@ -83,14 +83,14 @@ def see(path: str) -> Redirect:
     return Redirect(path, status_code=303)
 
 
-def sealed(context: ConsoleContext, sentence: str) -> str:
+def encrypted_sentence(context: ConsoleContext, sentence: str) -> str:
     """A sentence that a redirect carries in its query. Nobody else can read or forge it."""
     encrypted = context.services.secret_box.encrypt(sentence.encode(), _scope(context))
     return urlsafe_b64encode(encrypted).decode()
 
 
-def unsealed(context: ConsoleContext, text: str) -> str | None:
-    """The sentence that `sealed` carried; None if it is none of this session."""
+def decrypted_sentence(context: ConsoleContext, text: str) -> str | None:
+    """The sentence that `encrypted_sentence` carried; None if it is none of this session."""
     try:
         encrypted = urlsafe_b64decode(text)
         return context.services.secret_box.decrypt(encrypted, _scope(context)).decode()

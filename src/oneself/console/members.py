@@ -77,16 +77,16 @@ async def change_member(request: AnyRequest) -> AnyResponse:
     context = console_context(request)
     username, _ = await _asked(context)
     async with accepted_form(context) as form:
-        wanted = first(form, "role")
-        if wanted not in (*NAMES, "none"):
+        chosen = first(form, "role")
+        if chosen not in (*NAMES, "none"):
             raise NoSuchPage
         try:
             await context.services.directory.console_users.set_role(
-                username, context.dataset_ref, None if wanted == "none" else wanted
+                username, context.dataset_ref, None if chosen == "none" else chosen
             )
         except NotFound:
             raise NoSuchPage from None
-    return see(f"{context.home}/members?done={'removed' if wanted == 'none' else 'changed'}")
+    return see(f"{context.home}/members?done={'removed' if chosen == 'none' else 'changed'}")
 
 
 async def _asked(context: ConsoleContext) -> tuple[str, str]:

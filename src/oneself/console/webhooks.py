@@ -16,7 +16,7 @@ from litestar import Response, get, post
 from oneself.adapters.change_event import decode_position, encode_position
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request, query_id, query_number
-from oneself.console.forms import accepted_form, first, page, sealed, see, unsealed
+from oneself.console.forms import accepted_form, decrypted_sentence, encrypted_sentence, first, page, see
 from oneself.console.webhook_form import WebhookFields, fields_of, read_fields
 from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from oneself.service.feed.webhooks import WEBHOOKS_MAX, Webhook
@@ -108,7 +108,9 @@ async def test_webhook(request: AnyRequest) -> AnyResponse:
     webhook = await _asked(context)
     async with accepted_form(context):
         tested = await context.services.feed.webhooks.test(context.dataset_ref, webhook.row.webhook_id)
-    outcome = {"failure": sealed(context, tested.failure)} if tested.failure else {"done": "accepted"}
+    outcome = (
+        {"failure": encrypted_sentence(context, tested.failure)} if tested.failure else {"done": "accepted"}
+    )
     return see(webhook_url(context, webhook.row.webhook_id, **outcome))
 
 
@@ -242,7 +244,7 @@ async def _webhook_page(context: ConsoleContext, webhook: Webhook) -> AnyRespons
         ],
         further=further,
         start=webhook_url(context, webhook_id, state=state) if position is not None else "",
-        failure=unsealed(context, request.query_params.get("failure", "")),
+        failure=decrypted_sentence(context, request.query_params.get("failure", "")),
         again=query_number(request, "again") if "again" in request.query_params else None,
         days=context.services.settings.change_retention_days,
         done=request.query_params.get("done", ""),
