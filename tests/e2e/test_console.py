@@ -126,3 +126,27 @@ async def test_an_administrator_tells_another_system_and_adds_an_application_and
         await ada.look()
     assert ada.hosts == {httpx.URL(service.base_url).host}
     assert not ada.problems
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_an_administrator_creates_a_rule_beneath_its_preview(
+    service: RunningService, browser: Browser, screen: str
+) -> None:
+    ada, home = await new_administrator(service, browser, screen), f"/console/o/{service.org}"
+    page = ada.page
+    await sign_in(ada)
+    await ada.open(f"{home}/rules/new")
+    await page.get_by_label("Attribute").select_option(index=1)
+    await page.get_by_label("Name").fill(f"Rule {screen}")
+    await ada.look()
+    await ada.press("Show whom it would merge")
+    await page.get_by_text("What would happen to the stored profiles").wait_for()
+    await ada.look()
+    await ada.press("Create and switch on")
+    await page.get_by_text("The rule was created.").wait_for()
+    await ada.look()
+    await page.get_by_role("link", name=f"Rule {screen}", exact=True).click()
+    await page.get_by_role("link", name="Delete…").click()
+    await ada.press("Delete the rule")
+    await page.get_by_text("The rule was deleted.").wait_for()
+    assert ada.problems == []

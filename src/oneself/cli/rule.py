@@ -244,7 +244,7 @@ def _unknown() -> NotFound:
     return NotFound("There is no rule with this id. List them: oneself rule list")
 
 
-def _change(rule_id: str, org: str | None, changes: dict[str, bool], *, preview: bool, as_json: bool) -> None:
+def _change(rule_id: str, org: str | None, changes: dict[str, Any], *, preview: bool, as_json: bool) -> None:
     async def plan(services: Services) -> tuple[DatasetRef, list[PlannedChange]]:
         from oneself.service.rules.rules import plan_rule_change
 

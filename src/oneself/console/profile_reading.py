@@ -102,12 +102,11 @@ class ProfileReading(msgspec.Struct, frozen=True):
     def title(self) -> str:
         """What names the profile for people."""
         survivor = self.view.survivor
-        if survivor.user_id is not None:
-            return survivor.user_id
         known = (Identifier(name, value) for name, values in survivor.identities.items() for value in values)
         readable = [value for value in map(self.visible_value_of, known) if value is not None]
         addresses = [value for value in readable if "@" in value]
-        return next(iter((*addresses, *readable)), survivor.primary_id)
+        users = (survivor.user_id,) if survivor.user_id is not None else ()
+        return next(iter((*addresses, *users, *readable)), survivor.primary_id)
 
     def values(self) -> dict[str, Any]:
         """The values by scope that are visible, then and today."""

@@ -119,7 +119,7 @@ async def _newest(context: ConsoleContext) -> tuple[list[ProfileRow], str]:
         ProfileRow(
             profile_url(context, item.profile_id),
             title_of(item.profile_id, item.user_id, item.values),
-            _telling(item.values),
+            telling_values(item.values),
             item.created_at,
         )
         for item in found.items
@@ -130,17 +130,17 @@ async def _newest(context: ConsoleContext) -> tuple[list[ProfileRow], str]:
     return rows, _url(context, created=following.created_at, after=following.profile_id)
 
 
-def _telling(values: dict[str, Any]) -> list[tuple[str, str]]:
+def telling_values(values: dict[str, Any]) -> list[tuple[str, str]]:
     """A few values that tell a profile apart: identity attributes first."""
     found = [(path, value) for path, value in leaves(values) if not isinstance(value, dict)]
     return [(path.partition(".")[2], value_text(value)[:80]) for path, value in found[:LISTED_VALUES_MAX]]
 
 
 def title_of(profile_id: UUID, user_id: str | None, values: dict[str, Any]) -> str:
-    """What names a profile for people: its user, an address of theirs, or its id."""
+    """What names a profile for people: an address of theirs, its user, or its id."""
     known = (value for _, value in leaves(values.get(IDENTITY_ATTRIBUTES, {})))
     addresses = (value for value in known if isinstance(value, str) and "@" in value)
-    return user_id or next(addresses, str(profile_id))
+    return next(addresses, user_id or str(profile_id))
 
 
 def _named_row(context: ConsoleContext, schema: Schema, found: NamedProfile) -> ProfileRow:

@@ -48,6 +48,7 @@ _environment.globals.update(
     when=formats.when,
     iso=formats.iso,
     application_kinds=application_words.KINDS,
+    refusal_words=profile_words.REFUSALS,
     change_types=words.CHANGE_TYPES,
 )
 _HEADERS = {

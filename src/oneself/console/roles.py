@@ -14,6 +14,8 @@ Permission = Literal[
     "see_organisation",
     "see_attributes",
     "change_attributes",
+    "see_rules",
+    "change_rules",
     "see_profiles",
     "decide_profiles",
     "export_profiles",
@@ -30,6 +32,7 @@ _SEE: frozenset[Permission] = frozenset(
     {
         "see_organisation",
         "see_attributes",
+        "see_rules",
         "see_profiles",
         "see_change_feed",
         "see_applications",
@@ -38,7 +41,14 @@ _SEE: frozenset[Permission] = frozenset(
 )
 _PRIVACY: frozenset[Permission] = frozenset({"export_profiles", "erase_profiles"})
 _CHANGE: frozenset[Permission] = frozenset(
-    {"change_attributes", "decide_profiles", "change_webhooks", "change_applications", "manage_members"}
+    {
+        "change_attributes",
+        "change_rules",
+        "decide_profiles",
+        "change_webhooks",
+        "change_applications",
+        "manage_members",
+    }
 )
 
 MAY: Mapping[Role, frozenset[Permission]] = {

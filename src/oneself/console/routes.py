@@ -23,6 +23,7 @@ from oneself.console import (
     profile_lists,
     profile_search,
     profiles,
+    rules,
     sign_in,
     webhooks,
 )
@@ -102,6 +103,7 @@ HANDLERS: ExceptionHandlersMap = {
 OF_ORGANISATIONS: list[ControllerRouterHandler] = [
     *attributes.ROUTES,
     *attribute_values.ROUTES,
+    *rules.ROUTES,
     *profile_search.ROUTES,
     *profiles.ROUTES,
     *profile_lists.ROUTES,

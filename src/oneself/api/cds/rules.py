@@ -86,7 +86,7 @@ async def create_rule(request: AnyRequest) -> RuleDocument:
     # The body is decoded before the gate here, and only here (docs/wire/cds.md §3).
     _check_gate(call)
     try:
-        return _render(await call.services.rules.rules.create(call.dataset_ref, draft))
+        return _render(await call.services.rules.rules.create(call.dataset_ref, draft, actor=call.actor))
     except RuleRejected as rejected:
         raise rule_error(rejected) from None
 
@@ -121,7 +121,9 @@ async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocume
     _check_sizes(document)
     changes = non_null(document)
     try:
-        return _render(await call.services.rules.rules.change(call.dataset_ref, rule_id, **changes))
+        return _render(
+            await call.services.rules.rules.change(call.dataset_ref, rule_id, actor=call.actor, **changes)
+        )
     except UnknownRule:
         raise rule_unknown() from None
     except RuleRejected as rejected:
@@ -137,7 +139,7 @@ async def change_rule(request: AnyRequest, rule_id: FromPath[str]) -> RuleDocume
 async def delete_rule(request: AnyRequest, rule_id: FromPath[str]) -> None:
     """Delete a rule. Existing merges are kept. Returns 204 if it does not exist."""
     call = context_of(request)
-    await call.services.rules.rules.delete(call.dataset_ref, rule_id)
+    await call.services.rules.rules.delete(call.dataset_ref, rule_id, actor=call.actor)
 
 
 def decode_rule(document: Object, rule_id: str = "") -> UnificationRule:

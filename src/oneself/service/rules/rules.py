@@ -16,17 +16,17 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from oneself.core.config.changes import ConfigChange, DropRule, PutRule
+from oneself.core.config.changes import ConfigChange, DropRule, PutRule, Several
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.identity.identifier_source import UnificationRule
 from oneself.core.identity.identity_type import LEGACY_ID
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.reindex import ReindexJob, find_job
-from oneself.errors import OneselfError
+from oneself.errors import OneselfError, PreconditionFailed
 from oneself.service.background import run_steps
 from oneself.service.configuration import Configurations, PlannedChange
-from oneself.service.context import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Submission
 from oneself.service.rules.stored_values import unindexed
@@ -54,6 +54,7 @@ class UnknownRule(OneselfError):
     """There is no rule with this id in the organisation."""
 
 
+_CLIENT = Actor("cds")
 #: Before the id of every fragment.
 _BEFORE_ALL = UUID(int=0)
 #: How often to ask whether other workers have finished.
@@ -77,15 +78,49 @@ class Rules:
         config = await self._configurations.current(dataset_ref.dataset_id)
         return _known(config, rule_id)
 
-    async def create(self, dataset_ref: DatasetRef, draft: UnificationRule) -> UnificationRule:
+    async def create(
+        self, dataset_ref: DatasetRef, draft: UnificationRule, *, actor: Actor = _CLIENT
+    ) -> UnificationRule:
         """Add a rule, with an id of ours. Raises rule_checks.RuleRejected."""
-        return await self._put(dataset_ref, plan_rule(draft))
+        return await self._put(dataset_ref, plan_rule(draft), actor)
 
-    async def change(self, dataset_ref: DatasetRef, rule_id: str, **changes: Any) -> UnificationRule:
-        """Change name, priority, activity or what it proves. Raises UnknownRule, rule_checks.RuleRejected."""
-        return await self._put(dataset_ref, plan_rule_change(rule_id, **changes))
+    async def change(
+        self,
+        dataset_ref: DatasetRef,
+        rule_id: str,
+        *,
+        actor: Actor = _CLIENT,
+        expected: UnificationRule | None = None,
+        **changes: Any,
+    ) -> UnificationRule:
+        """Change name, priority, activity or what it proves.
 
-    async def delete(self, dataset_ref: DatasetRef, rule_id: str) -> None:
+        `expected`: the rule as the caller knows it. Raises UnknownRule, rule_checks.RuleRejected,
+        PreconditionFailed if it is another by now.
+        """
+        return await self._put(dataset_ref, plan_rule_change(rule_id, expected, **changes), actor)
+
+    async def move(
+        self, dataset_ref: DatasetRef, rule_id: str, steps: int, *, actor: Actor = _CLIENT
+    ) -> None:
+        """Exchange the priority of a rule with that of the one so many steps further down.
+
+        A negative number: further up. Beyond the first or last, nothing happens. Raises UnknownRule.
+        """
+
+        def exchange(config: Config) -> ConfigChange | None:
+            known = _known(config, rule_id)
+            ordered = sorted(config.rules.values(), key=lambda rule: rule.priority)
+            position = ordered.index(known) + steps
+            if not 0 <= position < len(ordered) or ordered[position] == known:
+                return None
+            other = ordered[position]
+            moved = msgspec.structs.replace(known, priority=other.priority)
+            return Several((PutRule(moved), PutRule(msgspec.structs.replace(other, priority=known.priority))))
+
+        await self._configurations.change(dataset_ref.dataset_id, exchange, **_named(actor))
+
+    async def delete(self, dataset_ref: DatasetRef, rule_id: str, *, actor: Actor = _CLIENT) -> None:
         """Delete a rule, if it exists. Existing merges are kept."""
 
         def drop(config: Config) -> ConfigChange | None:
@@ -94,15 +129,17 @@ class Rules:
         async def cancel(transaction: Transaction, _: Config) -> None:
             await transaction.reindex_jobs.cancel(rule_id)
 
-        await self._configurations.change(dataset_ref.dataset_id, drop, also=cancel)
+        await self._configurations.change(dataset_ref.dataset_id, drop, also=cancel, **_named(actor))
 
     async def progress(self, dataset_ref: DatasetRef) -> list[ReindexProgress]:
         """How far each rule has been applied to the profiles that existed."""
         return await Tables(self._database, dataset_ref.dataset_id).reindex_jobs.find_progress()
 
-    async def _put(self, dataset_ref: DatasetRef, planned: PlannedRule) -> UnificationRule:
+    async def _put(self, dataset_ref: DatasetRef, planned: PlannedRule, actor: Actor) -> UnificationRule:
         change = planned.change
-        await self._configurations.change(dataset_ref.dataset_id, change.decide, also=change.also)
+        await self._configurations.change(
+            dataset_ref.dataset_id, change.decide, also=change.also, **_named(actor)
+        )
         return planned.made[-1]
 
 
@@ -120,9 +157,19 @@ def plan_rule(draft: UnificationRule) -> PlannedRule:
     return _plan(lambda config: rule)
 
 
-def plan_rule_change(rule_id: str, **changes: Any) -> PlannedRule:
-    """Change a rule. Raises UnknownRule and rule_checks.RuleRejected when it is decided."""
-    return _plan(lambda config: msgspec.structs.replace(_known(config, rule_id), **changes))
+def plan_rule_change(rule_id: str, expected: UnificationRule | None = None, **changes: Any) -> PlannedRule:
+    """Change a rule. `expected`: as the caller knows it.
+
+    Raises UnknownRule, rule_checks.RuleRejected and PreconditionFailed when it is decided.
+    """
+
+    def changed(config: Config) -> UnificationRule:
+        known = _known(config, rule_id)
+        if expected not in (None, known):
+            raise PreconditionFailed("The rule was changed in the meantime.")
+        return msgspec.structs.replace(known, **changes)
+
+    return _plan(changed)
 
 
 def _plan(make: Callable[[Config], UnificationRule]) -> PlannedRule:
@@ -139,6 +186,15 @@ def _plan(make: Callable[[Config], UnificationRule]) -> PlannedRule:
             await transaction.reindex_jobs.cancel(made[-1].rule_id)
 
     return PlannedRule(PlannedChange(put, cancel), made)
+
+
+def _named(actor: Actor) -> dict[str, Any]:
+    """Who changes the configuration."""
+    return {
+        "interface": actor.interface,
+        "application": actor.application,
+        "console_user": actor.console_user,
+    }
 
 
 def _known(config: Config, rule_id: str) -> UnificationRule:
