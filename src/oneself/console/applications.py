@@ -9,20 +9,21 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import urlencode
 
-from litestar import Response, get, post
+from litestar import Response
 
 from oneself.console.application_form import ApplicationFields, fields_of, read_fields, version_of
 from oneself.console.application_words import groups
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.handlers import form_at, page_at
 from oneself.errors import InvalidInput, NotFound, PreconditionFailed
 from oneself.service.directory.applications import (
     NAME_CHARACTERS_MAX,
     Application,
     Applications,
 )
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest
+from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_applications"), requires("change_applications")
@@ -30,7 +31,7 @@ SEE, CHANGE = requires("see_applications"), requires("change_applications")
 FIELDS = frozenset({"name", "kind", "redirect_uris", "post_logout_redirect_uris", "permissions"})
 
 
-@get("/console/o/{org:str}/applications", opt=SEE, include_in_schema=False)
+@page_at("/applications", SEE)
 async def application_list(request: AnyRequest) -> AnyResponse:
     """List the applications."""
     context = console_context(request)
@@ -44,18 +45,13 @@ async def application_list(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/applications/new", opt=CHANGE, include_in_schema=False)
+@page_at("/applications/new", CHANGE)
 async def new_application(request: AnyRequest) -> AnyResponse:
     """Show the form of a new application."""
     return _form(console_context(request), ApplicationFields())
 
 
-@post(
-    "/console/o/{org:str}/applications/new",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/applications/new", CHANGE)
 async def create_application(request: AnyRequest) -> AnyResponse:
     """Create an application and show its client id and secret, once."""
     context, fields = console_context(request), ApplicationFields()
@@ -68,7 +64,7 @@ async def create_application(request: AnyRequest) -> AnyResponse:
     return _secret_page(context, application, secret)
 
 
-@get("/console/o/{org:str}/applications/application", opt=SEE, include_in_schema=False)
+@page_at("/applications/application", SEE)
 async def show_application(request: AnyRequest) -> AnyResponse:
     """Show an application: as a form to whoever may change it."""
     context = console_context(request)
@@ -83,12 +79,7 @@ async def show_application(request: AnyRequest) -> AnyResponse:
     )
 
 
-@post(
-    "/console/o/{org:str}/applications/application",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/applications/application", CHANGE)
 async def change_application(request: AnyRequest) -> AnyResponse:
     """Change an application, unless somebody else did since the form was opened."""
     context = console_context(request)
@@ -112,7 +103,7 @@ async def change_application(request: AnyRequest) -> AnyResponse:
     return see(f"{context.home}/applications?done=changed")
 
 
-@post("/console/o/{org:str}/applications/secret", opt=CHANGE, include_in_schema=False)
+@form_at("/applications/secret", CHANGE)
 async def rotate_application_secret(request: AnyRequest) -> AnyResponse:
     """Replace the secret of an application and show the new one, once."""
     context = console_context(request)
@@ -124,7 +115,7 @@ async def rotate_application_secret(request: AnyRequest) -> AnyResponse:
     return _secret_page(context, application, secret, is_rotated=True)
 
 
-@get("/console/o/{org:str}/applications/delete", opt=CHANGE, include_in_schema=False)
+@page_at("/applications/delete", CHANGE)
 async def confirm_application_deletion(request: AnyRequest) -> AnyResponse:
     """Say what a deletion does, and ask for confirmation."""
     context = console_context(request)
@@ -133,7 +124,7 @@ async def confirm_application_deletion(request: AnyRequest) -> AnyResponse:
     return page(context, "application_delete.html", application=application, back=back)
 
 
-@post("/console/o/{org:str}/applications/delete", opt=CHANGE, include_in_schema=False)
+@form_at("/applications/delete", CHANGE)
 async def delete_application(request: AnyRequest) -> AnyResponse:
     """Delete an application, and end its tokens."""
     context = console_context(request)

@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
 from oneself.console.attributes import SEE, asked_attribute, attribute_url
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context
 from oneself.console.forms import page
+from oneself.console.handlers import page_at
 from oneself.service.profiles.invalid_values import START, InvalidValuesPage
 from oneself.web.forms import AnyRequest
 
@@ -33,7 +34,7 @@ class CountedPath(msgspec.Struct, frozen=True, array_like=True):
     profiles: int
 
 
-@get("/console/o/{org:str}/attributes/count", opt=SEE, include_in_schema=False)
+@page_at("/attributes/count", SEE)
 async def count_values(request: AnyRequest) -> AnyResponse:
     """Count the profiles with a value of an attribute, a part of the profiles at a time."""
     context = console_context(request)
@@ -52,7 +53,7 @@ async def count_values(request: AnyRequest) -> AnyResponse:
     return page(context, template, attribute=attribute, back=attribute_url(context, attribute), **values)
 
 
-@get("/console/o/{org:str}/attributes/check", opt=SEE, include_in_schema=False)
+@page_at("/attributes/check", SEE)
 async def check_values(request: AnyRequest) -> AnyResponse:
     """List values that no longer fit their attribute, reading a part of the profiles at a time."""
     context = console_context(request)

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 
 from oneself.console.attribute_form import (
     AttributeFields,
@@ -23,6 +23,7 @@ from oneself.console.attribute_form import (
 )
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.handlers import form_at, page_at
 from oneself.console.words import BUILT_IN, SCOPES
 from oneself.core.config.configuration import Config
 from oneself.core.values.attribute import (
@@ -35,7 +36,7 @@ from oneself.core.values.attribute import (
 from oneself.core.values.definition_rules import DEFINABLE_STRATEGIES, AttributeRejected
 from oneself.errors import PreconditionFailed
 from oneself.service.schema.schemas import version_of
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, Parameters
+from oneself.web.forms import AnyRequest, Parameters
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_attributes"), requires("change_attributes")
@@ -50,7 +51,7 @@ class ListedAttribute(msgspec.Struct, frozen=True):
     origins: list[str]
 
 
-@get("/console/o/{org:str}/attributes", opt=SEE, include_in_schema=False)
+@page_at("/attributes", SEE)
 async def attribute_list(request: AnyRequest) -> AnyResponse:
     """List the attributes of a scope."""
     context = console_context(request)
@@ -79,19 +80,14 @@ async def attribute_list(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/attributes/new", opt=CHANGE, include_in_schema=False)
+@page_at("/attributes/new", CHANGE)
 async def new_attribute(request: AnyRequest) -> AnyResponse:
     """Show the form of a new attribute."""
     context = console_context(request)
     return await _form(context, await context.config(), AttributeFields(_writable(request)))
 
 
-@post(
-    "/console/o/{org:str}/attributes/new",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/attributes/new", CHANGE)
 async def define_attribute(request: AnyRequest) -> AnyResponse:
     """Define an attribute."""
     context, scope = console_context(request), _writable(request)
@@ -109,7 +105,7 @@ async def define_attribute(request: AnyRequest) -> AnyResponse:
     return _see_list(context, scope, "created", fields.name)
 
 
-@get("/console/o/{org:str}/attributes/attribute", opt=SEE, include_in_schema=False)
+@page_at("/attributes/attribute", SEE)
 async def show_attribute(request: AnyRequest) -> AnyResponse:
     """Show an attribute: as a form to whoever may change it."""
     context = console_context(request)
@@ -126,12 +122,7 @@ async def show_attribute(request: AnyRequest) -> AnyResponse:
     )
 
 
-@post(
-    "/console/o/{org:str}/attributes/attribute",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/attributes/attribute", CHANGE)
 async def change_attribute(request: AnyRequest) -> AnyResponse:
     """Change an attribute, unless somebody else did since the form was opened."""
     context = console_context(request)
@@ -152,7 +143,7 @@ async def change_attribute(request: AnyRequest) -> AnyResponse:
     return _see_list(context, attribute.scope, "changed", fields.name)
 
 
-@get("/console/o/{org:str}/attributes/delete", opt=CHANGE, include_in_schema=False)
+@page_at("/attributes/delete", CHANGE)
 async def confirm_deletion(request: AnyRequest) -> AnyResponse:
     """Say what a deletion does, and ask for confirmation."""
     context = console_context(request)
@@ -160,12 +151,7 @@ async def confirm_deletion(request: AnyRequest) -> AnyResponse:
     return _deletion_page(context, config, _deletable(config, request))
 
 
-@post(
-    "/console/o/{org:str}/attributes/delete",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/attributes/delete", CHANGE)
 async def delete_attribute(request: AnyRequest) -> AnyResponse:
     """Delete an attribute, unless somebody else changed it since the page was opened."""
     context = console_context(request)

@@ -7,11 +7,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
 from oneself.console.context import console_context, requires
 from oneself.console.formats import api_request, query_number
 from oneself.console.forms import page
+from oneself.console.handlers import page_at
 from oneself.console.profile_words import interface_of
 from oneself.core.units import SEQ_MAX
 from oneself.service.log.audit import AuditEntry
@@ -39,7 +40,7 @@ class ListedEntry(msgspec.Struct, frozen=True):
     dataset: str
 
 
-@get("/console/o/{org:str}/audit", opt=requires("see_audit_log"), include_in_schema=False)
+@page_at("/audit", requires("see_audit_log"))
 async def audit_log(request: AnyRequest) -> Response[Any]:
     """List what was done, the last first."""
     context, offset = console_context(request), min(query_number(request, "offset"), OFFSET_MAX)

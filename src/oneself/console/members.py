@@ -9,32 +9,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from litestar import Response, get, post
+from litestar import Response
 
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.handlers import form_at, page_at
 from oneself.console.roles import NAMES
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.crypto import new_secret
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest
+from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 MANAGE = requires("manage_members")
 OWN_ROLE = "Nobody changes their own role. Ask another administrator."
 
 
-@get("/console/o/{org:str}/members", opt=MANAGE, include_in_schema=False)
+@page_at("/members", MANAGE)
 async def member_list(request: AnyRequest) -> AnyResponse:
     """List the console users of the organisation."""
     return await _list(console_context(request))
 
 
-@post(
-    "/console/o/{org:str}/members",
-    opt=MANAGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/members", MANAGE)
 async def add_member(request: AnyRequest) -> AnyResponse:
     """Give somebody a role, and create them if nobody is called so."""
     context, username, role = console_context(request), "", ""
@@ -58,7 +54,7 @@ async def add_member(request: AnyRequest) -> AnyResponse:
     return page(context, "member_created.html", username=username, role=NAMES[role], password=password)
 
 
-@get("/console/o/{org:str}/members/member", opt=MANAGE, include_in_schema=False)
+@page_at("/members/member", MANAGE)
 async def show_member(request: AnyRequest) -> AnyResponse:
     """Show the role of a console user, to change or take it."""
     context = console_context(request)
@@ -66,12 +62,7 @@ async def show_member(request: AnyRequest) -> AnyResponse:
     return page(context, "member.html", username=username, role=role)
 
 
-@post(
-    "/console/o/{org:str}/members/member",
-    opt=MANAGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/members/member", MANAGE)
 async def change_member(request: AnyRequest) -> AnyResponse:
     """Change the role of a console user, or take it."""
     context = console_context(request)

@@ -10,11 +10,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request, query_id, query_number
 from oneself.console.forms import accepted_form, checked_form, first, page, see
+from oneself.console.handlers import form_at, page_at
 from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
 from oneself.console.profiles import ViewChoice
 from oneself.core.identity_graph.joins import VIEWS
@@ -23,7 +24,7 @@ from oneself.errors import Conflict
 from oneself.service.context import DEFAULT_DATASET
 from oneself.service.ingest.submission import ObservationRejected
 from oneself.service.privacy.erasure import Expected
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, Parameters
+from oneself.web.forms import AnyRequest, Parameters
 
 AnyResponse = Response[Any]
 EXPORT, ERASE = requires("export_profiles"), requires("erase_profiles")
@@ -34,19 +35,14 @@ VERSION_CHARS_MAX = 18
 CHANGED = "The profile changed since you looked at it. Nothing was erased. Look at what would be erased now."
 
 
-@get("/console/o/{org:str}/profiles/export", opt=EXPORT, include_in_schema=False)
+@page_at("/profiles/export", EXPORT)
 async def confirm_export(request: AnyRequest) -> AnyResponse:
     """Say what an export contains, and ask for confirmation."""
     async with open_profile(request, is_now=True) as reading:
         return _export_page(reading)
 
 
-@post(
-    "/console/o/{org:str}/profiles/export",
-    opt=EXPORT,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/profiles/export", EXPORT)
 async def export_profile(request: AnyRequest) -> AnyResponse:
     """Send everything that is stored of a person in a view, as a file."""
     async with open_profile(request, is_now=True) as reading:
@@ -68,19 +64,14 @@ async def export_profile(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/profiles/erase", opt=ERASE, include_in_schema=False)
+@page_at("/profiles/erase", ERASE)
 async def confirm_erasure(request: AnyRequest) -> AnyResponse:
     """Say what an erasure would take and whose parts it has, and ask for confirmation."""
     async with open_profile(request, is_now=True) as reading:
         return await _erasure_page(reading)
 
 
-@post(
-    "/console/o/{org:str}/profiles/erase",
-    opt=ERASE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/profiles/erase", ERASE)
 async def erase_profile(request: AnyRequest) -> AnyResponse:
     """Erase what a person has in a view, unless it changed since the page was opened."""
     async with open_profile(request, is_now=True) as reading:
@@ -107,7 +98,7 @@ async def erase_profile(request: AnyRequest) -> AnyResponse:
     return see(_receipts_url(context, "/receipt", id=receipt.receipt_id))
 
 
-@get("/console/o/{org:str}/erasures", opt=ERASE, include_in_schema=False)
+@page_at("/erasures", ERASE)
 async def list_receipts(request: AnyRequest) -> AnyResponse:
     """List the receipts of erasures, the last one first."""
     context = await console_context(request).in_dataset()
@@ -128,7 +119,7 @@ async def list_receipts(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/erasures/receipt", opt=ERASE, include_in_schema=False)
+@page_at("/erasures/receipt", ERASE)
 async def show_receipt(request: AnyRequest) -> AnyResponse:
     """Show the proof of an erasure."""
     context = await console_context(request).in_dataset()

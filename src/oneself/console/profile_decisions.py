@@ -14,11 +14,12 @@ from typing import Any
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 
 from oneself.console.context import NoSuchPage, requires
 from oneself.console.formats import api_request, query_number, value_text
 from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.handlers import form_at, page_at
 from oneself.console.profile_reading import (
     NoSuchProfile,
     ProfileReading,
@@ -42,7 +43,7 @@ from oneself.service.by_hand.asked import (
 )
 from oneself.service.profiles.readable import is_readable
 from oneself.service.profiles.search import leaves
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest
+from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 DECIDE = requires("decide_profiles")
@@ -79,7 +80,7 @@ class Outcome(msgspec.Struct, frozen=True):
     given_up: GivenUp | None
 
 
-@get("/console/o/{org:str}/profiles/split", opt=DECIDE, include_in_schema=False)
+@page_at("/profiles/split", DECIDE)
 async def choose_split(request: AnyRequest) -> AnyResponse:
     """Let the user choose what to take out, then show what would be left and what would go."""
     async with open_profile(request, is_now=True) as reading:
@@ -87,12 +88,7 @@ async def choose_split(request: AnyRequest) -> AnyResponse:
         return await (_split_page(reading, what) if what else _choices_page(reading))
 
 
-@post(
-    "/console/o/{org:str}/profiles/split",
-    opt=DECIDE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/profiles/split", DECIDE)
 async def split_profile(request: AnyRequest) -> AnyResponse:
     """Split a profile, if it comes to what the user has seen."""
     async with open_profile(request, is_now=True) as reading:
@@ -106,19 +102,14 @@ async def split_profile(request: AnyRequest) -> AnyResponse:
     return see(reading.query.url(done="split"))
 
 
-@get("/console/o/{org:str}/profiles/merge", opt=DECIDE, include_in_schema=False)
+@page_at("/profiles/merge", DECIDE)
 async def choose_merge(request: AnyRequest) -> AnyResponse:
     """Let the user name the other profile, then show what the two would be together."""
     async with open_profile(request, is_now=True) as reading:
         return await _merge_page(reading, _asked_text(request, "with"), _asked_text(request, "gives_up"))
 
 
-@post(
-    "/console/o/{org:str}/profiles/merge",
-    opt=DECIDE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/profiles/merge", DECIDE)
 async def merge_profiles(request: AnyRequest) -> AnyResponse:
     """Merge two profiles, if it comes to what the user has seen."""
     async with open_profile(request, is_now=True) as reading:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
 from oneself.console.context import NoSuchPage
 from oneself.console.formats import query_id, query_number
 from oneself.console.forms import page
+from oneself.console.handlers import page_at
 from oneself.console.profile_lists import source_words
 from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
 from oneself.console.profile_search import SEE
@@ -64,7 +65,7 @@ class ListedCause(msgspec.Struct, frozen=True):
     code: str
 
 
-@get("/console/o/{org:str}/profiles/joins", opt=SEE, include_in_schema=False)
+@page_at("/profiles/joins", SEE)
 async def profile_joins(request: AnyRequest) -> AnyResponse:
     """List the joins that hold a profile together, those with the strongest evidence first."""
     after = _position(request)
@@ -90,7 +91,7 @@ async def profile_joins(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/profiles/compare", opt=SEE, include_in_schema=False)
+@page_at("/profiles/compare", SEE)
 async def compare_profiles(request: AnyRequest) -> AnyResponse:
     """Say how two ids belong together: the way of joins from one to the other, or why there is none."""
     text = request.query_params.get("with", "").strip()

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
 from oneself.console.formats import as_json, instant_in, query_id, query_number, value_text, when
 from oneself.console.forms import page
+from oneself.console.handlers import page_at
 from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
 from oneself.console.profile_search import SEE
 from oneself.console.profile_words import interface_of, step_words, trust_of
@@ -45,7 +46,7 @@ class ListedIdentifier(msgspec.Struct, frozen=True):
     until: int | None
 
 
-@get("/console/o/{org:str}/profiles/events", opt=SEE, include_in_schema=False)
+@page_at("/profiles/events", SEE)
 async def profile_events(request: AnyRequest) -> AnyResponse:
     """List the events of a profile, the latest first."""
     async with open_profile(request) as reading:
@@ -75,7 +76,7 @@ async def profile_events(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/profiles/identifiers", opt=SEE, include_in_schema=False)
+@page_at("/profiles/identifiers", SEE)
 async def profile_identifiers(request: AnyRequest) -> AnyResponse:
     """List every identifier that a profile has or had, the oldest first."""
     offset = query_number(request, "offset")
@@ -105,7 +106,7 @@ async def profile_identifiers(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/profiles/history", opt=SEE, include_in_schema=False)
+@page_at("/profiles/history", SEE)
 async def profile_history(request: AnyRequest) -> AnyResponse:
     """List what happened to a profile, the oldest first."""
     offset = query_number(request, "offset")

@@ -11,11 +11,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
 from oneself.console.context import ConsoleContext, console_context, requires
 from oneself.console.formats import query_id, query_number, value_text
 from oneself.console.forms import page
+from oneself.console.handlers import page_at
 from oneself.console.profile_reading import ProfileQuery
 from oneself.core.identity.identifier import visible_value
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
@@ -41,7 +42,7 @@ class ProfileRow(msgspec.Struct, frozen=True):
     created_at: int | None = None
 
 
-@get("/console/o/{org:str}/profiles", opt=SEE, include_in_schema=False)
+@page_at("/profiles", SEE)
 async def profile_list(request: AnyRequest) -> AnyResponse:
     """Show the search field and what it finds; without a text, the newest profiles."""
     context = await console_context(request).in_dataset()
@@ -66,7 +67,7 @@ async def profile_list(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/profiles/values", opt=SEE, include_in_schema=False)
+@page_at("/profiles/values", SEE)
 async def profiles_with_value(request: AnyRequest) -> AnyResponse:
     """List profiles with a text in their values, reading a part of the profiles at a time."""
     context = await console_context(request).in_dataset()

@@ -9,10 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-from litestar import Response, get
+from litestar import Response
 
 from oneself.console.formats import value_text, when
 from oneself.console.forms import page
+from oneself.console.handlers import page_at
 from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
 from oneself.console.profile_search import SEE
 from oneself.console.profile_words import interface_of, trust_of
@@ -48,7 +49,7 @@ class ViewChoice(msgspec.Struct, frozen=True):
     adds: str
 
 
-@get("/console/o/{org:str}/profiles/profile", opt=SEE, include_in_schema=False)
+@page_at("/profiles/profile", SEE)
 async def show_profile(request: AnyRequest) -> AnyResponse:
     """Show a profile."""
     async with open_profile(request) as reading:

@@ -13,11 +13,12 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.handlers import form_at, page_at
 from oneself.console.profile_search import ProfileRow, profile_url, telling_values, title_of
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import RuleRejected, check_rule
@@ -28,7 +29,7 @@ from oneself.errors import PreconditionFailed
 from oneself.service.profiles.readable import is_readable
 from oneself.service.rules.preview import Preview, PreviewedMerge
 from oneself.service.rules.rules import UnknownRule
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest, Parameters
+from oneself.web.forms import AnyRequest, Parameters
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_rules"), requires("change_rules")
@@ -65,7 +66,7 @@ class SampledRefusal(msgspec.Struct, frozen=True):
     other_url: str
 
 
-@get("/console/o/{org:str}/rules", opt=SEE, include_in_schema=False)
+@page_at("/rules", SEE)
 async def rule_list(request: AnyRequest) -> AnyResponse:
     """List the rules by priority. A script asks for the list alone, while a rule is being applied."""
     context = console_context(request)
@@ -87,7 +88,7 @@ async def rule_list(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/rules/new", opt=CHANGE, include_in_schema=False)
+@page_at("/rules/new", CHANGE)
 async def new_rule(request: AnyRequest) -> AnyResponse:
     """Show the form of a new rule, or with an attribute in the query its preview."""
     context = console_context(request)
@@ -101,12 +102,7 @@ async def new_rule(request: AnyRequest) -> AnyResponse:
     return _form(context, config, draft, problem)
 
 
-@post(
-    "/console/o/{org:str}/rules/new",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/rules/new", CHANGE)
 async def create_rule(request: AnyRequest) -> AnyResponse:
     """Create a rule, switched on or off."""
     context = console_context(request)
@@ -123,19 +119,14 @@ async def create_rule(request: AnyRequest) -> AnyResponse:
     return see(f"{context.home}/rules?done=created")
 
 
-@get("/console/o/{org:str}/rules/rule", opt=CHANGE, include_in_schema=False)
+@page_at("/rules/rule", CHANGE)
 async def show_rule(request: AnyRequest) -> AnyResponse:
     """Show what can be changed of a rule."""
     context = console_context(request)
     return _rule_page(context, await _asked(context))
 
 
-@post(
-    "/console/o/{org:str}/rules/rule",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/rules/rule", CHANGE)
 async def rename_rule(request: AnyRequest) -> AnyResponse:
     """Rename a rule, unless somebody else changed it since the form was opened."""
     context = console_context(request)
@@ -154,7 +145,7 @@ async def rename_rule(request: AnyRequest) -> AnyResponse:
     return see(f"{context.home}/rules?done=changed")
 
 
-@post("/console/o/{org:str}/rules/move", opt=CHANGE, include_in_schema=False)
+@form_at("/rules/move", CHANGE)
 async def move_rule(request: AnyRequest) -> AnyResponse:
     """Move a rule one position up or down."""
     context = console_context(request)
@@ -165,14 +156,14 @@ async def move_rule(request: AnyRequest) -> AnyResponse:
     return see(f"{context.home}/rules?done=moved")
 
 
-@get("/console/o/{org:str}/rules/switch", opt=CHANGE, include_in_schema=False)
+@page_at("/rules/switch", CHANGE)
 async def confirm_switch(request: AnyRequest) -> AnyResponse:
     """Show what switching a rule on or off does."""
     context = console_context(request)
     return _switch_page(context, await _asked(context))
 
 
-@post("/console/o/{org:str}/rules/switch", opt=CHANGE, include_in_schema=False)
+@form_at("/rules/switch", CHANGE)
 async def switch_rule(request: AnyRequest) -> AnyResponse:
     """Switch a rule on or off, unless somebody else changed it since the page was opened."""
     context = console_context(request)
@@ -185,7 +176,7 @@ async def switch_rule(request: AnyRequest) -> AnyResponse:
     return see(f"{context.home}/rules?done={'off' if rule.is_active else 'on'}")
 
 
-@get("/console/o/{org:str}/rules/preview", opt=CHANGE, include_in_schema=False)
+@page_at("/rules/preview", CHANGE)
 async def preview_rule(request: AnyRequest) -> AnyResponse:
     """Show what a new rule, or switching one on or off, would change in the stored profiles."""
     context = console_context(request)
@@ -213,14 +204,14 @@ async def preview_rule(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/rules/delete", opt=CHANGE, include_in_schema=False)
+@page_at("/rules/delete", CHANGE)
 async def confirm_rule_deletion(request: AnyRequest) -> AnyResponse:
     """Say what a deletion does, and ask for confirmation."""
     context = console_context(request)
     return page(context, "rule_delete.html", rule=await _asked(context), back=f"{context.home}/rules")
 
 
-@post("/console/o/{org:str}/rules/delete", opt=CHANGE, include_in_schema=False)
+@form_at("/rules/delete", CHANGE)
 async def delete_rule(request: AnyRequest) -> AnyResponse:
     """Delete a rule. What it merged stays merged."""
     context = console_context(request)

@@ -11,16 +11,17 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
-from litestar import Response, get, post
+from litestar import Response
 
 from oneself.adapters.change_event import decode_position, encode_position
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request, query_id, query_number
 from oneself.console.forms import accepted_form, decrypted_sentence, encrypted_sentence, first, page, see
+from oneself.console.handlers import form_at, page_at
 from oneself.console.webhook_form import WebhookFields, fields_of, read_fields
 from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from oneself.service.feed.webhooks import WEBHOOKS_MAX, Webhook
-from oneself.web.forms import FORM_BYTES_MAX, AnyRequest
+from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_change_feed"), requires("change_webhooks")
@@ -49,7 +50,7 @@ class ListedDelivery(msgspec.Struct, frozen=True):
     body: str
 
 
-@get("/console/o/{org:str}/webhooks", opt=SEE, include_in_schema=False)
+@page_at("/webhooks", SEE)
 async def webhook_list(request: AnyRequest) -> AnyResponse:
     """List the webhooks."""
     context = console_context(request)
@@ -63,18 +64,13 @@ async def webhook_list(request: AnyRequest) -> AnyResponse:
     )
 
 
-@get("/console/o/{org:str}/webhooks/new", opt=CHANGE, include_in_schema=False)
+@page_at("/webhooks/new", CHANGE)
 async def new_webhook(request: AnyRequest) -> AnyResponse:
     """Show the form of a new webhook."""
     return await _form(console_context(request), WebhookFields())
 
 
-@post(
-    "/console/o/{org:str}/webhooks/new",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/webhooks/new", CHANGE)
 async def create_webhook(request: AnyRequest) -> AnyResponse:
     """Create a webhook and show its secret, once."""
     context, fields = console_context(request), WebhookFields()
@@ -94,14 +90,14 @@ async def create_webhook(request: AnyRequest) -> AnyResponse:
     return _secret_page(context, webhook)
 
 
-@get("/console/o/{org:str}/webhooks/webhook", opt=SEE, include_in_schema=False)
+@page_at("/webhooks/webhook", SEE)
 async def show_webhook(request: AnyRequest) -> AnyResponse:
     """Show a webhook with its deliveries, the last change first."""
     context = console_context(request)
     return await _webhook_page(context, await _asked(context))
 
 
-@post("/console/o/{org:str}/webhooks/test", opt=CHANGE, include_in_schema=False)
+@form_at("/webhooks/test", CHANGE)
 async def test_webhook(request: AnyRequest) -> AnyResponse:
     """Send a test, and say what the receiver did with it."""
     context = console_context(request)
@@ -114,7 +110,7 @@ async def test_webhook(request: AnyRequest) -> AnyResponse:
     return see(webhook_url(context, webhook.row.webhook_id, **outcome))
 
 
-@post("/console/o/{org:str}/webhooks/again", opt=CHANGE, include_in_schema=False)
+@form_at("/webhooks/again", CHANGE)
 async def send_again(request: AnyRequest) -> AnyResponse:
     """Send a delivery again, or every dead one."""
     context = console_context(request)
@@ -128,7 +124,7 @@ async def send_again(request: AnyRequest) -> AnyResponse:
     return see(webhook_url(context, webhook.row.webhook_id, again=str(number)))
 
 
-@get("/console/o/{org:str}/webhooks/edit", opt=CHANGE, include_in_schema=False)
+@page_at("/webhooks/edit", CHANGE)
 async def edit_webhook(request: AnyRequest) -> AnyResponse:
     """Show the form of a stored webhook."""
     context = console_context(request)
@@ -136,12 +132,7 @@ async def edit_webhook(request: AnyRequest) -> AnyResponse:
     return await _form(context, fields_of(webhook), webhook=webhook)
 
 
-@post(
-    "/console/o/{org:str}/webhooks/edit",
-    opt=CHANGE,
-    request_max_body_size=FORM_BYTES_MAX,
-    include_in_schema=False,
-)
+@form_at("/webhooks/edit", CHANGE)
 async def change_webhook(request: AnyRequest) -> AnyResponse:
     """Change a webhook, unless somebody else did since the form was opened."""
     context = console_context(request)
@@ -165,7 +156,7 @@ async def change_webhook(request: AnyRequest) -> AnyResponse:
     return see(webhook_url(context, webhook.row.webhook_id, done="changed"))
 
 
-@post("/console/o/{org:str}/webhooks/rotate", opt=CHANGE, include_in_schema=False)
+@form_at("/webhooks/rotate", CHANGE)
 async def rotate_secret(request: AnyRequest) -> AnyResponse:
     """Make a new secret and show it, once."""
     context = console_context(request)
@@ -177,7 +168,7 @@ async def rotate_secret(request: AnyRequest) -> AnyResponse:
     return _secret_page(context, webhook, is_rotated=True)
 
 
-@get("/console/o/{org:str}/webhooks/delete", opt=CHANGE, include_in_schema=False)
+@page_at("/webhooks/delete", CHANGE)
 async def confirm_webhook_deletion(request: AnyRequest) -> AnyResponse:
     """Say what a deletion does, and ask for confirmation."""
     context = console_context(request)
@@ -186,7 +177,7 @@ async def confirm_webhook_deletion(request: AnyRequest) -> AnyResponse:
     return page(context, "webhook_delete.html", webhook=webhook.row, back=back)
 
 
-@post("/console/o/{org:str}/webhooks/delete", opt=CHANGE, include_in_schema=False)
+@form_at("/webhooks/delete", CHANGE)
 async def delete_webhook(request: AnyRequest) -> AnyResponse:
     """Delete a webhook with its deliveries."""
     context = console_context(request)
