@@ -26,7 +26,7 @@ SETTINGS = {
 STORED: list[tuple[type, dict[str, Any]]] = [
     (ConfigDocument, {"version": 2, "seq": 9, "dataset": SETTINGS, "read_since": {"traits.card": 5}}),
     (Reconfigured, {"face": "admin", "change": {"type": "put_dataset_settings", "settings": SETTINGS}}),
-    (Erased, {"face": "cds", "profile_ids": [str(UUID(int=3))], "application": None,
+    (Erased, {"face": "cds", "profile_ids": [str(UUID(int=3))], "application": None, "console_user": "ada",
               "entries": 4, "identifiers": 1, "detached": [{"namespace": "tracker", "value": "t"}],
               "bridges": [{"one": str(UUID(int=4)), "other": str(UUID(int=5)), "since": 8}]}),
     (ValueSource, {"seq": 1, "observation_id": "o", "at": 2, "face": "cds"}),
