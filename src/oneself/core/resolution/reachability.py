@@ -141,12 +141,14 @@ def is_covered_by_tokens(
 ) -> bool:
     """Whether the users of tokens hold everything that the events name.
 
-    Each value must be the only one of its type, and each browser must point at the user or at no profile.
-    Then the events change no claim.
+    Each value must be the only one of its type and held by nobody else (both sides of a split may hold it),
+    and each browser must point at the user or at no profile. Then the events change no claim.
     `survivors`: profile of a claim → its survivor.
     """
     claims = tuple(claims)
-    owners = {claim.identifier: survivors[claim.profile_id] for claim in claims}
+    owners: dict[Identifier, set[UUID]] = {}
+    for claim in claims:
+        owners.setdefault(claim.identifier, set()).add(survivors[claim.profile_id])
     is_current = all(
         claim.identifier.namespace in DEVICE_NAMESPACES or claim.seq >= footprint.claims_current_since
         for claim in claims
@@ -154,7 +156,9 @@ def is_covered_by_tokens(
     return is_current and _all_owned(footprint, users, owners)
 
 
-def _all_owned(footprint: Footprint, users: Iterable[Profile], owners: Mapping[Identifier, UUID]) -> bool:
+def _all_owned(
+    footprint: Footprint, users: Iterable[Profile], owners: Mapping[Identifier, set[UUID]]
+) -> bool:
     by_primary = {primary_id(user.profile_id, anonymous=False): user for user in users}
     for observed in footprint.parts:
         user = by_primary[observed.primary_id or ""]
@@ -163,8 +167,7 @@ def _all_owned(footprint: Footprint, users: Iterable[Profile], owners: Mapping[I
             return False
         if not identifiers_in(user, {person.namespace for person in persons}) <= persons:
             return False
-        named = observed.identifiers
-        if any(owners.get(identifier, user.profile_id) != user.profile_id for identifier in named):
+        if any(owners.get(named, {user.profile_id}) != {user.profile_id} for named in observed.identifiers):
             return False
     return True
 
