@@ -33,6 +33,7 @@ QUESTIONS = (
     "longest_answer",
     "large_merges",
     "explain_cost",
+    "console_pages",
     "split_cost",
     "as_of_cost",
     "feed_cost",

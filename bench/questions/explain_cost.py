@@ -19,6 +19,7 @@ from bench.stage import Bench, Stage
 from oneself.core.config.changes import PutIdentityAttributes
 from oneself.core.identity.identifier import TRACKER, Identifier
 from oneself.core.identity.identity_type import IdentityBinding
+from oneself.core.identity_graph.browser import BrowserFragments
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim, Owner, Tenure
 from oneself.core.identity_graph.joins import View
@@ -59,7 +60,10 @@ FROM unnest($2::uuid[]) WITH ORDINALITY AS part (id, number);
 _LOG = """
 INSERT INTO log (dataset_id, seq, observation_id, kind, name, config_version, content, profile_id,
                  fragment_id)
-SELECT $1, $3 + number, id, 'event', 'Visit', 1, '{"face": "interactions", "application": "shop"}', id, id
+SELECT $1, $3 + number, id, 'event', 'Visit', 1,
+       jsonb_build_object('kind', 'event', 'observation_id', id, 'new_profile_id', id, 'name', 'Visit',
+                          'face', 'interactions', 'application', 'shop'),
+       id, id
 FROM unnest($2::uuid[]) WITH ORDINALITY AS part (id, number);
 """
 
@@ -68,18 +72,21 @@ async def measure(stage: Stage) -> tuple[Figure, ...]:
     sizes = SIZES_FULL if stage.is_full else SIZES_QUICK
     found: dict[int, list[float]] = {}
     async with stage.bench() as opened:
-        await opened.services.configurations.change(
-            opened.dataset_id, lambda _: PutIdentityAttributes(_BINDINGS)
-        )
+        await bind_addresses(opened)
         for number, size in enumerate(sizes):
-            people = _People(opened, size, base=(number + 1) * 10_000_000)
+            people = LargePeople(opened, size, base=(number + 1) * 10_000_000)
             await people.write()
             found[size] = await people.measured()
             stage.progress(number + 1, len(sizes))
     return figures_by_size(ACTS, found, what="fragments")
 
 
-class _People:
+async def bind_addresses(bench: Bench) -> None:
+    """Make an address identify people."""
+    await bench.services.configurations.change(bench.dataset_id, lambda _: PutIdentityAttributes(_BINDINGS))
+
+
+class LargePeople:
     """A person by address, one beside them, and one of a user."""
 
     def __init__(self, bench: Bench, size: int, *, base: int) -> None:
@@ -89,6 +96,8 @@ class _People:
             sorted(uuid.uuid4() for _ in range(size)) for _ in range(3)
         )
         self._rng = random.Random(size)
+        #: The profiles of the person by address and of the one of a user.
+        self.heads = self._by_address[0], self._of_user[0]
 
     async def write(self) -> None:
         address, user = f"p-{self._size}@shop.example", f"user-{self._size}"
@@ -124,6 +133,9 @@ class _People:
             for claim in row.fragment.claims
         )
         await transaction.fragments.put_claims(claims)
+        ids = [(row.fragment.browser, row.fragment.fragment_id) for row in rows]
+        browsers = {browser: BrowserFragments((item,), item, (item,)) for browser, item in ids if browser}
+        await transaction.browsers.put(browsers, ())
 
     def _row(
         self, item: UUID, ids: list[UUID], number: int, address: str | None, user: str | None

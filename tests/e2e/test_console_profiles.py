@@ -10,12 +10,12 @@ from playwright.async_api import Browser
 
 from support.service import RunningService
 
-from .administrator import SCREENS, new_administrator, sign_in
+from .administrator import SCREENS, Administrator, new_administrator, sign_in
 
 pytestmark = pytest.mark.e2e
 
 SCOPE = "internal_cds_identity_update"
-READ_PAGES = ("events", "identifiers", "joins", "history", "split")
+READ_PAGES = ("events", "identifiers", "joins", "graph", "history", "split")
 
 
 class Shop:
@@ -74,6 +74,7 @@ async def test_an_administrator_looks_a_person_up_and_decides(
     await page.get_by_role("button", name="Copy").wait_for()
     await ada.look()
     query = page.url.partition("?")[2]
+    await _walk_the_graph(ada, f"{profiles}/graph?{query}")
     for step in READ_PAGES:
         await ada.open(f"{profiles}/{step}?{query}")
         await ada.look()
@@ -115,3 +116,23 @@ async def test_an_administrator_looks_a_person_up_and_decides(
     await ada.look()
     assert ada.hosts == {httpx.URL(service.base_url).host}
     assert ada.problems == []
+
+
+async def _walk_the_graph(ada: Administrator, path: str) -> None:
+    """Follow a node of the identity graph with the keyboard; at 320 px the picture scrolls in its area."""
+    page = ada.page
+    await ada.open(path)
+    picture = page.get_by_role("region", name="Picture of the identity graph")
+    is_wider = await picture.evaluate("area => area.scrollWidth > area.clientWidth")
+    assert is_wider == (ada.width == SCREENS["narrow"][0])
+    await picture.focus()
+    labels = [await item.get_attribute("aria-label") for item in await picture.locator("a").all()]
+    reached = []
+    for _ in labels:
+        await page.keyboard.press("Tab")
+        reached.append(await page.evaluate("document.activeElement.getAttribute('aria-label')"))
+    assert reached == labels
+    assert "emailAddress ann@acme.example" in labels
+    await picture.get_by_role("link", name="A browser, aaaa1111bbbb2222").focus()
+    await page.keyboard.press("Enter")
+    await page.get_by_role("heading", name="They are one profile").wait_for()

@@ -68,7 +68,7 @@ class ListedCause(msgspec.Struct, frozen=True):
 @page_at("/profiles/joins", SEE)
 async def profile_joins(request: AnyRequest) -> AnyResponse:
     """List the joins that hold a profile together, those with the strongest evidence first."""
-    after = _position(request)
+    after = join_position(request)
     async with open_profile(request) as reading:
         part = await reading.part()
         found = await reading.explanations.joins(
@@ -76,9 +76,7 @@ async def profile_joins(request: AnyRequest) -> AnyResponse:
         )
     further = ""
     if (following := found.next_position) is not None:
-        fields = ("kind", "since", "skipped")
-        position = {name: getattr(following, name) for name in fields if getattr(following, name) >= 0}
-        further = reading.query.url("joins", after=following.part_id, **position)
+        further = reading.query.url("joins", **next_query(following))
     return page(
         reading.context,
         "profile_joins.html",
@@ -159,8 +157,15 @@ def _explain_request(reading: ProfileReading, other: str = "") -> str:
     return reading.api_request("/explain", **({"with": other} if other else {}))
 
 
-def _position(request: AnyRequest) -> JoinPosition:
-    """The position in the query. Raises NoSuchPage."""
+def next_query(following: JoinPosition) -> dict[str, object]:
+    """A position in the joins of a profile, as the query of a page has it."""
+    fields = ("kind", "since", "skipped")
+    position = {name: getattr(following, name) for name in fields if getattr(following, name) >= 0}
+    return {"after": following.part_id, **position}
+
+
+def join_position(request: AnyRequest) -> JoinPosition:
+    """The position in the query of a page. Raises NoSuchPage."""
     if "after" not in request.query_params:
         return FIRST_JOIN
     kind, skipped = query_number(request, "kind"), query_number(request, "skipped")

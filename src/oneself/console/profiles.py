@@ -14,7 +14,7 @@ from litestar import Response
 from oneself.console.formats import value_text, when
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
-from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
+from oneself.console.profile_reading import NoSuchProfile, ProfileQuery, ProfileReading, open_profile
 from oneself.console.profile_search import SEE
 from oneself.console.profile_words import interface_of, trust_of
 from oneself.core.identity.identifier import visible_value
@@ -87,7 +87,7 @@ def missing_profile(_: AnyRequest, error: NoSuchProfile) -> AnyResponse:
         status=error.status,
         query=query,
         sentence=error.sentence,
-        choices=[ViewChoice(view, query.url(view="" if view == "all" else view), "") for view in VIEWS],
+        choices=view_choices(query, "profile"),
     )
 
 
@@ -105,10 +105,13 @@ async def _views(reading: ProfileReading) -> dict[View, ProfileView]:
 
 
 def _choices(reading: ProfileReading, views: dict[View, ProfileView]) -> list[ViewChoice]:
-    query = reading.query
-    return [
-        ViewChoice(view, query.url(view="" if view == "all" else view), _adds(view, views)) for view in VIEWS
-    ]
+    choices = view_choices(reading.query, "profile")
+    return [msgspec.structs.replace(item, adds=_adds(item.view, views)) for item in choices]
+
+
+def view_choices(query: ProfileQuery, page_name: str) -> list[ViewChoice]:
+    """The views in which a page of a profile can be seen."""
+    return [ViewChoice(view, query.url(page_name, view="" if view == "all" else view), "") for view in VIEWS]
 
 
 def _adds(view: View, views: dict[View, ProfileView]) -> str:

@@ -7,6 +7,7 @@ Source: docs/decisions/0043-explanations.md.
 
 from __future__ import annotations
 
+from functools import partial
 from uuid import UUID
 
 from oneself.core.identity_graph.joins import VIEWS, View
@@ -16,6 +17,7 @@ from oneself.service.explain.believed import believed_causes, believed_joins, be
 from oneself.service.explain.joins import CHUNK, ProfileJoins
 from oneself.service.explain.path import FRAGMENTS_MAX, JoinPath
 from oneself.service.explain.rendering import explain_joins
+from oneself.service.explain.section import GraphSection, read_section
 from oneself.service.explain.values import FIRST_JOIN, JoinPage, JoinPosition, ProfileRelation
 from oneself.service.profiles.lookup import Lookup
 from oneself.service.profiles.parts import ProfilePart
@@ -55,20 +57,18 @@ class Explanations:
 
         A page may be short, or empty, and have a next one.
         """
-        size = min(limit, JOINS_MAX)
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-            if part.view == "all":
-                return await believed_joins(tables, part.head, after, size, chunk=self._chunk)
-            profile = part.profile
-            reader = ProfileJoins(
-                tables,
-                part.view,
-                part.head,
-                profile.survivor.user_id,
-                profile.config,
-                chunk=self._chunk,
-            )
-            return await reader.page(after, size)
+            return await self._page(tables, part, after, min(limit, JOINS_MAX))
+
+    async def section(
+        self, dataset_ref: DatasetRef, part: ProfilePart, *, after: JoinPosition = FIRST_JOIN
+    ) -> GraphSection:
+        """A section of the identity graph of the profile of a part, for a picture of bounded size.
+
+        Its joins are the next ones of `joins`; it ends when they tie PARTS_DRAWN_MAX parts.
+        """
+        async with snapshot(self._database, dataset_ref.dataset_id) as tables:
+            return await read_section(tables, part, after, partial(self._page, tables, part))
 
     async def relation(
         self, dataset_ref: DatasetRef, one: ProfilePart, other: ProfilePart, *, sees_all: bool
@@ -87,6 +87,15 @@ class Explanations:
                 causes = await causes_apart(tables, one.view, one, other, one.profile.config)
         one_in = await self._one_in(dataset_ref, one, other, sees_all=sees_all)
         return ProfileRelation(one.view, False, causes=causes, one_in=one_in)
+
+    async def _page(self, tables: Tables, part: ProfilePart, after: JoinPosition, limit: int) -> JoinPage:
+        if part.view == "all":
+            return await believed_joins(tables, part.head, after, limit, chunk=self._chunk)
+        profile = part.profile
+        reader = ProfileJoins(
+            tables, part.view, part.head, profile.survivor.user_id, profile.config, chunk=self._chunk
+        )
+        return await reader.page(after, limit)
 
     async def _path(self, tables: Tables, one: ProfilePart, other: ProfilePart) -> ProfileRelation:
         if one.view == "all":

@@ -31,7 +31,7 @@ EVIDENCE_OF_STRENGTH: dict[JoinStrength, EvidenceName] = {
     JoinStrength.PROVEN: "proven",
     JoinStrength.ASSERTED: "asserted",
 }
-_OF_LEVEL: dict[EvidenceLevel, EvidenceName] = {
+EVIDENCE_OF_LEVEL: dict[EvidenceLevel, EvidenceName] = {
     EvidenceLevel.VERIFIED: "verified",
     EvidenceLevel.PROVEN: "proven",
     EvidenceLevel.ASSERTED: "asserted",
@@ -98,5 +98,5 @@ def _side(
     fragment: Fragment, support: Support, noted: Mapping[int, Sequence[NotedObservation]], view: View
 ) -> ExplainedSide:
     observation = observation_about(noted.get(support.since, ()), fragment.fragment_id)
-    evidence = None if support.level is None else _OF_LEVEL[support.level]
+    evidence = None if support.level is None else EVIDENCE_OF_LEVEL[support.level]
     return ExplainedSide(part_of(fragment, view), observation, evidence)

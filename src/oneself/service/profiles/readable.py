@@ -53,11 +53,14 @@ def is_readable(identifier: Identifier, config: Config) -> bool:
 
 
 def attribute_path(namespace: str, config: Config) -> Sequence[str] | None:
-    """Where the values of a namespace stand in a profile: by a binding, else the namespace is the name of an
-    attribute.
+    """Where the values of a namespace stand in a profile: by a binding, also by one that no longer
+    matches because its attribute is write-only; else the namespace is the name of an attribute.
     """
     if (match := config.bindings.get(namespace)) is not None:
         return match.path
+    bound = (item.attribute for item in config.identity_attributes.values() if item.type_id == namespace)
+    if (attribute := next(bound, None)) is not None:
+        return attribute.split(".")
     scope, _, key = namespace.partition(".")
     return (scope, *key.split(".")) if scope in SCOPES and key else None
 

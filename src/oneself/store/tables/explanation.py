@@ -14,6 +14,7 @@ import msgspec
 
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Tenure
+from oneself.core.identity_graph.joins import View
 from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.tables.fragment import FragmentRow, StoredView, read_fragment
@@ -166,6 +167,40 @@ class ExplanationTable(Table):
         return structs_of(
             RefusalRow, await self._executor.fetch(_sql.find_refusals, self._dataset_id, *asked)
         )
+
+    async def count_parts(self, view: View, head: UUID, number_max: int) -> int:
+        """How many parts a profile has in a view; `number_max`: so many or more."""
+        asked = view, head, number_max
+        number: int = await self._executor.fetchval(_sql.count_parts, self._dataset_id, *asked)
+        return number
+
+    async def count_of_user(self, user_id: str, view: StoredView, number_max: int) -> int:
+        """How many fragments a user has in a view; `number_max`: so many or more."""
+        row = await self._executor.fetchrow(_sql.count_of_user, self._dataset_id, user_id, number_max)
+        assert row is not None
+        number: int = row["owned"] + (row["reported"] if view == "proven" else 0)
+        return min(number, number_max)
+
+    async def count_sharing(
+        self, identifiers: Collection[Identifier], head: UUID, claims_max: int
+    ) -> dict[Identifier, int]:
+        """Identifier → of how many fragments of a profile in `proven` a server or a provider has said it.
+
+        `claims_max`: how many claims on each are looked at.
+        """
+        ordered = sorted(identifiers)
+        if not ordered:
+            return {}
+        columns = rows.columns(2, ((item.namespace, item.value) for item in ordered))
+        asked = *columns, head, claims_max
+        found = await self._executor.fetch(_sql.count_sharing, self._dataset_id, *asked)
+        return {item: row["parts"] for item, row in zip(ordered, found, strict=True)}
+
+    async def count_merged_by(self, survivor_id: UUID, profiles_max: int) -> dict[Identifier, int]:
+        """Identifier → how many of the first profiles that a survivor has absorbed were merged by it."""
+        asked = survivor_id, profiles_max
+        found = await self._executor.fetch(_sql.count_merged_by, self._dataset_id, *asked)
+        return {Identifier(row["namespace"], row["value"]): row["number"] for row in found}
 
     async def list_absorbed(self, survivor_id: UUID, limit: int) -> list[UUID]:
         """Some profiles that a survivor has absorbed in the view `all`."""

@@ -160,3 +160,88 @@ SELECT profile_id FROM profile
 WHERE dataset_id = $1 AND survivor_id IS NOT NULL AND survivor_id = $2
 ORDER BY profile_id
 LIMIT $3;
+
+-- name: count_parts
+-- How many parts a profile has in a view; the counting ends at a largest number.
+-- $2: view
+-- $3: the part that heads it
+-- $4: the largest number
+SELECT 1 + (
+    SELECT count(*) FROM (
+        SELECT FROM fragment
+        WHERE $2::text = 'own' AND dataset_id = $1 AND own_id = $3 AND own_id <> fragment_id
+        LIMIT $4::integer - 1
+    ) AS part
+) + (
+    SELECT count(*) FROM (
+        SELECT FROM fragment
+        WHERE $2::text = 'proven' AND dataset_id = $1 AND proven_id = $3 AND proven_id <> fragment_id
+        LIMIT $4::integer - 1
+    ) AS part
+) + (
+    SELECT count(*) FROM (
+        SELECT FROM profile
+        WHERE $2::text = 'all' AND dataset_id = $1 AND survivor_id IS NOT NULL AND survivor_id = $3
+        LIMIT $4::integer - 1
+    ) AS part
+) AS number;
+
+-- name: count_sharing
+-- Of the fragments of which a server or a provider said each of some identifiers, how many belong to a
+-- profile in the view `proven`; the first claims alone are looked at.
+-- $2: namespaces
+-- $3: values
+-- $4: the fragment that heads the profile
+-- $5: claims at most
+SELECT sought.number, (
+    SELECT count(DISTINCT claim.fragment_id)
+    FROM (
+        SELECT fragment_id FROM fragment_claim
+        WHERE dataset_id = $1 AND namespace = sought.namespace AND value = sought.value AND level > 0
+        LIMIT $5
+    ) AS claim
+    JOIN fragment ON fragment.dataset_id = $1 AND fragment.fragment_id = claim.fragment_id
+    WHERE fragment.proven_id = $4
+) AS parts
+FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS sought (namespace, value, number)
+ORDER BY sought.number;
+
+-- name: count_merged_by
+-- How many of the profiles that a survivor has absorbed were last merged by each identifier; the first
+-- profiles alone are looked at.
+-- $2: survivor
+-- $3: profiles at most
+SELECT merged.namespace, merged.value, count(*) AS number
+FROM (
+    SELECT profile_id FROM profile
+    WHERE dataset_id = $1 AND survivor_id IS NOT NULL AND survivor_id = $2
+    ORDER BY profile_id
+    LIMIT $3
+) AS part
+CROSS JOIN LATERAL (
+    SELECT namespace, value FROM merge
+    WHERE dataset_id = $1 AND absorbed_id = part.profile_id
+    ORDER BY seq DESC
+    LIMIT 1
+) AS merged
+WHERE merged.namespace IS NOT NULL
+GROUP BY merged.namespace, merged.value;
+
+-- name: count_of_user
+-- How many fragments a user owns, and how many without an owner the user is reported for; the counting ends
+-- at a largest number.
+-- $2: user
+-- $3: the largest number
+SELECT (
+    SELECT count(*) FROM (
+        SELECT FROM fragment
+        WHERE dataset_id = $1 AND owner_id IS NOT NULL AND owner_id = $2
+        LIMIT $3
+    ) AS owned
+) AS owned, (
+    SELECT count(*) FROM (
+        SELECT FROM fragment
+        WHERE dataset_id = $1 AND reported_id IS NOT NULL AND reported_id = $2 AND owner_id IS NULL
+        LIMIT $3
+    ) AS reported
+) AS reported;
