@@ -8,7 +8,7 @@ from playwright.async_api import Browser, Page
 
 from support.service import RunningService
 
-from .administrator import SCREENS, Administrator, new_administrator, sign_in
+from .administrator import SCREENS, Administrator, enter_password, new_administrator, sign_in
 
 pytestmark = pytest.mark.e2e
 
@@ -149,4 +149,32 @@ async def test_an_administrator_creates_a_rule_beneath_its_preview(
     await page.get_by_role("link", name="Delete…").click()
     await ada.press("Delete the rule")
     await page.get_by_text("The rule was deleted.").wait_for()
+    assert ada.problems == []
+
+
+@pytest.mark.parametrize("screen", SCREENS)
+async def test_an_administrator_says_what_identifies_people(
+    service: RunningService, browser: Browser, screen: str
+) -> None:
+    ada, home = await new_administrator(service, browser, screen), f"/console/o/{service.org}"
+    page, name = ada.page, f"number_{screen}"
+    await ada.open("/console/")
+    await enter_password(ada)
+    await ada.open(f"{home}/identities/new")
+    await page.get_by_label("Name in events").fill(name)
+    await page.get_by_label("Identity type").select_option(index=1)
+    await ada.press("Show whom it would join")
+    await page.get_by_text("This is a preview.").wait_for()
+    await ada.look()
+    await ada.press("Create")
+    await page.get_by_text("The identity attribute was created.").wait_for()
+    await page.get_by_role("link", name=name).click()
+    await ada.look()
+    await ada.press("Remove…")
+    await ada.press("Remove it")
+    await page.get_by_text("The identity attribute was removed.").wait_for()
+    for path in ("datasets/dataset", "types/type?id=emailAddress", "blocked"):
+        await ada.open(f"{home}/{path}")
+        await ada.look()
+    assert ada.hosts == {httpx.URL(service.base_url).host}
     assert ada.problems == []

@@ -74,7 +74,7 @@ def change(
         "profiles_per_merge_max": profiles_per_merge_max,
         "values_per_namespace_max": values_per_namespace_max,
     }
-    changes = {name: value for name, value in options.items() if value is not None}
+    changes: dict[str, Any] = {name: value for name, value in options.items() if value is not None}
 
     async def plan(services: Services) -> tuple[DatasetRef, list[PlannedChange]]:
         from oneself.service.profiles.refusals import plan_protection

@@ -14,7 +14,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from litestar import Response
 
-from oneself.console import application_words, formats, profile_words, words
+from oneself.console import application_words, formats, identity_words, profile_words, words
 from oneself.console.roles import NAMES, OPTIONS
 from oneself.web.assets import immutable, version_of
 from oneself.web.csp import page_headers, scripted_policy
@@ -50,6 +50,11 @@ _environment.globals.update(
     application_kinds=application_words.KINDS,
     refusal_words=profile_words.REFUSALS,
     change_types=words.CHANGE_TYPES,
+    dataset_settings=identity_words.SETTINGS,
+    dataset_choices=identity_words.CHOICES,
+    type_switches=identity_words.TYPE_SWITCHES,
+    fixed_switches=identity_words.FIXED_SWITCHES,
+    channels=identity_words.CHANNELS,
 )
 _HEADERS = {
     **page_headers(scripted_policy(form_action="'self'")),

@@ -14,7 +14,11 @@ from oneself.console import (
     attribute_values,
     attributes,
     audit_log,
+    blocked_values,
+    datasets,
     home,
+    identity_attributes,
+    identity_types,
     members,
     password,
     privacy,
@@ -32,7 +36,7 @@ from oneself.console.context import NoSuchPage, NotAllowed, SignInNeeded, guard
 from oneself.console.forms import FormRejected, FormRepeated
 from oneself.console.profile_reading import NoSuchProfile
 from oneself.console.rendering import notice, static_response
-from oneself.errors import ServiceError
+from oneself.errors import PreconditionFailed, ServiceError
 from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
@@ -80,6 +84,14 @@ def _form_repeated(_: AnyRequest, __: FormRepeated) -> AnyResponse:
     )
 
 
+def _changed_meanwhile(_: AnyRequest, __: PreconditionFailed) -> AnyResponse:
+    return notice(
+        "Somebody else changed the settings at the same moment",
+        "Nothing of yours was changed. Go back, load the page again, and send it.",
+        status=409,
+    )
+
+
 def _unavailable(request: AnyRequest, error: ServiceError) -> AnyResponse:
     log.warning("not_answered", route=request.scope.get("path_template"), cause=type(error).__name__)
     return notice(
@@ -97,6 +109,7 @@ HANDLERS: ExceptionHandlersMap = {
     NotAllowed: _not_allowed,
     FormRejected: _form_rejected,
     FormRepeated: _form_repeated,
+    PreconditionFailed: _changed_meanwhile,
     ServiceError: _unavailable,
 }
 
@@ -105,6 +118,10 @@ OF_ORGANISATIONS: list[ControllerRouterHandler] = [
     *attributes.ROUTES,
     *attribute_values.ROUTES,
     *rules.ROUTES,
+    *datasets.ROUTES,
+    *identity_types.ROUTES,
+    *identity_attributes.ROUTES,
+    *blocked_values.ROUTES,
     *profile_search.ROUTES,
     *profiles.ROUTES,
     *profile_lists.ROUTES,

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 import msgspec
 from litestar import Response
@@ -19,14 +18,18 @@ from oneself.console.context import ConsoleContext, NoSuchPage, console_context,
 from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see
 from oneself.console.handlers import form_at, page_at
-from oneself.console.profile_search import ProfileRow, profile_url, telling_values, title_of
+from oneself.console.preview_samples import (
+    REFUSALS_MAX,
+    SAMPLES_MAX,
+    SampledMerge,
+    sampled_merge,
+    shared_text,
+)
+from oneself.console.profile_search import profile_url
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import RuleRejected, check_rule
-from oneself.core.identity.identifier import visible_value
 from oneself.core.identity.identifier_source import UnificationRule
-from oneself.core.values.visibility import visible_values
 from oneself.errors import PreconditionFailed
-from oneself.service.profiles.readable import is_readable
 from oneself.service.rules.preview import Preview, PreviewedMerge
 from oneself.service.rules.rules import UnknownRule
 from oneself.web.forms import AnyRequest, Parameters
@@ -34,10 +37,6 @@ from oneself.web.forms import AnyRequest, Parameters
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_rules"), requires("change_rules")
 NAME_CHARACTERS_MAX = 255
-#: How much of a preview a page shows.
-SAMPLES_MAX = 5
-SIDES_MAX = 4
-REFUSALS_MAX = 10
 
 
 class ListedRule(msgspec.Struct, frozen=True):
@@ -48,14 +47,6 @@ class ListedRule(msgspec.Struct, frozen=True):
     seen: int = 0
     total: int = 0
     merged: int = 0
-
-
-class SampledMerge(msgspec.Struct, frozen=True):
-    """Profiles that a rule would make one, side by side. `others`: how many more there are."""
-
-    shared: str
-    profiles: list[ProfileRow]
-    others: int
 
 
 class SampledRefusal(msgspec.Struct, frozen=True):
@@ -329,23 +320,8 @@ def _preview_url(context: ConsoleContext, draft: UnificationRule) -> str:
 
 async def _sampled(context: ConsoleContext, config: Config, merge: PreviewedMerge) -> SampledMerge:
     """Some of the profiles that would be one, as they are now."""
-    ids = [merge.survivor, *merge.absorbed]
-    rows = [await _row(context, config, item) for item in ids[:SIDES_MAX]]
-    shared = ""
-    if merge.identifier is not None and is_readable(merge.identifier, config):
-        shared = f"{merge.identifier.namespace} {visible_value(merge.identifier)}"
-    return SampledMerge(shared, rows, max(0, len(ids) - SIDES_MAX))
-
-
-async def _row(context: ConsoleContext, config: Config, profile_id: UUID) -> ProfileRow:
-    found = await context.services.profiles.lookup.find(context.dataset_ref, str(profile_id), "all")
-    if found is None:
-        return ProfileRow(profile_url(context, profile_id), str(profile_id), [])
-    values = visible_values(config.schema, found.survivor.record.values)
-    title = title_of(profile_id, found.survivor.user_id, values)
-    return ProfileRow(
-        profile_url(context, profile_id), title, telling_values(values), found.survivor.created_at
-    )
+    shared = shared_text(config, merge.identifier)
+    return await sampled_merge(context, config, [shared] if shared else [], [merge.survivor, *merge.absorbed])
 
 
 def _sampled_refusals(context: ConsoleContext, preview: Preview) -> list[SampledRefusal]:

@@ -8,7 +8,7 @@ Source: docs/concepts/log-and-fold.md.
 from __future__ import annotations
 
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Protocol
 
 import msgspec
@@ -17,6 +17,7 @@ from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure, required_reindexing
 from oneself.core.identity_graph.unreconciled import admits_more, changes_guards
+from oneself.errors import PreconditionFailed
 from oneself.service.coalesce import Coalesced
 from oneself.store.database import Database
 from oneself.store.tables.unreconciled_fragment import EVERY_FRAGMENT
@@ -25,6 +26,8 @@ from oneself.store.transaction import Tables, Transaction, begin
 Decide = Callable[[Config], ConfigChange | None]
 #: Writes what has to be there together with a new configuration.
 WriteAlong = Callable[[Transaction, Config], Awaitable[None]]
+#: Dataset → the version of its configuration.
+Versions = Mapping[int, int]
 
 
 class CurrentConfiguration(Protocol):
@@ -92,11 +95,13 @@ class Configurations:
         application: str | None = None,
         console_user: str | None = None,
         also: WriteAlong | None = None,
+        expected: Versions | None = None,
     ) -> Config:
         """Change the configuration by what `decide` returns for the current one; None changes nothing.
 
         `decide` raises to reject the change. Waits for the batches that are being ingested, which are short.
         `application`: the client id of the caller, `console_user`: the name of who acts, for the audit log.
+        `expected`: the versions that the caller knows. Raises PreconditionFailed if the version is another.
         """
         async with begin(self._database, dataset_id) as transaction:
             changed = await self.change_in(
@@ -106,6 +111,7 @@ class Configurations:
                 application=application,
                 console_user=console_user,
                 also=also,
+                expected=expected,
             )
         self._known[dataset_id] = changed
         return changed
@@ -119,11 +125,14 @@ class Configurations:
         application: str | None = None,
         console_user: str | None = None,
         also: WriteAlong | None = None,
+        expected: Versions | None = None,
     ) -> Config:
         """The same in a transaction of the caller, who changes each dataset at most once in it and takes the
         datasets of an organisation in the order of their ids."""
         await transaction.lock_config()
         config = await self.load(transaction)
+        if expected is not None and expected.get(transaction.dataset_id) != config.version:
+            raise PreconditionFailed("The configuration was changed in the meantime.")
         change = decide(config)
         if change is None:
             return config

@@ -3,6 +3,8 @@
 Lives here: values that every service package shares. Must not know: any use-case, the database, any wire.
 """
 
+from typing import Any
+
 import msgspec
 
 from oneself.core.resolution.observation import SenderTrust
@@ -22,6 +24,19 @@ class Actor(msgspec.Struct, frozen=True):
     trust: SenderTrust = "server"
     #: The name of the console user who acts; None for everybody else.
     console_user: str | None = None
+
+    @property
+    def author(self) -> dict[str, Any]:
+        """Who changes a configuration: keywords of `Configurations.change`."""
+        return {
+            "interface": self.interface,
+            "application": self.application,
+            "console_user": self.console_user,
+        }
+
+
+#: Whoever administers without the console, as the log names them.
+ADMINISTRATOR = Actor("admin")
 
 
 class DatasetRef(msgspec.Struct, frozen=True):

@@ -24,14 +24,12 @@ from oneself.core.config.configure import configure
 from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.identity.identity_type import IdentityBinding
 from oneself.errors import Conflict, Contended
-from oneself.service.configuration import Configurations, PlannedChange
-from oneself.service.context import DatasetRef
+from oneself.service.configuration import Configurations, PlannedChange, Versions
+from oneself.service.context import ADMINISTRATOR, Actor, DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 from oneself.service.schema.identity_bindings import Binding, effective_channels, rebind
 from oneself.store.database import Database
 from oneself.store.transaction import Tables, Transaction
-
-INTERFACE = "admin"
 
 #: Profiles change while an operator reads a preview; a hundredth more or less is the same decision.
 TOLERANCE = 0.01
@@ -87,16 +85,22 @@ class IdentityBindings:
         bindings: Sequence[Binding] | None,
         channels: Mapping[str, str | None] | None,
         confirmation: str | None = None,
+        *,
+        actor: Actor = ADMINISTRATOR,
+        expected: Versions | None = None,
     ) -> Config:
         """Change bindings and channels at once; None leaves one of them as it is.
 
-        Raises as `put`, and Contended if the configuration was changed meanwhile.
+        `expected`: as for `Configurations.change`. Raises as `put`, PreconditionFailed, and Contended if the
+        configuration was changed meanwhile.
         """
         config = await self._configurations.current(dataset_ref.dataset_id)
         change = rebind(config, bindings, channels, lambda: str(uuid.uuid4()))
         if change is None:
             return config
-        await self._confirm(dataset_ref, config, change, confirmation)
+        unconfirmed = await self._unconfirmed(dataset_ref, config, change, confirmation)
+        if unconfirmed is not None:
+            raise unconfirmed
 
         def decide(now: Config) -> ConfigChange:
             if now.version != config.version:
@@ -107,8 +111,25 @@ class IdentityBindings:
             await _move_jobs(transaction, config, after)
 
         return await self._configurations.change(
-            dataset_ref.dataset_id, decide, interface=INTERFACE, also=index
+            dataset_ref.dataset_id, decide, **actor.author, also=index, expected=expected
         )
+
+    async def required_confirmation(
+        self,
+        dataset_ref: DatasetRef,
+        bindings: Sequence[Binding] | None,
+        channels: Mapping[str, str | None] | None,
+        confirmation: str | None = None,
+    ) -> ConfirmationRequired | None:
+        """What `change` would raise for want of a confirmation; None: it needs none, or this is it.
+
+        Raises InvalidInput, Conflict.
+        """
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        change = rebind(config, bindings, channels, lambda: str(uuid.uuid4()))
+        if change is None:
+            return None
+        return await self._unconfirmed(dataset_ref, config, change, confirmation)
 
     async def preview(
         self,
@@ -136,21 +157,22 @@ class IdentityBindings:
             dataset_ref, full_change, {source.source_id for source in linked}
         )
 
-    async def _confirm(
+    async def _unconfirmed(
         self, dataset_ref: DatasetRef, config: Config, change: ConfigChange, confirmation: str | None
-    ) -> None:
-        """Return if the change merges no profiles or is confirmed; else raise ConfirmationRequired."""
+    ) -> ConfirmationRequired | None:
+        """None if the change merges no profiles or is confirmed."""
         after = configure(config, change, config.seq + 1)
         linked = _linked(config, after)
         if not await self._concerns(dataset_ref.dataset_id, config, after, linked):
-            return
+            return None
         preview = await self._previews.preview_change(
             dataset_ref, change, {source.source_id for source in linked}
         )
-        if confirmation is None or not _confirms(confirmation, dataset_ref, config, after, preview):
-            raise ConfirmationRequired(
-                preview, _confirmation(dataset_ref, config, after, preview.profiles_absorbed)
-            )
+        if confirmation is not None and _confirms(confirmation, dataset_ref, config, after, preview):
+            return None
+        return ConfirmationRequired(
+            preview, _confirmation(dataset_ref, config, after, preview.profiles_absorbed)
+        )
 
     async def _concerns(
         self, dataset_id: int, before: Config, after: Config, linked: Sequence[IdentifierSource]

@@ -14,11 +14,10 @@ from oneself.core.config.changes import ConfigChange, PutChannels, PutDatasetSet
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure, required_reindexing
 from oneself.errors import Conflict, InvalidInput
-from oneself.service.configuration import Configurations, PlannedChange
-from oneself.service.context import DatasetRef
+from oneself.service.configuration import Configurations, PlannedChange, Versions
+from oneself.service.context import ADMINISTRATOR, Actor, DatasetRef
 from oneself.service.rules.preview import Preview, Previews
 
-INTERFACE = "admin"
 WEB = "Web"
 
 
@@ -41,10 +40,23 @@ class ResolutionSwitch:
             dataset_ref, change, required_reindexing(config, configure(config, change, config.seq + 1))
         )
 
-    async def enable(self, dataset_ref: DatasetRef, name: str | None) -> None:
-        """Turn it on; raises as `preview`."""
+    async def enable(
+        self,
+        dataset_ref: DatasetRef,
+        name: str | None,
+        *,
+        actor: Actor = ADMINISTRATOR,
+        expected: Versions | None = None,
+    ) -> None:
+        """Turn it on; raises as `preview`, and PreconditionFailed.
+
+        `expected`: as for `Configurations.change`.
+        """
         await self._configurations.change(
-            dataset_ref.dataset_id, lambda config: _turned_on(config, name), interface=INTERFACE
+            dataset_ref.dataset_id,
+            lambda config: _turned_on(config, name),
+            **actor.author,
+            expected=expected,
         )
 
 

@@ -65,6 +65,12 @@ class ChangePreviews:
         self._one_at_a_time = asyncio.Lock()
         self._waiting = 0
 
+    async def may_concern(self, dataset_ref: DatasetRef, changes: Sequence[PlannedChange]) -> bool:
+        """Whether a change may join or part stored profiles. Raises what the change itself would raise."""
+        config = await self._configurations.current(dataset_ref.dataset_id)
+        steps = plan_steps(config, changes, 0)
+        return bool(steps.job_ids) or steps.changes_joins
+
     async def preview(
         self,
         dataset_ref: DatasetRef,

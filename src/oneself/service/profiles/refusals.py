@@ -9,8 +9,8 @@ import msgspec
 
 from oneself.core.config.changes import BlockList, ConfigChange, Limits, PutBlocked, PutLimits, Several
 from oneself.core.config.configuration import Config
-from oneself.service.configuration import Configurations, PlannedChange
-from oneself.service.context import DatasetRef
+from oneself.service.configuration import Configurations, PlannedChange, Versions
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.profiles.proven_refusals import find_proven_refusals
 from oneself.store.database import Database
 from oneself.store.tables.profile_listing import ListView
@@ -22,6 +22,7 @@ PROFILES_PER_PAGE = 1_000
 BLOCKED_MAX = 10_000
 BLOCKED_CHARS_MAX = 512
 LIMIT_MAX = 1_000_000
+_CLIENT = Actor("cds")
 
 
 class Protection(msgspec.Struct, frozen=True):
@@ -85,13 +86,27 @@ class Refusals:
 
     async def protection(self, dataset_ref: DatasetRef) -> Protection:
         """The current protection."""
-        return _protection(await self._configurations.current(dataset_ref.dataset_id))
+        return protection_of(await self._configurations.current(dataset_ref.dataset_id))
 
-    async def protect(self, dataset_ref: DatasetRef, **changes: object) -> Protection:
-        """Change fields of the protection; it applies to the next observation."""
+    async def protect(
+        self,
+        dataset_ref: DatasetRef,
+        *,
+        actor: Actor = _CLIENT,
+        expected: Versions | None = None,
+        **changes: object,
+    ) -> Protection:
+        """Change fields of the protection; it applies to the next observation.
+
+        `expected`: as for `Configurations.change`. Raises PreconditionFailed.
+        """
 
         decide = plan_protection(**changes).decide
-        return _protection(await self._configurations.change(dataset_ref.dataset_id, decide))
+        return protection_of(
+            await self._configurations.change(
+                dataset_ref.dataset_id, decide, **actor.author, expected=expected
+            )
+        )
 
 
 def find_problem(changes: Mapping[str, object]) -> str | None:
@@ -109,7 +124,7 @@ def plan_protection(**changes: object) -> PlannedChange:
     """Change fields of the protection."""
 
     def put(config: Config) -> ConfigChange:
-        protection = msgspec.structs.replace(_protection(config), **changes)
+        protection = msgspec.structs.replace(protection_of(config), **changes)
         blocked = BlockList(
             frozenset(value.casefold() for value in protection.blocked_values),
             protection.blocked_patterns,
@@ -120,7 +135,7 @@ def plan_protection(**changes: object) -> PlannedChange:
     return PlannedChange(put)
 
 
-def _protection(config: Config) -> Protection:
+def protection_of(config: Config) -> Protection:
     return Protection(
         blocked_values=tuple(sorted(config.blocked.values)),
         blocked_patterns=config.blocked.patterns,

@@ -118,7 +118,7 @@ class Rules:
             moved = msgspec.structs.replace(known, priority=other.priority)
             return Several((PutRule(moved), PutRule(msgspec.structs.replace(other, priority=known.priority))))
 
-        await self._configurations.change(dataset_ref.dataset_id, exchange, **_named(actor))
+        await self._configurations.change(dataset_ref.dataset_id, exchange, **actor.author)
 
     async def delete(self, dataset_ref: DatasetRef, rule_id: str, *, actor: Actor = _CLIENT) -> None:
         """Delete a rule, if it exists. Existing merges are kept."""
@@ -129,7 +129,7 @@ class Rules:
         async def cancel(transaction: Transaction, _: Config) -> None:
             await transaction.reindex_jobs.cancel(rule_id)
 
-        await self._configurations.change(dataset_ref.dataset_id, drop, also=cancel, **_named(actor))
+        await self._configurations.change(dataset_ref.dataset_id, drop, also=cancel, **actor.author)
 
     async def progress(self, dataset_ref: DatasetRef) -> list[ReindexProgress]:
         """How far each rule has been applied to the profiles that existed."""
@@ -138,7 +138,7 @@ class Rules:
     async def _put(self, dataset_ref: DatasetRef, planned: PlannedRule, actor: Actor) -> UnificationRule:
         change = planned.change
         await self._configurations.change(
-            dataset_ref.dataset_id, change.decide, also=change.also, **_named(actor)
+            dataset_ref.dataset_id, change.decide, also=change.also, **actor.author
         )
         return planned.made[-1]
 
@@ -186,15 +186,6 @@ def _plan(make: Callable[[Config], UnificationRule]) -> PlannedRule:
             await transaction.reindex_jobs.cancel(made[-1].rule_id)
 
     return PlannedRule(PlannedChange(put, cancel), made)
-
-
-def _named(actor: Actor) -> dict[str, Any]:
-    """Who changes the configuration."""
-    return {
-        "interface": actor.interface,
-        "application": actor.application,
-        "console_user": actor.console_user,
-    }
 
 
 def _known(config: Config, rule_id: str) -> UnificationRule:

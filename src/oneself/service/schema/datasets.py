@@ -24,8 +24,8 @@ from oneself.core.config.changes import (
 from oneself.core.config.configuration import Config
 from oneself.core.identity.dataset_settings import NEW_DATASET, DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.configuration import Configurations, PlannedChange
-from oneself.service.context import DEFAULT_DATASET, DatasetRef
+from oneself.service.configuration import Configurations, PlannedChange, Versions
+from oneself.service.context import ADMINISTRATOR, DEFAULT_DATASET, Actor, DatasetRef
 from oneself.service.schema.dataset_settings import change_settings, validated_settings
 from oneself.service.schema.user_attributes import (
     USER_ATTRIBUTES_MAX,
@@ -39,8 +39,6 @@ from oneself.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from oneself.store.directory import Directory
-
-INTERFACE = "admin"
 
 #: Valid in a path and a log line.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -122,6 +120,8 @@ class Datasets:
         name: str,
         settings: Mapping[str, Any],
         attributes: Changes | None = None,
+        *,
+        actor: Actor = ADMINISTRATOR,
     ) -> Dataset:
         """Create a dataset with the organisation's identity types.
 
@@ -150,7 +150,7 @@ class Datasets:
                 return Several((*types, *self._parts(config, settings_after, attributes or {})))
 
             config = await self._configurations.change_in(
-                Transaction(connection, dataset_id), decide, interface=INTERFACE
+                Transaction(connection, dataset_id), decide, **actor.author
             )
             await Transaction(connection, dataset_id).verification_queue.put_all()
         return _dataset(name, now, config)
@@ -161,17 +161,23 @@ class Datasets:
         name: str,
         settings: Mapping[str, Any],
         attributes: Changes | None = None,
+        *,
+        actor: Actor = ADMINISTRATOR,
+        expected: Versions | None = None,
     ) -> Dataset:
         """Change settings and user attributes; absent ones stay.
 
-        Raises NotFound, InvalidInput; Conflict for a change of identity resolution, which has its own
-        operation.
+        `expected`: as for `Configurations.change`. Raises NotFound, InvalidInput, PreconditionFailed;
+        Conflict for a change of identity resolution, which has its own operation.
         """
         at = await self.get(dataset_ref, name)
         decide = self.plan(name, settings, attributes).decide
         async with self._directory.transaction() as transaction:
             await self._configurations.change_in(
-                Transaction(transaction.connection, at.dataset_id), decide, interface=INTERFACE
+                Transaction(transaction.connection, at.dataset_id),
+                decide,
+                **actor.author,
+                expected=expected,
             )
             if at.dataset_id not in await transaction.of(dataset_ref.org_id).datasets.list_ids():
                 raise _unknown(dataset_ref, name)

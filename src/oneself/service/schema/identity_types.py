@@ -18,16 +18,14 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import TRACKER
 from oneself.core.identity.identity_type import BUILT_IN_TYPES, PROFILE_ID, IdentityType
 from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.configuration import Configurations, Decide, PlannedChange
-from oneself.service.context import DatasetRef
+from oneself.service.configuration import Configurations, Decide, PlannedChange, Versions
+from oneself.service.context import ADMINISTRATOR, Actor, DatasetRef
 from oneself.store.directory import Directory
 from oneself.store.transaction import Transaction
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
     from oneself.store.tables.dataset import DatasetTable
-
-INTERFACE = "admin"
 
 TYPE_ID = re.compile(r"[A-Za-z0-9]{1,64}")
 LABEL_CHARS_MAX = 100
@@ -63,13 +61,15 @@ class IdentityTypes:
         """One type; raises NotFound."""
         return _known(await self._configurations.current(dataset_ref.dataset_id), type_id)
 
-    async def create(self, dataset_ref: DatasetRef, identity_type: IdentityType) -> IdentityType:
+    async def create(
+        self, dataset_ref: DatasetRef, identity_type: IdentityType, *, actor: Actor = ADMINISTRATOR
+    ) -> IdentityType:
         """Add a type to every dataset.
 
         Raises InvalidInput; Conflict if the id is in use or there are too many.
         """
         made = _checked(msgspec.structs.replace(identity_type, built_in=False))
-        await self._everywhere(dataset_ref, self.plan_new(made).decide)
+        await self._everywhere(dataset_ref, self.plan_new(made).decide, actor)
         return made
 
     def plan_new(self, identity_type: IdentityType) -> PlannedChange:
@@ -86,16 +86,26 @@ class IdentityTypes:
 
         return PlannedChange(put)
 
-    async def change(self, dataset_ref: DatasetRef, type_id: str, changes: Mapping[str, Any]) -> IdentityType:
+    async def change(
+        self,
+        dataset_ref: DatasetRef,
+        type_id: str,
+        changes: Mapping[str, Any],
+        *,
+        actor: Actor = ADMINISTRATOR,
+        expected: Versions | None = None,
+    ) -> IdentityType:
         """Change a type in every dataset, by the field names of IdentityType.
 
-        Values that are no longer blocked are reindexed in the background. Raises NotFound, InvalidInput,
-        Conflict.
+        Values that are no longer blocked are reindexed in the background. `expected`: of every dataset, as
+        for `Configurations.change`. Raises NotFound, InvalidInput, Conflict, PreconditionFailed.
         """
-        await self._everywhere(dataset_ref, plan_type_change(type_id, changes).decide)
+        await self._everywhere(
+            dataset_ref, plan_type_change(type_id, changes).decide, actor, expected=expected
+        )
         return await self.find(dataset_ref, type_id)
 
-    async def delete(self, dataset_ref: DatasetRef, type_id: str) -> None:
+    async def delete(self, dataset_ref: DatasetRef, type_id: str, *, actor: Actor = ADMINISTRATOR) -> None:
         """Delete a type that no dataset binds and no profile holds a value of. Raises NotFound, Conflict."""
 
         def drop(config: Config) -> DropIdentityType:
@@ -111,7 +121,7 @@ class IdentityTypes:
         async def check(datasets: DatasetTable, dataset_ids: Sequence[int]) -> None:
             await _check_unused(datasets, dataset_ids, type_id)
 
-        await self._everywhere(dataset_ref, drop, check)
+        await self._everywhere(dataset_ref, drop, actor, check)
 
     async def check_unused(self, dataset_ref: DatasetRef, type_id: str) -> None:
         """Raise Conflict if a profile holds a value of the type."""
@@ -122,19 +132,20 @@ class IdentityTypes:
         self,
         dataset_ref: DatasetRef,
         decide: Decide,
+        actor: Actor,
         check: Callable[[DatasetTable, Sequence[int]], Awaitable[None]] | None = None,
+        expected: Versions | None = None,
     ) -> None:
         """Change every dataset or none; `check` runs when all of them are locked."""
         async with self._directory.transaction() as transaction:
             connection, datasets = transaction.connection, transaction.of(dataset_ref.org_id).datasets
             # `default` is the oldest dataset. While it is locked, no dataset is made: the list is complete.
-            await self._configurations.change_in(
-                Transaction(connection, dataset_ref.dataset_id), decide, interface=INTERFACE
-            )
+            home = Transaction(connection, dataset_ref.dataset_id)
+            await self._configurations.change_in(home, decide, **actor.author, expected=expected)
             others = sorted(set(await datasets.list_ids()) - {dataset_ref.dataset_id})
             for dataset_id in others:
                 await self._configurations.change_in(
-                    Transaction(connection, dataset_id), decide, interface=INTERFACE
+                    Transaction(connection, dataset_id), decide, **actor.author, expected=expected
                 )
             if check is not None:
                 await check(datasets, [dataset_ref.dataset_id, *others])

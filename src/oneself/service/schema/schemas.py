@@ -116,13 +116,7 @@ class Schemas:
         await self._change(dataset_ref, actor, decide)
 
     async def _change(self, dataset_ref: DatasetRef, actor: Actor, decide: Decide) -> None:
-        await self._configurations.change(
-            dataset_ref.dataset_id,
-            decide,
-            interface=actor.interface,
-            application=actor.application,
-            console_user=actor.console_user,
-        )
+        await self._configurations.change(dataset_ref.dataset_id, decide, **actor.author)
 
     async def _unknown_applications(
         self, dataset_ref: DatasetRef, drafts: Iterable[Attribute]
