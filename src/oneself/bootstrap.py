@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 
 import msgspec
 
+from oneself import services as groups
 from oneself.adapters.identity_server.client import IdentityServerClient
 from oneself.adapters.identity_server.introspection import IntrospectionClient
 from oneself.adapters.identity_server.issuer_keys import IssuerKeys
@@ -78,6 +79,8 @@ from oneself.service.ingest.trackers import Trackers
 from oneself.service.log.audit import Audit
 from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
+from oneself.service.overview.counts import Overviews
+from oneself.service.overview.health import Health
 from oneself.service.preview.previews import ChangePreviews
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
@@ -99,22 +102,7 @@ from oneself.service.schema.schemas import Schemas
 from oneself.service.setup.activation import ServiceActivation
 from oneself.service.setup.provisioning import OrganisationSetup
 from oneself.service.setup.secret_key import confirmed_secret_key
-from oneself.services import (
-    CallerServices,
-    DirectoryServices,
-    EventServices,
-    FeedServices,
-    HistoryServices,
-    IdentityProviderServices,
-    IdentityServices,
-    LogServices,
-    PrivacyServices,
-    ProfileServices,
-    RuleServices,
-    SchemaServices,
-    Services,
-    SetupServices,
-)
+from oneself.services import Services
 from oneself.settings import Settings
 from oneself.store.database import Database
 from oneself.store.directory import Directory
@@ -181,7 +169,7 @@ def build_services(
         identity_provider.servers, identity_provider.client, directory.applications, settings.application_keys
     )
     schema = _schema(base, applications)
-    history = _history(base)
+    events, history = _events(base), _history(base)
     activation = ServiceActivation(base.configurations, identity_provider.claim_sync, applications)
     reviewer = JoinReviewer(database, base.reconciler.wake)
     return Services(
@@ -196,15 +184,19 @@ def build_services(
         identity=_identity(base, schema),
         rules=_rules(base),
         profiles=profiles,
-        events=_events(base),
+        events=events,
         history=history,
         feed=_feed(base, history, directory),
-        log=LogServices(audit=Audit(database), reconciler=base.reconciler, join_reviewer=reviewer),
+        log=groups.LogServices(audit=Audit(database), reconciler=base.reconciler, join_reviewer=reviewer),
+        overview=groups.OverviewServices(
+            overviews=Overviews(database, wait_s=base.tunables.overview_wait_s),
+            health=Health(base.directory, directory.signing_keys, events.token_keys, directory.outbox),
+        ),
         privacy=_privacy(base, profiles.lookup),
         decisions=Decisions(database, profiles.lookup, directory.accounts),
         as_of=AsOf(database, entries_max=base.tunables.as_of_entries_max),
         identity_provider=identity_provider,
-        setup=SetupServices(provisioning=_provisioning(base, directory), activation=activation),
+        setup=groups.SetupServices(provisioning=_provisioning(base, directory), activation=activation),
     )
 
 
@@ -236,11 +228,11 @@ def _foundation(
     )
 
 
-def _profiles(base: _Foundation) -> ProfileServices:
+def _profiles(base: _Foundation) -> groups.ProfileServices:
     database, configurations = base.database, base.configurations
     profiles = Profiles(database, configurations, base.ingest)
     lookup, listing = Lookup(database, configurations), ProfileListing(database)
-    return ProfileServices(
+    return groups.ProfileServices(
         profiles=profiles,
         listing=listing,
         lookup=lookup,
@@ -253,7 +245,7 @@ def _profiles(base: _Foundation) -> ProfileServices:
     )
 
 
-def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
+def _directory(base: _Foundation, profiles: Profiles) -> groups.DirectoryServices:
     directory, tunables = base.directory, base.tunables
     hasher = Hasher(tunables.hash_parameters)
     signing_keys = _signing_keys(base)
@@ -290,7 +282,7 @@ def _directory(base: _Foundation, profiles: Profiles) -> DirectoryServices:
         ACCOUNT_DELETED: account_changes.compose,
         MOBILE_CODE: mobile_proofs.compose,
     }
-    return DirectoryServices(
+    return groups.DirectoryServices(
         organisations=Organisations(directory),
         applications=Applications(directory, hasher, tokens, PERMISSIONS),
         accounts=accounts,
@@ -327,7 +319,7 @@ def _signing_keys(base: _Foundation) -> SigningKeys:
 
 def _identity_provider(
     base: _Foundation, profiles: Profiles, organisations: Organisations
-) -> IdentityProviderServices:
+) -> groups.IdentityProviderServices:
     servers = IdentityServers(base.database, base.secret_box, base.settings)
     client = IdentityServerClient(policy=outgoing_policy(base.settings))
     rejected_claims = RejectedClaims(base.database)
@@ -342,7 +334,7 @@ def _identity_provider(
         poll_s=base.tunables.claim_sync_poll_s,
         schedule_s=base.tunables.claim_sync_schedule_s,
     )
-    return IdentityProviderServices(
+    return groups.IdentityProviderServices(
         servers=servers,
         client=client,
         directory_claims=DirectoryClaims(base.configurations, servers, claim_sync),
@@ -358,7 +350,9 @@ def _identity_provider(
     )
 
 
-def _callers(base: _Foundation, directory: DirectoryServices, servers: IdentityServers) -> CallerServices:
+def _callers(
+    base: _Foundation, directory: groups.DirectoryServices, servers: IdentityServers
+) -> groups.CallerServices:
     tunables, introspection = base.tunables, _introspection(base.settings)
     issuer_keys = IssuerKeys(policy=outgoing_policy(base.settings), retry_s=tunables.issuer_keys_retry_s)
     external = ExternalTokens(
@@ -370,7 +364,7 @@ def _callers(base: _Foundation, directory: DirectoryServices, servers: IdentityS
     )
     introspected = TokenIntrospection(servers, introspection, now=tunables.now)
     verifiers = (OwnKeys(directory.tokens), external, introspected)
-    return CallerServices(
+    return groups.CallerServices(
         guard=Guard(verifiers, now=tunables.now),
         client_basic=ClientBasic(directory.applications, directory.throttle),
         issuer_keys=issuer_keys,
@@ -383,27 +377,27 @@ def _introspection(settings: Settings) -> IntrospectionClient:
     return IntrospectionClient(settings.introspection_path, credentials, policy=outgoing_policy(settings))
 
 
-def _schema(base: _Foundation, applications: ApplicationRegistry) -> SchemaServices:
+def _schema(base: _Foundation, applications: ApplicationRegistry) -> groups.SchemaServices:
     attributes_max = base.tunables.user_attributes_max
-    return SchemaServices(
+    return groups.SchemaServices(
         schemas=Schemas(base.configurations, applications),
         datasets=Datasets(base.directory, base.configurations, user_attributes_max=attributes_max),
         identity_types=IdentityTypes(base.database, base.configurations),
     )
 
 
-def _identity(base: _Foundation, schema: SchemaServices) -> IdentityServices:
+def _identity(base: _Foundation, schema: groups.SchemaServices) -> groups.IdentityServices:
     attributes = IdentityBindings(base.database, base.configurations, base.previews)
-    return IdentityServices(
+    return groups.IdentityServices(
         attributes=attributes,
         documents=IdentityManifest(base.configurations, schema.datasets, schema.identity_types, attributes),
         resolution_switch=ResolutionSwitch(base.configurations, base.previews),
     )
 
 
-def _rules(base: _Foundation) -> RuleServices:
+def _rules(base: _Foundation) -> groups.RuleServices:
     shared, tunables = (base.database, base.configurations), base.tunables
-    return RuleServices(
+    return groups.RuleServices(
         rules=Rules(*shared),
         previews=base.previews,
         proven_previews=ProvenPreviews(*shared, entries_max=tunables.preview_entries_max),
@@ -412,16 +406,16 @@ def _rules(base: _Foundation) -> RuleServices:
     )
 
 
-def _events(base: _Foundation) -> EventServices:
+def _events(base: _Foundation) -> groups.EventServices:
     token_keys, trackers = TokenKeys(base.database, base.secret_box), Trackers(base.database, base.ingest)
     interactions = Interactions(base.ingest, token_keys, base.secret_box, trackers)
     write_keys = WriteKeys(base.database, base.configurations)
-    return EventServices(interactions=interactions, token_keys=token_keys, write_keys=write_keys)
+    return groups.EventServices(interactions=interactions, token_keys=token_keys, write_keys=write_keys)
 
 
-def _history(base: _Foundation) -> HistoryServices:
+def _history(base: _Foundation) -> groups.HistoryServices:
     database, followers = base.database, Followers()
-    return HistoryServices(
+    return groups.HistoryServices(
         person_events=PersonEvents(database),
         timeline=ProfileHistory(database),
         event_stream=EventStream(database, followers=followers),
@@ -429,20 +423,22 @@ def _history(base: _Foundation) -> HistoryServices:
     )
 
 
-def _feed(base: _Foundation, history: HistoryServices, directory: DirectoryServices) -> FeedServices:
+def _feed(
+    base: _Foundation, history: groups.HistoryServices, directory: groups.DirectoryServices
+) -> groups.FeedServices:
     webhooks = Webhooks(base.directory, base.secret_box, directory.webhook_client)
     dispatcher = Dispatcher(base.directory, history.change_feed, webhooks, directory.webhook_client)
     parts = (base.directory, history.change_feed, broker_of(base.settings), base.telemetry)
     publisher = Publisher(*parts, views=base.settings.published_views)
-    return FeedServices(webhooks=webhooks, dispatcher=dispatcher, publisher=publisher)
+    return groups.FeedServices(webhooks=webhooks, dispatcher=dispatcher, publisher=publisher)
 
 
-def _privacy(base: _Foundation, lookup: Lookup) -> PrivacyServices:
+def _privacy(base: _Foundation, lookup: Lookup) -> groups.PrivacyServices:
     exports = Exports(base.database, base.configurations)
     persons = Persons(lookup, exports, base.erasure)
-    return PrivacyServices(erasure=base.erasure, exports=exports, persons=persons)
+    return groups.PrivacyServices(erasure=base.erasure, exports=exports, persons=persons)
 
 
-def _provisioning(base: _Foundation, directory: DirectoryServices) -> OrganisationSetup:
+def _provisioning(base: _Foundation, directory: groups.DirectoryServices) -> OrganisationSetup:
     parts = (directory.organisations, directory.applications, directory.console_users)
     return OrganisationSetup(*parts, directory.signing_keys, base.configurations)

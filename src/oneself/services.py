@@ -64,6 +64,8 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.audit import Audit
 from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
+from oneself.service.overview.counts import Overviews
+from oneself.service.overview.health import Health
 from oneself.service.preview.previews import ChangePreviews
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
@@ -197,6 +199,13 @@ class LogServices(msgspec.Struct, frozen=True):
     join_reviewer: JoinReviewer
 
 
+class OverviewServices(msgspec.Struct, frozen=True):
+    """Datasets as a whole, and whether what they need works."""
+
+    overviews: Overviews
+    health: Health
+
+
 class PrivacyServices(msgspec.Struct, frozen=True):
     """Erasure and export."""
 
@@ -243,6 +252,7 @@ class Services(msgspec.Struct, frozen=True):
     history: HistoryServices
     feed: FeedServices
     log: LogServices
+    overview: OverviewServices
     privacy: PrivacyServices
     decisions: Decisions
     as_of: AsOf

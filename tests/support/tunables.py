@@ -37,8 +37,8 @@ def same_key(bits: int, parameters: Any) -> RSAKey:
     return RSAKey.import_key(_key(), parameters)
 
 
-#: Weak hashes and one private key for all, so that a test takes milliseconds.
-FAST = Tunables(hash_parameters=CHEAPEST, generate_key=same_key)
+#: Weak hashes and one private key for all, so that a test takes milliseconds; and numbers that are counted.
+FAST = Tunables(hash_parameters=CHEAPEST, generate_key=same_key, overview_wait_s=60)
 
 
 def tuned(**changes: Any) -> Tunables:

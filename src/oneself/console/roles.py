@@ -12,6 +12,7 @@ from oneself.service.directory.console_users import Role
 
 Permission = Literal[
     "see_organisation",
+    "see_overview",
     "see_attributes",
     "change_attributes",
     "see_rules",
@@ -33,6 +34,7 @@ Permission = Literal[
 _SEE: frozenset[Permission] = frozenset(
     {
         "see_organisation",
+        "see_overview",
         "see_attributes",
         "see_rules",
         "see_identity",

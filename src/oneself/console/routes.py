@@ -20,6 +20,7 @@ from oneself.console import (
     identity_attributes,
     identity_types,
     members,
+    overview,
     password,
     privacy,
     profile_decisions,
@@ -115,6 +116,7 @@ HANDLERS: ExceptionHandlersMap = {
 
 #: The pages of one organisation.
 OF_ORGANISATIONS: list[ControllerRouterHandler] = [
+    *overview.ROUTES,
     *attributes.ROUTES,
     *attribute_values.ROUTES,
     *rules.ROUTES,

@@ -3,6 +3,7 @@
 from uuid import UUID
 
 MILLISECOND_US = 1000
+MINUTE_US = 60_000_000
 #: After every seq, and every instant in µs that a clock reaches.
 SEQ_MAX = 2**62
 #: After every id.

@@ -28,6 +28,7 @@ from oneself.store.tables.issuer_claims import IssuerClaimsTable
 from oneself.store.tables.join_review import JoinReviewTable
 from oneself.store.tables.log import LogTable
 from oneself.store.tables.merge import MergeTable
+from oneself.store.tables.overview import OverviewTable
 from oneself.store.tables.person_join import PersonJoinTable
 from oneself.store.tables.profile import ProfileTable
 from oneself.store.tables.profile_change import ProfileChangeTable
@@ -122,6 +123,10 @@ class Tables:
     @property
     def merges(self) -> MergeTable:
         return MergeTable(self._executor, self.dataset_id)
+
+    @property
+    def overview(self) -> OverviewTable:
+        return OverviewTable(self._executor, self.dataset_id)
 
     @property
     def person_joins(self) -> PersonJoinTable:

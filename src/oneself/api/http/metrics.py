@@ -17,6 +17,7 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
+from oneself.api.http.slow_requests import SLOW_S, SlowRequests
 from oneself.core.resolution.plan import Plan
 
 CONTENT_TYPE = CONTENT_TYPE_LATEST
@@ -47,6 +48,7 @@ class Metrics:
     """Counts requests, events, and what the write path did (`telemetry.Telemetry`)."""
 
     def __init__(self) -> None:
+        self.slow_requests = SlowRequests()
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         PlatformCollector(registry=self._registry)
@@ -129,6 +131,8 @@ class Metrics:
         method = scope["method"] if scope["method"] in _METHODS else "other"
         self._requests[method, route, status].inc()
         self._seconds[route].observe(duration_s)
+        if duration_s >= SLOW_S and route != "none":
+            self.slow_requests.observe(scope, route, status, duration_s)
 
     def render(self) -> bytes:
         """All metrics in the Prometheus text format."""

@@ -116,3 +116,7 @@ class DeliveryTable(OrganisationTable):
     async def list_delivered(self, limit: int) -> list[DeliveredRow]:
         """The newest deliveries in the development outbox."""
         return structs_of(DeliveredRow, await self._executor.fetch(_sql.list_delivered, self._org_id, limit))
+
+    async def count_failing(self, channel: str, now: int) -> int:
+        """How many deliveries on a channel were tried and could not be sent yet. `now`: µs since 1970."""
+        return int(await self._executor.fetchval(_sql.count_failing, self._org_id, channel, now))

@@ -90,3 +90,11 @@ LIMIT $2;
 SELECT count(*)
 FROM delivery
 WHERE channel = $1 AND delivered_at IS NULL AND attempts > 0 AND expires_at > $2;
+
+-- name: count_failing
+-- How many deliveries of an organisation have been tried and could not be sent yet.
+-- $2: channel
+-- $3: now
+SELECT count(*)
+FROM delivery
+WHERE org_id = $1 AND channel = $2 AND delivered_at IS NULL AND attempts > 0 AND expires_at > $3;

@@ -1,0 +1,1 @@
+"""What a dataset looks like as a whole, and whether what it needs works."""
