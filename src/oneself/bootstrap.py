@@ -189,7 +189,7 @@ def build_services(
         feed=_feed(base, history, directory),
         log=groups.LogServices(audit=Audit(database), reconciler=base.reconciler, join_reviewer=reviewer),
         overview=groups.OverviewServices(
-            overviews=Overviews(database, wait_s=base.tunables.overview_wait_s),
+            overviews=Overviews(database, base.tunables.count_limits),
             health=Health(base.directory, directory.signing_keys, events.token_keys, directory.outbox),
         ),
         privacy=_privacy(base, profiles.lookup),

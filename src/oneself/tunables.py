@@ -24,7 +24,7 @@ from oneself.service.directory.tokens import REVOCATIONS_REREAD_S
 from oneself.service.identity_provider.claim_sync import POLL_S, SCHEDULE_S
 from oneself.service.identity_provider.verification_relay import CHANGES_MAX
 from oneself.service.ingest.batcher import BatchLimits
-from oneself.service.overview.counts import WAIT_S
+from oneself.service.overview.counts import CountLimits
 from oneself.service.preview.concerned import PreviewLimits
 from oneself.service.rules.preview import ENTRIES_MAX
 from oneself.service.schema.user_attributes import USER_ATTRIBUTES_MAX
@@ -62,5 +62,4 @@ class Tunables(msgspec.Struct, frozen=True, kw_only=True):
     as_of_entries_max: int = AS_OF_ENTRIES_MAX
     preview_limits: PreviewLimits = PreviewLimits()
     user_attributes_max: int = USER_ATTRIBUTES_MAX
-    #: How long a request waits for the numbers of a dataset.
-    overview_wait_s: float = WAIT_S
+    count_limits: CountLimits = CountLimits()

@@ -10,12 +10,20 @@ import pytest
 from oneself.api.app import create_app
 from oneself.api.http.metrics import Metrics
 from oneself.service.context import DatasetRef
-from oneself.service.overview import counts as limits
+from oneself.service.overview.counts import CountLimits
 from oneself.services import Services
+from oneself.tunables import Tunables
 from support.console_browser import ConsoleBrowser, new_console_user
 from support.interactions_harness import InteractionsHarness, mail
+from support.tunables import tuned
 
 OVERVIEW = "/console/o/acme/overview"
+
+
+@pytest.fixture
+def tunables() -> Tunables:
+    """Three parts are many."""
+    return tuned(count_limits=CountLimits(wait_s=60, large_parts=3, shared_parts=3))
 
 
 @pytest.fixture
@@ -74,10 +82,8 @@ async def test_events_link_to_their_profiles_and_the_stream_can_be_paused(
 
 
 async def test_what_looks_over_merged_links_to_the_profile(
-    ada: ConsoleBrowser, site: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
+    ada: ConsoleBrowser, site: InteractionsHarness
 ) -> None:
-    monkeypatch.setattr(limits, "LARGE_PARTS", 3)
-    monkeypatch.setattr(limits, "SHARED_PARTS", 3)
     for device in ("a", "b", "c"):
         await site.event(mail("info@shop.example"), device=device)
     await ada.open(OVERVIEW)

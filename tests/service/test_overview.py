@@ -13,8 +13,7 @@ from oneself.core.resolution.observation import PageEvent, SenderTrust
 from oneself.core.units import MINUTE_US
 from oneself.errors import Unavailable
 from oneself.service.ingest.submission import Submission
-from oneself.service.overview import counts as limits
-from oneself.service.overview.counts import DatasetCounts, Overviews
+from oneself.service.overview.counts import MINUTES, CountLimits, DatasetCounts, Overviews
 from oneself.services import Services
 from support.interactions_harness import InteractionsHarness, customer, mail
 
@@ -53,7 +52,7 @@ async def test_events_are_counted_by_interface_and_minute_as_the_log_has_them(
     await site.services.database.execute(
         "UPDATE log SET seq = seq - $2 WHERE dataset_id = $1 AND content ->> 'face' = 'tracking'",
         site.dataset_ref.dataset_id,
-        limits.MINUTES * MINUTE_US,
+        MINUTES * MINUTE_US,
     )
     assert {item.interface for item in (await counted(site)).minutes} == {"interactions"}
 
@@ -71,7 +70,7 @@ async def test_a_long_log_is_counted_from_the_first_whole_minute_of_its_end(
         time.time_ns() // 1000,
     )
     # The configuration is one of the entries.
-    few = await Overviews(site.services.database, entries_max=5).count(site.dataset_ref)
+    few = await Overviews(site.services.database, CountLimits(entries_max=5)).count(site.dataset_ref)
     assert sum(item.number for item in few.minutes) == 4
     assert few.complete_since > (await counted(site)).complete_since
     assert all(item.minute * MINUTE_US >= few.complete_since for item in few.minutes)
@@ -123,18 +122,14 @@ async def test_numbers_are_those_of_one_dataset(services: Services, site: Intera
     assert (await counted(other)).total == 1
 
 
-async def test_what_looks_over_merged_is_named_by_ids_alone(
-    site: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(limits, "LARGE_PARTS", 3)
-    monkeypatch.setattr(limits, "SHARED_PARTS", 3)
-    monkeypatch.setattr(limits, "FREQUENT_REFUSALS", 1)
+async def test_what_looks_over_merged_is_named_by_ids_alone(site: InteractionsHarness) -> None:
+    limits = CountLimits(large_parts=3, shared_parts=3, frequent_refusals=1)
     ids: set[UUID] = set()
     for device in ("a", "b", "c"):
         ids.add((await site.event(customer("C-1"), device=device)).profile.profile_id)
     for device in ("y", "z"):
         await site.event(customer("C-2"), device=device)
-    counts = await counted(site)
+    counts = await Overviews(site.services.database, limits).count(site.dataset_ref)
     (large,), (shared,) = counts.largest, counts.shared
     assert (large.parts, large.profile_id in ids) == (3, True)
     assert (shared.namespace, shared.parts) == ("customerId", 3)
@@ -147,13 +142,13 @@ async def test_a_count_that_takes_too_long_ends_and_the_last_numbers_stay(
     services: Services, site: InteractionsHarness
 ) -> None:
     await site.event(device="a")
-    overviews = Overviews(services.database, wait_s=60)
+    overviews = Overviews(services.database, CountLimits(wait_s=60))
     first = await overviews.latest(site.dataset_ref)
     assert first.counts is not None
     assert first.counts.total == 1
     await site.event(device="b")
     assert await overviews.latest(site.dataset_ref) == first
-    hurried = Overviews(services.database, statement_ms=1, wait_s=60)
+    hurried = Overviews(services.database, CountLimits(statement_ms=1, wait_s=60))
     await services.database.execute(
         "INSERT INTO merge (dataset_id, absorbed_id, seq, survivor_id, reason, observation_id) "
         "SELECT $1, gen_random_uuid(), 1, gen_random_uuid(), md5(number::text), gen_random_uuid() "

@@ -16,6 +16,7 @@ from argon2.profiles import CHEAPEST
 from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key
 from joserfc.jwk import RSAKey
 
+from oneself.service.overview.counts import CountLimits
 from oneself.tunables import Tunables
 
 
@@ -38,7 +39,7 @@ def same_key(bits: int, parameters: Any) -> RSAKey:
 
 
 #: Weak hashes and one private key for all, so that a test takes milliseconds; and numbers that are counted.
-FAST = Tunables(hash_parameters=CHEAPEST, generate_key=same_key, overview_wait_s=60)
+FAST = Tunables(hash_parameters=CHEAPEST, generate_key=same_key, count_limits=CountLimits(wait_s=60))
 
 
 def tuned(**changes: Any) -> Tunables:

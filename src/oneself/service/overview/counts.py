@@ -33,6 +33,7 @@ from oneself.store.tables.overview import (
 from oneself.store.transaction import Tables
 
 __all__ = [
+    "CountLimits",
     "DatasetCounts",
     "FrequentRefusal",
     "LargeProfile",
@@ -44,21 +45,26 @@ __all__ = [
 
 _logger = structlog.get_logger("oneself.overview")
 MINUTES = 60
-#: Of the log: an hour of 140 a second. Reading them takes about a second.
-ENTRIES_MAX = 500_000
 FRESH_S = 10.0
 #: Numbers are fresh for so many times as long as counting them took.
 FRESH_FACTOR = 20
-#: How long a request waits for a count that it began.
-WAIT_S = 0.1
-STATEMENT_MS = 60_000
 #: Datasets whose numbers a process has.
 DATASETS_MAX = 200
-#: A profile of so many parts may be several people; a household or a shared device explains fewer.
-LARGE_PARTS = 20
-SHARED_PARTS = 20
-FREQUENT_REFUSALS = 100
 WARNED_MAX = 5
+
+
+class CountLimits(msgspec.Struct, frozen=True):
+    """How much is counted for how long, and from when on a number is named as too large."""
+
+    #: Of the log: an hour of 140 a second. Reading them takes about a second.
+    entries_max: int = 500_000
+    statement_ms: int = 60_000
+    #: How long a request waits for a count that it began.
+    wait_s: float = 0.1
+    #: A profile of so many parts may be several people; a household or a shared device explains fewer.
+    large_parts: int = 20
+    shared_parts: int = 20
+    frequent_refusals: int = 100
 
 
 class DatasetCounts(msgspec.Struct, frozen=True):
@@ -112,18 +118,9 @@ class LatestCounts(msgspec.Struct, frozen=True):
 class Overviews:
     """Counts datasets that somebody looks at."""
 
-    def __init__(
-        self,
-        database: Database,
-        *,
-        entries_max: int = ENTRIES_MAX,
-        statement_ms: int = STATEMENT_MS,
-        wait_s: float = WAIT_S,
-    ) -> None:
+    def __init__(self, database: Database, limits: CountLimits | None = None) -> None:
         self._database = database
-        self._entries_max = entries_max
-        self._statement_ms = statement_ms
-        self._wait_s = wait_s
+        self._limits = limits or CountLimits()
         #: Dataset → its numbers, and until when (monotonic seconds) it is not counted again.
         self._counted: OrderedDict[int, tuple[LatestCounts, float]] = OrderedDict()
         self._counting: dict[int, asyncio.Task[None]] = {}
@@ -136,19 +133,19 @@ class Overviews:
             if dataset_id not in self._counting:
                 self._counting[dataset_id] = asyncio.create_task(self._count_in_turn(dataset_ref))
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(self._counting[dataset_id]), self._wait_s)
+                await asyncio.wait_for(asyncio.shield(self._counting[dataset_id]), self._limits.wait_s)
         return self._known(dataset_id)[0]
 
     async def count(self, dataset_ref: DatasetRef) -> DatasetCounts:
-        """Count now. Raises Unavailable if a statement takes longer than `statement_ms`."""
+        """Count now. Raises Unavailable if a statement takes longer than the limit."""
         began_s, now = time.monotonic(), time.time_ns() // 1000
-        since = now // MINUTE_US * MINUTE_US - (MINUTES - 1) * MINUTE_US
-        async with begin_counting(self._database, self._statement_ms) as connection:
+        limits, since = self._limits, now // MINUTE_US * MINUTE_US - (MINUTES - 1) * MINUTE_US
+        async with begin_counting(self._database, limits.statement_ms) as connection:
             tables = Tables(connection, dataset_ref.dataset_id)
             overview = tables.overview
-            minutes, complete_since = await overview.count_by_minute(since, self._entries_max)
+            minutes, complete_since = await overview.count_by_minute(since, limits.entries_max)
             fragments, proven = await overview.count_parts()
-            sizes, largest = await overview.count_sizes(LARGE_PARTS, WARNED_MAX)
+            sizes, largest = await overview.count_sizes(limits.large_parts, WARNED_MAX)
             return DatasetCounts(
                 counted_at=now,
                 minutes=tuple(item for item in minutes if item.minute * MINUTE_US >= complete_since),
@@ -160,8 +157,8 @@ class Overviews:
                 merges=await overview.count_merges(),
                 refusals=await tables.refusals.count(),
                 largest=tuple(largest),
-                shared=tuple(await overview.find_shared(SHARED_PARTS, WARNED_MAX)),
-                frequent=tuple(await overview.find_refused(FREQUENT_REFUSALS)),
+                shared=tuple(await overview.find_shared(limits.shared_parts, WARNED_MAX)),
+                frequent=tuple(await overview.find_refused(limits.frequent_refusals)),
                 took_s=time.monotonic() - began_s,
             )
 
