@@ -41,7 +41,7 @@ class ListedWarning(msgspec.Struct, frozen=True):
     link: tuple[str, str]
 
 
-class ListedEvent(msgspec.Struct, frozen=True):
+class StreamRow(msgspec.Struct, frozen=True):
     """An event in the stream. `profile_url`: empty if the profile was erased."""
 
     at: int
@@ -167,12 +167,10 @@ async def _stream(context: ConsoleContext) -> dict[str, Any]:
     }
 
 
-def _listed(context: ConsoleContext, event: StreamedEvent) -> ListedEvent:
+def _listed(context: ConsoleContext, event: StreamedEvent) -> StreamRow:
     url = "" if event.primary_id is None else _profile_url(context, event.primary_id, "events")
     name, interface = event.name or "no name", interface_of(event.interface)
-    return ListedEvent(
-        event.received_at, name, interface, _effect(event.decision), event.primary_id or "", url
-    )
+    return StreamRow(event.received_at, name, interface, _effect(event.decision), event.primary_id or "", url)
 
 
 def _effect(decision: Decision) -> str:

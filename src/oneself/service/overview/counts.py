@@ -27,7 +27,7 @@ from oneself.store.tables.overview import (
     FrequentRefusal,
     LargeProfile,
     MinuteCount,
-    SharedIdentifier,
+    WidelySharedIdentifier,
     begin_counting,
 )
 from oneself.store.transaction import Tables
@@ -40,7 +40,7 @@ __all__ = [
     "LatestCounts",
     "MinuteCount",
     "Overviews",
-    "SharedIdentifier",
+    "WidelySharedIdentifier",
 ]
 
 _logger = structlog.get_logger("oneself.overview")
@@ -88,7 +88,7 @@ class DatasetCounts(msgspec.Struct, frozen=True):
     refusals: Mapping[str, int]
     #: What may be over-merged.
     largest: tuple[LargeProfile, ...]
-    shared: tuple[SharedIdentifier, ...]
+    shared: tuple[WidelySharedIdentifier, ...]
     frequent: tuple[FrequentRefusal, ...]
 
     @property

@@ -25,7 +25,7 @@ SLOW_MS = 50.0
 Subject = Literal["Database", "Signing keys", "Token keys", "Mail"]
 
 
-class Finding(msgspec.Struct, frozen=True):
+class HealthFinding(msgspec.Struct, frozen=True):
     """What was found of a subject, in a sentence, and whether that is as it should be."""
 
     subject: Subject
@@ -44,7 +44,7 @@ class Health:
         self._token_keys = token_keys
         self._outbox = outbox
 
-    async def look(self, dataset_ref: DatasetRef) -> list[Finding]:
+    async def look(self, dataset_ref: DatasetRef) -> list[HealthFinding]:
         """What was found, a finding for each subject. If the database does not answer, that one alone."""
         began_s = time.perf_counter()
         try:
@@ -54,44 +54,44 @@ class Health:
                 )
                 took_ms = (time.perf_counter() - began_s) * 1000
                 return [
-                    Finding("Database", took_ms < SLOW_MS, f"It answers in {took_ms:.1f} ms."),
+                    HealthFinding("Database", took_ms < SLOW_MS, f"It answers in {took_ms:.1f} ms."),
                     await self._signing(dataset_ref),
                     await self._tokens(dataset_ref),
                     self._mail(failing),
                 ]
         except TimeoutError:
-            return [Finding("Database", False, f"It did not answer within {ANSWER_S:.0f} seconds.")]
+            return [HealthFinding("Database", False, f"It did not answer within {ANSWER_S:.0f} seconds.")]
 
-    async def _signing(self, dataset_ref: DatasetRef) -> Finding:
+    async def _signing(self, dataset_ref: DatasetRef) -> HealthFinding:
         try:
             key_ring = await self._signing_keys.key_ring(dataset_ref)
             await self._signing_keys.signing_key(dataset_ref)
         except OneselfError as error:
-            return Finding("Signing keys", False, error.message)
+            return HealthFinding("Signing keys", False, error.message)
         number = len(key_ring.public)
-        return Finding(
+        return HealthFinding(
             "Signing keys",
             True,
             f"Tokens are signed. {number} key{'' if number == 1 else 's'} can verify them.",
         )
 
-    async def _tokens(self, dataset_ref: DatasetRef) -> Finding:
+    async def _tokens(self, dataset_ref: DatasetRef) -> HealthFinding:
         if not await self._token_keys.list(dataset_ref):
-            return Finding("Token keys", True, "None is needed yet. The first event creates one.")
+            return HealthFinding("Token keys", True, "None is needed yet. The first event creates one.")
         try:
             await self._token_keys.key_ring(dataset_ref)
         except OneselfError as error:
-            return Finding("Token keys", False, error.message)
-        return Finding("Token keys", True, "Persisted tokens of browsers can be read.")
+            return HealthFinding("Token keys", False, error.message)
+        return HealthFinding("Token keys", True, "Persisted tokens of browsers can be read.")
 
-    def _mail(self, failing: int) -> Finding:
+    def _mail(self, failing: int) -> HealthFinding:
         if self._outbox.is_visible:
-            return Finding(
+            return HealthFinding(
                 "Mail", False, "No mail server is set up, so mails stay in the development outbox. "
                 "Set ONESELF_SMTP_URL.",
             )  # fmt: skip
         if failing:
-            return Finding(
+            return HealthFinding(
                 "Mail", False, f"{failing} mail{'' if failing == 1 else 's'} could not be sent yet."
             )
-        return Finding("Mail", True, "No mail waits for another attempt.")
+        return HealthFinding("Mail", True, "No mail waits for another attempt.")

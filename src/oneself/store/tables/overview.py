@@ -40,7 +40,7 @@ class LargeProfile(msgspec.Struct, frozen=True):
     parts: int
 
 
-class SharedIdentifier(msgspec.Struct, frozen=True):
+class WidelySharedIdentifier(msgspec.Struct, frozen=True):
     """An identifier that many parts have, without its value; `fragment_id` is one of these parts."""
 
     namespace: str
@@ -97,10 +97,10 @@ class OverviewTable(Table):
         found = await self._executor.fetch(_sql.count_merges, self._dataset_id)
         return {row["reason"]: row["number"] for row in found}
 
-    async def find_shared(self, parts_min: int, limit: int) -> list[SharedIdentifier]:
+    async def find_shared(self, parts_min: int, limit: int) -> list[WidelySharedIdentifier]:
         """The identifiers that the most parts have."""
         found = await self._executor.fetch(_sql.find_shared, self._dataset_id, parts_min, limit)
-        return structs_of(SharedIdentifier, found)
+        return structs_of(WidelySharedIdentifier, found)
 
     async def find_refused(self, times_min: int) -> list[FrequentRefusal]:
         """The codes of refusals that occurred so often."""
