@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
+from contextlib import suppress
 from typing import Any
 
 import pytest
 
 from oneself.console.application_words import groups
+from oneself.errors import Conflict, Forbidden
 from oneself.service.context import DatasetRef
 from oneself.service.directory.applications import Application, NewApplication
 from oneself.services import Services
@@ -114,21 +117,59 @@ async def test_a_console_user_is_created_with_a_password_that_is_shown_once(
     await ada.submit(username="eve", role="analyst")
     shown = re.search(r'id="secret">([^<]+)', ada.page.text)
     assert shown is not None
+    assert re.fullmatch(r"([0-9a-z]{4}-){4}[0-9a-z]{4}", shown[1])
     eve = ConsoleBrowser(app)
     await eve.sign_in("eve", shown[1])
     assert "Analyst" in eve.text
     assert await services.directory.console_users.find_of(acme) == {ADMIN: "administrator", "eve": "analyst"}
 
 
-async def test_somebody_who_exists_gets_a_role_and_keeps_the_password(
-    ada: ConsoleBrowser, app: Any, services: Services, acme: DatasetRef
+@pytest.mark.parametrize("name", ["eve", "EVE"])
+async def test_somebody_who_exists_gets_no_role_in_the_console(
+    ada: ConsoleBrowser, services: Services, acme: DatasetRef, name: str
 ) -> None:
     await services.setup.provisioning.create("globex", name="Globex")
     await new_console_user(services, "eve", "administrator", "globex")
     await ada.open(f"{HOME}/members")
-    await ada.submit(username="eve", role="privacy_officer")
-    assert "has a role here from now on" in ada.text
-    assert await services.directory.console_users.authenticate("eve", ADMIN_PASSWORD) is not None
+    await ada.submit(username=name, role="privacy_officer")
+    assert (ada.page.status_code, f"The name {name} is taken" in ada.text) == (400, True)
+    assert f"oneself console-user role {name} privacy-officer --org acme" in ada.text
+    assert await services.directory.console_users.find_of(acme) == {ADMIN: "administrator"}
+
+
+async def test_names_that_differ_in_case_alone_are_one(
+    services: Services, app: Any, ada: ConsoleBrowser, acme: DatasetRef
+) -> None:
+    users = services.directory.console_users
+    made = await asyncio.gather(
+        *(users.create(name, ADMIN_PASSWORD, {acme: "analyst"}) for name in ("Ghost", "ghost", "GHOST")),
+        return_exceptions=True,
+    )
+    assert sum(isinstance(error, Conflict) for error in made) == 2
+    browser = ConsoleBrowser(app)
+    await browser.sign_in("gHOST")
+    assert "Analyst" in browser.text
+    await ada.open(f"{HOME}/members")
+    await ada.submit(username="ghosT", role="administrator")
+    assert "has a role here already" in ada.text
+    await users.delete("gHost")
+    assert await users.find_of(acme) == {ADMIN: "administrator"}
+
+
+async def test_wrong_passwords_are_counted_whatever_the_case_of_the_name(
+    app: Any, services: Services, acme: DatasetRef
+) -> None:
+    await new_console_user(services, "eve", "analyst", "acme")
+    browser = ConsoleBrowser(app)
+    for name in ("eve", "Eve", "eVe", "evE", "EVe", "EvE", "eVE", "EVE", "eve", "Eve", "eVe"):
+        await browser.sign_in(name, "wrong")
+    assert (browser.page.status_code, "Too many failed attempts" in browser.text) == (429, True)
+
+
+async def test_the_role_of_a_member_is_changed_and_taken(
+    ada: ConsoleBrowser, app: Any, services: Services, acme: DatasetRef
+) -> None:
+    await new_console_user(services, "eve", "privacy_officer", "acme")
     await ada.open(f"{HOME}/members/member", name="eve")
     await ada.submit(role="analyst")
     assert (await services.directory.console_users.find_of(acme))["eve"] == "analyst"
@@ -139,6 +180,57 @@ async def test_somebody_who_exists_gets_a_role_and_keeps_the_password(
     assert await services.directory.console_users.find_of(acme) == {ADMIN: "administrator"}
     await eve.open(HOME)
     assert eve.page.status_code == 404
+
+
+async def test_two_administrators_who_take_each_others_role_leave_one(
+    services: Services, acme: DatasetRef
+) -> None:
+    users = services.directory.console_users
+    names = ("ada", "eve")
+    for _ in range(5):
+        for name in names:
+            with suppress(Conflict):
+                await users.create(name, ADMIN_PASSWORD, {})
+            await users.set_role(name, acme, "administrator")
+        taken = await asyncio.gather(
+            *(users.change_member(name, acme, None, changed_by=by) for name, by in (names, names[::-1])),
+            return_exceptions=True,
+        )
+        assert sorted(type(error) for error in taken if error) == [Forbidden]
+        assert list((await users.find_of(acme)).values()) == ["administrator"]
+
+
+async def test_whose_role_was_taken_meanwhile_changes_nobody(
+    ada: ConsoleBrowser, services: Services, acme: DatasetRef, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    users = services.directory.console_users
+    await new_console_user(services, "eve", "administrator", "acme")
+    await ada.open(f"{HOME}/members/member", name="eve")
+    claim = services.directory.console_sessions.claim_form
+
+    async def claim_after_the_role_was_taken(token: str) -> bool:
+        await users.set_role(ADMIN, acme, "analyst")
+        return await claim(token)
+
+    monkeypatch.setattr(services.directory.console_sessions, "claim_form", claim_after_the_role_was_taken)
+    await ada.submit(role="none")
+    assert (ada.page.status_code, "Your role does not allow this" in ada.text) == (403, True)
+    assert (await users.find_of(acme))["eve"] == "administrator"
+
+
+@pytest.mark.parametrize("role", ["analyst", "privacy_officer"])
+async def test_everybody_sees_who_has_access_and_what_was_erased(
+    app: Any, services: Services, ada: ConsoleBrowser, role: str
+) -> None:
+    await new_console_user(services, "eve", role, "acme")
+    eve = ConsoleBrowser(app)
+    await eve.sign_in("eve")
+    await eve.open(f"{HOME}/members")
+    assert ADMIN in eve.text
+    assert "Add" not in eve.text
+    assert f"name={ADMIN}" not in eve.page.text
+    await eve.open(f"{HOME}/erasures")
+    assert eve.heading == "Erasures"
 
 
 async def test_nobody_changes_their_own_role_or_somebody_elsewhere(

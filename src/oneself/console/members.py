@@ -1,8 +1,9 @@
 """Organisation → Console users: who may sign in here, and as what.
 
-Invariants: an administrator gives and takes roles in their organisation, except their own, so that nobody
-locks themselves out by mistake. A password is shown once, to whoever creates the user; nobody sets the
-password of somebody who exists.
+Invariants: an administrator creates users with a role in their organisation, and changes and takes the roles
+of its members, except their own: so the organisation keeps an administrator. Somebody who exists and is no
+member gets no role here: whoever created them knows their password. A password is shown once, to whoever
+creates the user; nobody sets the password of somebody who exists.
 """
 
 from __future__ import annotations
@@ -11,20 +12,20 @@ from typing import Any
 
 from litestar import Response
 
-from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
+from oneself.console.context import ConsoleContext, NoSuchPage, NotAllowed, console_context, requires
 from oneself.console.forms import accepted_form, first, page, see
 from oneself.console.handlers import form_at, page_at
 from oneself.console.roles import NAMES
-from oneself.errors import Conflict, InvalidInput, NotFound
-from oneself.service.crypto import new_secret
+from oneself.errors import Conflict, Forbidden, InvalidInput, NotFound
+from oneself.service.crypto import new_password
 from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
-MANAGE = requires("manage_members")
+SEE, MANAGE = requires("see_members"), requires("manage_members")
 OWN_ROLE = "Nobody changes their own role. Ask another administrator."
 
 
-@page_at("/members", MANAGE)
+@page_at("/members", SEE)
 async def member_list(request: AnyRequest) -> AnyResponse:
     """List the console users of the organisation."""
     return await _list(console_context(request))
@@ -32,22 +33,15 @@ async def member_list(request: AnyRequest) -> AnyResponse:
 
 @form_at("/members", MANAGE)
 async def add_member(request: AnyRequest) -> AnyResponse:
-    """Give somebody a role, and create them if nobody is called so."""
+    """Create a console user with a role."""
     context, username, role = console_context(request), "", ""
-    users = context.services.directory.console_users
     try:
         async with accepted_form(context) as form:
             username, role = first(form, "username"), first(form, "role")
             if role not in NAMES:
                 raise InvalidInput("role", "Choose a role.")
-            if username in await users.find_of(context.dataset_ref):
-                raise InvalidInput("username", f"{username} has a role here already. Change it in the list.")
-            password = new_secret()
-            try:
-                await users.create(username, password, {context.dataset_ref: role})
-            except Conflict:
-                await users.set_role(username, context.dataset_ref, role)
-                return see(f"{context.home}/members?done=added")
+            password = new_password()
+            await _create(context, username, password, role)
     except InvalidInput as invalid:
         problems = {invalid.code: invalid.description}
         return await _list(context, problems, username=username, role=role, status=400)
@@ -72,12 +66,36 @@ async def change_member(request: AnyRequest) -> AnyResponse:
         if chosen not in (*NAMES, "none"):
             raise NoSuchPage
         try:
-            await context.services.directory.console_users.set_role(
-                username, context.dataset_ref, None if chosen == "none" else chosen
+            await context.services.directory.console_users.change_member(
+                username,
+                context.dataset_ref,
+                None if chosen == "none" else chosen,
+                changed_by=context.session.username,
             )
         except NotFound:
             raise NoSuchPage from None
+        except Forbidden:
+            raise NotAllowed from None
     return see(f"{context.home}/members?done={'removed' if chosen == 'none' else 'changed'}")
+
+
+async def _create(context: ConsoleContext, username: str, password: str, role: str) -> None:
+    """Raises InvalidInput: also if somebody is called so, here or in another organisation."""
+    users = context.services.directory.console_users
+    try:
+        await users.create(username, password, {context.dataset_ref: role})
+    except Conflict:
+        members = await users.find_of(context.dataset_ref)
+        known = next((name for name in members if name.lower() == username.lower()), None)
+        if known is not None:
+            sentence = f"{known} has a role here already. Change it in the list."
+        else:
+            command = f"oneself console-user role {username} {role.replace('_', '-')}"
+            sentence = (
+                f"The name {username} is taken. Choose another one. If it is the same person, whoever runs "
+                f"the service can give them the role: {command} --org {context.dataset_ref.handle}"
+            )
+        raise InvalidInput("username", sentence) from None
 
 
 async def _asked(context: ConsoleContext) -> tuple[str, str]:

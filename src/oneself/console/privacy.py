@@ -28,6 +28,7 @@ from oneself.web.forms import AnyRequest, Parameters
 
 AnyResponse = Response[Any]
 EXPORT, ERASE = requires("export_profiles"), requires("erase_profiles")
+SEE_RECEIPTS = requires("see_erasures")
 #: Of the profile's id: what a user types to confirm.
 TYPED_CHARS = 8
 RECEIPTS_PER_PAGE = 25
@@ -98,7 +99,7 @@ async def erase_profile(request: AnyRequest) -> AnyResponse:
     return see(_receipts_url(context, "/receipt", id=receipt.receipt_id))
 
 
-@page_at("/erasures", ERASE)
+@page_at("/erasures", SEE_RECEIPTS)
 async def list_receipts(request: AnyRequest) -> AnyResponse:
     """List the receipts of erasures, the last one first."""
     context = await console_context(request).in_dataset()
@@ -119,7 +120,7 @@ async def list_receipts(request: AnyRequest) -> AnyResponse:
     )
 
 
-@page_at("/erasures/receipt", ERASE)
+@page_at("/erasures/receipt", SEE_RECEIPTS)
 async def show_receipt(request: AnyRequest) -> AnyResponse:
     """Show the proof of an erasure."""
     context = await console_context(request).in_dataset()

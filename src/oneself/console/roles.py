@@ -25,8 +25,10 @@ Permission = Literal[
     "erase_profiles",
     "see_change_feed",
     "change_webhooks",
+    "see_erasures",
     "see_applications",
     "change_applications",
+    "see_members",
     "manage_members",
     "see_audit_log",
 ]
@@ -40,7 +42,9 @@ _SEE: frozenset[Permission] = frozenset(
         "see_identity",
         "see_profiles",
         "see_change_feed",
+        "see_erasures",
         "see_applications",
+        "see_members",
         "see_audit_log",
     }
 )
@@ -72,8 +76,11 @@ NAMES: Mapping[str, str] = {
 #: The same for whoever gives one.
 OPTIONS: Mapping[str, tuple[str, str]] = {
     "administrator": (NAMES["administrator"], "Sees and changes everything."),
-    "analyst": (NAMES["analyst"], "Sees everything and changes nothing."),
-    "privacy_officer": (NAMES["privacy_officer"], "Sees everything, exports and erases people."),
+    "analyst": (NAMES["analyst"], "Sees everything, also who has access, and changes nothing."),
+    "privacy_officer": (
+        NAMES["privacy_officer"],
+        "Sees everything, also who has access. Exports and erases.",
+    ),
 }
 
 

@@ -168,8 +168,8 @@ async def password_subjects(request: AnyRequest, username: str) -> tuple[Subject
     known: Cookie | str | None = None
     if user_id is not None:
         known = KnownBrowsers(services.secret_box).find(request, SCOPE, str(user_id))
-    # Names that are too long for a user share one counter.
-    key = username if len(username) <= 100 else ""
+    # Names that are too long for a user share one counter, as those do that differ in case alone.
+    key = username.lower() if len(username) <= 100 else ""
     subject: Subject = ("device", f"{known} {key}") if known else ("account", key)
     return subject, ("address", sender_of(request))
 

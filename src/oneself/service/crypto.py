@@ -37,6 +37,8 @@ log = structlog.get_logger("oneself.service.crypto")
 
 NONCE_BYTES = 12
 TOKEN_BYTES = 32
+#: 32 letters and digits that nobody takes for one another.
+_UNMISTAKABLE = "0123456789abcdefghjkmnpqrstvwxyz"
 ENCRYPTION_VERSION = b"\x01"
 CHECK_LABEL = b"the secret key of this database"
 HASH_PARAMETERS = RFC_9106_LOW_MEMORY
@@ -199,6 +201,11 @@ def new_token() -> str:
 def new_secret() -> str:
     """256 random bits as hexadecimal digits: a secret that people can copy into any shell."""
     return secrets.token_hex(TOKEN_BYTES)
+
+
+def new_password() -> str:
+    """100 random bits as five groups of letters and digits: a password that people can type and read out."""
+    return "-".join("".join(secrets.choice(_UNMISTAKABLE) for _ in range(4)) for _ in range(5))
 
 
 def digest(token: str) -> bytes:

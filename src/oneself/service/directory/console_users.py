@@ -1,7 +1,9 @@
 """The users of the console and their roles.
 
 Invariants: a console user is no account and has no profile; a sign-in observes nothing. A name is unique in
-the deployment. A user has at most one role in an organisation, and sees no organisation without one.
+the deployment, in whatever case. A user has at most one role in an organisation, and sees no organisation
+without one. Administrators change the roles of members of their organisation; only the command line gives
+somebody who exists a role in another one.
 Passwords are stored as argon2 hashes alone, and an unknown name takes as long to reject as a wrong password.
 A new password ends the user's sessions. Source: docs/decisions/0054-who-signs-in-to-the-console.md.
 """
@@ -17,7 +19,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.errors import Conflict, Forbidden, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher
 from oneself.service.directory.accounts import PASSWORD_BYTES_MAX, password_problem
@@ -88,10 +90,9 @@ class ConsoleUsers:
             raise InvalidInput("password", problem)
         hashed = await self._hasher.hash(password)
         async with self._directory.transaction() as tables:
-            found = await tables.console_users.put_password(username, hashed, time.time_ns() // 1000)
-            if found is None:
-                raise _unknown(username)
-            await tables.console_sessions.delete_of(found)
+            user_id = (await _named(tables, username)).console_user_id
+            await tables.console_users.put_password(user_id, hashed, time.time_ns() // 1000)
+            await tables.console_sessions.delete_of(user_id)
 
     async def set_role(self, username: str, dataset_ref: DatasetRef, role: str | None) -> None:
         """Give a user a role in an organisation; None takes it. Raises InvalidInput, NotFound.
@@ -101,18 +102,32 @@ class ConsoleUsers:
         if role is not None:
             _check_role(role)
         async with self._directory.transaction() as tables:
-            user = await tables.console_users.find(username)
-            if user is None:
+            await tables.lock(dataset_ref.org_id)
+            await _put_role(tables, username, dataset_ref, role)
+
+    async def change_member(
+        self, username: str, dataset_ref: DatasetRef, role: str | None, *, changed_by: str
+    ) -> None:
+        """Change the role of a member of an organisation; None takes it.
+
+        `changed_by`: an administrator of it, who stays one. Raises InvalidInput; NotFound: the user is no
+        other member; Forbidden: `changed_by` is no administrator any more.
+        """
+        if role is not None:
+            _check_role(role)
+        async with self._directory.transaction() as tables:
+            await tables.lock(dataset_ref.org_id)
+            members = await tables.console_users.find_of(dataset_ref.org_id)
+            if members.get(changed_by) != "administrator":
+                raise Forbidden(f"{changed_by!r} is not an administrator any more.")
+            if username == changed_by or username not in members:
                 raise _unknown(username)
-            if role is None:
-                await tables.console_users.delete_role(user.console_user_id, dataset_ref.org_id)
-            else:
-                await tables.console_users.put_role(user.console_user_id, dataset_ref.org_id, role)
+            await _put_role(tables, username, dataset_ref, role)
 
     async def delete(self, username: str) -> None:
         """Delete a user, and end their sessions. Raises NotFound."""
-        if not await self._directory.console_users.delete(username):
-            raise _unknown(username)
+        async with self._directory.transaction() as tables:
+            await tables.console_users.delete((await _named(tables, username)).console_user_id)
 
     async def find(self, username: str) -> UUID | None:
         """The id of a console user; None if there is none of this name."""
@@ -140,6 +155,24 @@ class ConsoleUsers:
                 return False
             await _put_roles(tables, row.console_user_id, roles)
         return True
+
+
+async def _named(tables: DirectoryTransaction, username: str) -> ConsoleUserRow:
+    """The console user of a name. Raises NotFound."""
+    found = await tables.console_users.find(username)
+    if found is None:
+        raise _unknown(username)
+    return found
+
+
+async def _put_role(
+    tables: DirectoryTransaction, username: str, dataset_ref: DatasetRef, role: str | None
+) -> None:
+    user_id = (await _named(tables, username)).console_user_id
+    if role is None:
+        await tables.console_users.delete_role(user_id, dataset_ref.org_id)
+    else:
+        await tables.console_users.put_role(user_id, dataset_ref.org_id, role)
 
 
 async def _put_roles(

@@ -52,7 +52,7 @@ class ConsoleUserTable:
         self._executor = executor
 
     async def find(self, username: str) -> ConsoleUserRow | None:
-        """A console user by name."""
+        """A console user by name, in whatever case unless names differ in nothing else."""
         return struct_of(ConsoleUserRow, await self._executor.fetchrow(_sql.find, username))
 
     async def list(self) -> list[ListedConsoleUserRow]:
@@ -69,14 +69,14 @@ class ConsoleUserTable:
         return structs_of(ConsoleRoleRow, await self._executor.fetch(_sql.find_roles, console_user_id))
 
     async def put(self, row: ConsoleUserRow, now: int) -> bool:
-        """Insert a console user; False if the name is in use."""
+        """Insert a console user; False if the name is in use, in whatever case."""
+        await self._executor.execute(_sql.lock)
         values = row.console_user_id, row.username, row.password_hash, now
         return await self._executor.fetchval(_sql.put, *values) is not None
 
-    async def put_password(self, username: str, password_hash: str, now: int) -> UUID | None:
-        """Replace a password. Returns the id of the console user; None if there is none."""
-        found: UUID | None = await self._executor.fetchval(_sql.put_password, username, password_hash, now)
-        return found
+    async def put_password(self, console_user_id: UUID, password_hash: str, now: int) -> None:
+        """Replace a password."""
+        await self._executor.execute(_sql.put_password, console_user_id, password_hash, now)
 
     async def put_role(self, console_user_id: UUID, org_id: int, role: str) -> None:
         """Give a console user a role in an organisation, instead of the one that they have there."""
@@ -86,6 +86,6 @@ class ConsoleUserTable:
         """Take the role in an organisation from a console user."""
         await self._executor.execute(_sql.delete_role, console_user_id, org_id)
 
-    async def delete(self, username: str) -> bool:
-        """Delete a console user with their roles and sessions; False if there is none."""
-        return await self._executor.fetchval(_sql.delete, username) is not None
+    async def delete(self, console_user_id: UUID) -> None:
+        """Delete a console user with their roles and sessions."""
+        await self._executor.execute(_sql.delete, console_user_id)

@@ -2,9 +2,18 @@
 -- here: each statement says what it is.
 
 -- name: find
--- A console user.
+-- A console user by name, the exact one if several differ in case alone.
 -- $1: username
-SELECT console_user_id, username, password_hash FROM console_user WHERE username = $1;
+SELECT console_user_id, username, password_hash FROM console_user
+WHERE lower(username) = lower($1)
+  AND (username = $1 OR NOT EXISTS (
+      SELECT FROM console_user AS other
+      WHERE lower(other.username) = lower($1) AND other.username <> console_user.username
+  ));
+
+-- name: lock
+-- Let nobody else create a console user until the transaction ends.
+LOCK TABLE console_user IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: list
 -- Every console user with their roles, by name.
@@ -31,22 +40,22 @@ WHERE console_role.console_user_id = $1
 ORDER BY organisation.handle;
 
 -- name: put
--- Insert a console user; returns no row if the name is in use.
+-- Insert a console user after `lock`; returns no row if the name is in use, in whatever case.
 -- $1: id
 -- $2: username
 -- $3: password hash
 -- $4: now
 INSERT INTO console_user (console_user_id, username, password_hash, created_at, updated_at)
-VALUES ($1, $2, $3, $4, $4)
-ON CONFLICT ON CONSTRAINT console_user_username_key DO NOTHING
+SELECT $1, $2, $3, $4, $4
+WHERE NOT EXISTS (SELECT FROM console_user WHERE lower(username) = lower($2))
 RETURNING console_user_id;
 
 -- name: put_password
--- Replace the password of a console user; returns their id, or no row if there is none.
--- $1: username
+-- Replace the password of a console user.
+-- $1: console user
 -- $2: password hash
 -- $3: now
-UPDATE console_user SET password_hash = $2, updated_at = $3 WHERE username = $1 RETURNING console_user_id;
+UPDATE console_user SET password_hash = $2, updated_at = $3 WHERE console_user_id = $1;
 
 -- name: put_role
 -- Give a console user a role in an organisation instead of the one that they have there.
@@ -63,6 +72,6 @@ ON CONFLICT ON CONSTRAINT console_role_pkey DO UPDATE SET role = excluded.role;
 DELETE FROM console_role WHERE console_user_id = $1 AND org_id = $2;
 
 -- name: delete
--- Delete a console user with their roles, codes and sessions; returns their name, or no row if there is none.
--- $1: username
-DELETE FROM console_user WHERE username = $1 RETURNING username;
+-- Delete a console user with their roles, codes and sessions.
+-- $1: console user
+DELETE FROM console_user WHERE console_user_id = $1;
