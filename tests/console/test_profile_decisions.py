@@ -89,6 +89,13 @@ async def test_a_merge_shows_both_and_the_result(
     assert "Afterwards" in ada.text
     form = page.text.replace('method="get"', "").split("<h2", 2)[2]
     assert "Merge the profiles" in form
+    # A value changes before the form is sent.
+    await site.event(customer("C-8"), values={"traits": {"plan": "silver"}}, **SERVER)
+    await ada.submit(_last_form(page), to=str(page.url), reason="Called us")
+    assert ada.page.status_code == 409
+    assert "silver" in ada.text
+    assert await decided(services, acme) == []
+    page = ada.page
     await ada.submit(_last_form(page), to=str(page.url), reason="Called us")
     assert "The profiles were merged" in ada.text
     assert await decided(services, acme) == [("merge", ADMIN)]
@@ -152,6 +159,23 @@ async def test_an_erasure_is_confirmed_and_leaves_a_receipt(
     assert any("/erasures/receipt?id=" in link for link in ada.parsed.links)
     await ada.open("/console/o/acme/erasures", before="1")
     assert "Nothing was erased before that" in ada.text
+
+
+async def test_an_erasure_takes_no_browser_that_its_page_did_not_count(
+    ada: ConsoleBrowser, services: Services, acme: DatasetRef, site: InteractionsHarness
+) -> None:
+    await site.event(mail("family@x.org"), device="browser-1")
+    await site.event(mail("family@x.org"), device="browser-2")
+    profile_id = str(await site.found("browser-1"))
+    page = await ada.open(f"{PROFILES}/erase", id=profile_id, view="all")
+    await site.event(mail("family@x.org"), device="browser-3")
+    await ada.submit(page, typed=profile_id[:8])
+    assert ada.page.status_code == 409
+    assert "Nothing was erased" in ada.text
+    assert await site.found("browser-3") == UUID(profile_id)
+    await ada.submit(typed=profile_id[:8])
+    assert ada.heading == "Receipt of an erasure"
+    assert await site.found("browser-3") is None
 
 
 async def test_an_erasure_names_the_users_whose_parts_it_has(

@@ -121,6 +121,26 @@ async def test_browsers_that_a_shared_address_joined_are_parted(site: Interactio
     await assert_sound(site)
 
 
+async def test_later_words_of_a_browser_are_no_piece_of_their_own(services: Services) -> None:
+    """Where a browser is not followed to whom it named, its later words are another profile."""
+    site = await InteractionsHarness(services).begin(merged_anonymous="fresh")
+    await site.event(customer("lena"), device="pc", trust="server")
+    await site.event(customer("lena"), device="pc")
+    lena = await site.found("customerId:lena")
+    await site.event(device="pc")
+    other = await site.found("pc")
+    assert other != lena
+    await site.event(customer("ben"), device="phone")
+    for asked in (SplitBrowser("pc"), SplitSources()):
+        with pytest.raises(Conflict, match=str(lena)) as refused:
+            await split(site, str(other), asked, dry_run=True)
+        assert refused.value.code == "shared_browser"
+    with pytest.raises(Conflict, match=str(lena)):
+        await merge(site, str(other), "phone")
+    assert len((await merge(site, str(lena), "phone")).profiles) == 1
+    await assert_sound(site)
+
+
 async def test_what_comes_later_goes_to_the_right_side(site: InteractionsHarness) -> None:
     await site.event(INFO, device="one")
     await site.event(INFO, device="two")

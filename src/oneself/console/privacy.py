@@ -18,7 +18,7 @@ from oneself.console.forms import accepted_form, checked_form, first, page, see
 from oneself.console.handlers import form_at, page_at
 from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
 from oneself.console.profiles import ViewChoice
-from oneself.core.identity_graph.joins import VIEWS
+from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.core.units import SEQ_MAX
 from oneself.errors import Conflict
 from oneself.service.context import DEFAULT_DATASET
@@ -86,7 +86,7 @@ async def erase_profile(request: AnyRequest) -> AnyResponse:
                     context.actor,
                     str(reading.view.survivor.profile_id),
                     query.view,
-                    expected=Expected(query.view, frozenset({_version(form)})),
+                    expected=_expected(form, query.view),
                 )
         except _NotTyped:
             return await _erasure_page(reading, "What you typed is not the beginning of the profile id.", 400)
@@ -146,9 +146,11 @@ def _typed(reading: ProfileReading) -> str:
     return str(reading.view.survivor.profile_id)[:TYPED_CHARS]
 
 
-def _version(form: Parameters) -> int:
-    text = first(form, "version")
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= VERSION_CHARS_MAX else 0
+def _expected(form: Parameters, view: View) -> Expected:
+    """What the page showed: the version of the profile, and that of what an erasure takes."""
+    text, _, taken = first(form, "version").partition(" ")
+    is_number = text.isascii() and text.isdecimal() and len(text) <= VERSION_CHARS_MAX
+    return Expected(view, frozenset({int(text) if is_number else 0}), taken)
 
 
 def _export_page(reading: ProfileReading, problem: str = "") -> AnyResponse:
@@ -185,7 +187,7 @@ async def _erasure_page(reading: ProfileReading, problem: str = "", status: int 
         tab="erase",
         problem=problem,
         typed=_typed(reading),
-        version=found.survivor.updated_at,
+        version="" if preview is None else f"{found.survivor.updated_at} {preview.version}",
         preview=preview,
         choices=_choices(reading, "erase"),
         api=_api(reading, "erase", {}, dry_run="true"),

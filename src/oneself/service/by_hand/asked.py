@@ -87,6 +87,14 @@ class DecidedProfile(msgspec.Struct, frozen=True):
     #: How many events its fragments have.
     events: int
 
+    @property
+    def shown(self) -> tuple[object, ...]:
+        """What somebody compares before they decide."""
+        survivor = self.view.survivor
+        held = [claim.identifier for claim in self.identifiers if claim.until is None]
+        named = sorted((item.namespace, item.value) for item in held)
+        return self.fragment_ids, survivor.user_id, survivor.record.values, survivor.consents, named
+
 
 class Decided(msgspec.Struct, frozen=True):
     """What a decision came to, or would come to."""
@@ -99,9 +107,11 @@ class Decided(msgspec.Struct, frozen=True):
 
     @property
     def version(self) -> str:
-        """A text that is another one if other profiles, or other parts of them, come of it."""
-        sides = [[str(item) for item in profile.fragment_ids] for profile in self.profiles]
-        return blake2b(msgspec.json.encode(sides), digest_size=VERSION_BYTES).hexdigest()
+        """A text that is another one if other profiles come of it, or these have other parts, values or
+        identifiers, or something else ends. How many events they have makes no difference."""
+        shown = [profile.shown for profile in self.profiles], self.given_up
+        encoded = msgspec.json.encode(shown, order="deterministic")
+        return blake2b(encoded, digest_size=VERSION_BYTES).hexdigest()
 
 
 def checked_reason(text: str) -> str:

@@ -12,7 +12,7 @@ import msgspec
 
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.joins import View
-from oneself.errors import Contended
+from oneself.errors import Conflict, Contended
 from oneself.service.log.affected import Affected
 from oneself.service.log.believed_profiles import find_unified_ids
 from oneself.service.log.reconciler import Reconciler
@@ -58,7 +58,7 @@ async def find_members(
 ) -> Members:
     """The fragments of a profile, with its names and its profiles of the view `all` locked.
 
-    Raises Contended if it changes meanwhile, ProfileMoved, TooLarge.
+    Raises Contended if it changes meanwhile, ProfileMoved, TooLarge, Conflict `shared_browser`.
     """
     await transaction.allow_idle(IDLE_MAX_S)
     before = await _find(transaction, reconciler, survivor_id, view)
@@ -80,5 +80,23 @@ async def _find(
     reach = await reconciler.find_reach(transaction, members, known)
     rows = {item: row for item, row in reach.rows.items() if item in members}
     if not rows:
+        await _refuse_shared(transaction, survivor_id, view)
         raise ProfileMoved
     return Members(survivor_id, view, rows, reach)
+
+
+async def _refuse_shared(transaction: Transaction, survivor_id: UUID, view: View) -> None:
+    """Raise Conflict if all that a profile of the view `all` has was said by a browser of another one.
+
+    Where `merged_anonymous` is `fresh`, the words of one browser can be of several profiles.
+    """
+    if view != "all":
+        return
+    attached = await transaction.log.find_attached(await find_unified_ids(transaction, [survivor_id]))
+    believed = await transaction.fragments.find_believed_of({fragment_id for fragment_id, _ in attached})
+    for other_id in sorted(believed.values()):
+        raise Conflict(
+            "What this profile has was said by a browser whose first words belong to another profile, and a "
+            f"browser is one piece. Split or merge that one: {other_id}.",
+            code="shared_browser",
+        )

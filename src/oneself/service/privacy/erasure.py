@@ -73,6 +73,8 @@ class ErasurePreview(msgspec.Struct, frozen=True):
     users: tuple[str, ...]
     entries: int
     identifiers: int
+    #: Of the dataset that is asked: `ErasureSelection.version`.
+    version: str
 
 
 class ErasureOptions(msgspec.Struct, frozen=True):
@@ -89,6 +91,8 @@ class Expected(msgspec.Struct, frozen=True):
 
     view: View
     versions: frozenset[int] | None
+    #: What a preview said that the erasure takes: its version; None: anything.
+    taken: str | None = None
 
 
 class Erasure:
@@ -154,7 +158,11 @@ class Erasure:
             users.add(target.user_id)
         identifiers = {*selection.identifiers, *selection.devices}
         return ErasurePreview(
-            selection.profile_ids, tuple(sorted(users)), len(selection.entries), len(identifiers)
+            selection.profile_ids,
+            tuple(sorted(users)),
+            len(selection.entries),
+            len(identifiers),
+            selection.version,
         )
 
     async def erase_user(
@@ -231,6 +239,8 @@ class Erasure:
                 await forget_verified(transaction, user_id)
             return None
         if expected is not None and await _is_stale(transaction, target, expected):
+            raise ObservationRejected(STALE)
+        if expected is not None and expected.taken not in (None, reach.selection.version):
             raise ObservationRejected(STALE)
         latest = max((profile.seq for profile in state.profiles.values()), default=0)
         seq = max(clock.now, latest + 1)
@@ -400,6 +410,7 @@ def _together(found: list[ErasurePreview]) -> ErasurePreview | None:
         tuple(sorted({user for item in found for user in item.users})),
         sum(item.entries for item in found),
         sum(item.identifiers for item in found),
+        found[0].version,
     )
 
 

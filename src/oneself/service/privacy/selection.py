@@ -8,6 +8,7 @@ Source: docs/concepts/trust.md, "Erasure".
 from __future__ import annotations
 
 from collections.abc import Iterable
+from hashlib import blake2b
 from uuid import UUID
 
 import msgspec
@@ -20,6 +21,9 @@ from oneself.service.privacy.account_words import find_words
 from oneself.service.privacy.begun_elsewhere import BegunFragment, find_begun
 from oneself.store.tables.fragment import FragmentRow, StoredView
 from oneself.store.transaction import Tables
+
+#: Bytes of the digest of what an erasure takes.
+VERSION_BYTES = 16
 
 
 class ErasureTarget(msgspec.Struct, frozen=True, kw_only=True):
@@ -78,6 +82,13 @@ class ErasureSelection(msgspec.Struct, frozen=True):
     def identifiers(self) -> frozenset[Identifier]:
         """Everything that its fragments ever claimed."""
         return frozenset(claim.tenure.identifier for row in self.fragments for claim in row.fragment.claims)
+
+    @property
+    def version(self) -> str:
+        """A text that is another one if it takes other fragments, or other identifiers of these."""
+        fragments = sorted(str(item) for item in self.fragment_ids)
+        named = sorted((item.namespace, item.value) for item in self.identifiers)
+        return blake2b(msgspec.json.encode((fragments, named)), digest_size=VERSION_BYTES).hexdigest()
 
     @property
     def exact(self) -> frozenset[frozenset[Identifier]]:
