@@ -66,7 +66,9 @@ async def test_a_split_is_made_once_and_as_it_was_shown(
     assert ada.page.status_code == 409
     assert await decided(services, acme) == [("split", ADMIN)]
     await ada.open(f"{PROFILES}/history", id=profile_id)
-    assert "Reason: A shared laptop" in ada.text
+    assert f"By {ADMIN}. It was parted into 2 parts, 1 part. Reason: A shared laptop" in ada.text, ada.text
+    # It is told when it was decided, not as if it had always been.
+    assert "a person split them" not in ada.text
 
 
 @pytest.mark.parametrize("what", ["browser:unknown", "profile:6e7b3c1e-5f2d-4e43-9d0e-5a3f7f1b2c4d"])

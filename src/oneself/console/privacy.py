@@ -148,9 +148,9 @@ def _typed(reading: ProfileReading) -> str:
 
 def _expected(form: Parameters, view: View) -> Expected:
     """What the page showed: the version of the profile, and that of what an erasure takes."""
-    text, _, taken = first(form, "version").partition(" ")
+    text, _, selection = first(form, "version").partition(" ")
     is_number = text.isascii() and text.isdecimal() and len(text) <= VERSION_CHARS_MAX
-    return Expected(view, frozenset({int(text) if is_number else 0}), taken)
+    return Expected(view, frozenset({int(text) if is_number else 0}), selection)
 
 
 def _export_page(reading: ProfileReading, problem: str = "") -> AnyResponse:

@@ -110,4 +110,7 @@ def _refused(step: HistoryRefusal) -> str:
 def _decision(step: DecisionStep) -> str:
     reason = f" Reason: {step.reason}" if step.reason else ""
     gave_up = f" The account {step.gave_up} was given up." if step.gave_up else ""
-    return f"{step.parts} parts.{reason}{gave_up}"
+    by = f"By {step.by}. " if step.by else ""
+    verb = "It was parted into" if step.is_split else "These became one:"
+    sides = ", ".join("1 part" if count == 1 else f"{count} parts" for count in step.sides)
+    return f"{by}{verb} {sides}.{reason}{gave_up}"

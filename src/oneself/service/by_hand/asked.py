@@ -88,7 +88,7 @@ class DecidedProfile(msgspec.Struct, frozen=True):
     events: int
 
     @property
-    def shown(self) -> tuple[object, ...]:
+    def visible(self) -> tuple[object, ...]:
         """What somebody compares before they decide."""
         survivor = self.view.survivor
         held = [claim.identifier for claim in self.identifiers if claim.until is None]
@@ -109,8 +109,8 @@ class Decided(msgspec.Struct, frozen=True):
     def version(self) -> str:
         """A text that is another one if other profiles come of it, or these have other parts, values or
         identifiers, or something else ends. How many events they have makes no difference."""
-        shown = [profile.shown for profile in self.profiles], self.given_up
-        encoded = msgspec.json.encode(shown, order="deterministic")
+        visible = [profile.visible for profile in self.profiles], self.given_up
+        encoded = msgspec.json.encode(visible, order="deterministic")
         return blake2b(encoded, digest_size=VERSION_BYTES).hexdigest()
 
 

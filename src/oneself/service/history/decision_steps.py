@@ -33,6 +33,8 @@ async def find_decision_steps(tables: Tables, view: ProfileView) -> list[Decisio
                 parts=len(decided.fragment_ids),
                 reason=decided.reason or None,
                 gave_up=decided.gave_up if isinstance(decided, ManualMerge) else None,
+                sides=tuple(map(len, decided.members)),
+                by=decided.console_user or decided.application,
             )
         )
     return steps

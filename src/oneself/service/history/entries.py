@@ -126,6 +126,10 @@ class DecisionStep(msgspec.Struct, frozen=True, tag="decision"):
     reason: str | None
     #: The user whose account was given up for a merge.
     gave_up: str | None
+    #: How many parts each side had: of a split, what stayed first.
+    sides: tuple[int, ...] = ()
+    #: The console user, or the application, who decided; None: neither was noted.
+    by: str | None = None
 
 
 HistoryEntry = (

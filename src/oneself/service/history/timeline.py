@@ -7,8 +7,10 @@ derives nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+
+import msgspec
 
 from oneself.core.identity.identifier import Identifier
 from oneself.service.context import DatasetRef
@@ -18,6 +20,7 @@ from oneself.service.history.decision_steps import find_decision_steps
 from oneself.service.history.entries import (
     ClaimRecord,
     Creation,
+    DecisionStep,
     HistoryEntry,
     HistoryMerge,
     HistoryRefusal,
@@ -32,6 +35,9 @@ from oneself.store.database import Database
 from oneself.store.tables.claim import RecordedClaim
 from oneself.store.tables.log import ClaimReport
 from oneself.store.transaction import Tables, snapshot
+
+#: The code of a refusal because people split the profile.
+KEPT_APART = "split_kept_apart"
 
 
 class ProfileHistory:
@@ -77,7 +83,8 @@ class ProfileHistory:
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             changed, is_complete = await find_value_steps(tables, view)
             known += [*await find_creations(tables, view), *changed]
-            known += await find_decision_steps(tables, view)
+            decisions = await find_decision_steps(tables, view)
+            known = [*_refused_since(known, decisions), *decisions]
             known.sort(key=lambda entry: (entry.at, not isinstance(entry, Creation)))
             page = [step for step in known if accepts(step)][offset : offset + limit]
             noted = await tables.explanations.find_observations(step.at for step in page)
@@ -123,6 +130,19 @@ def verifications(reports: Iterable[ClaimReport]) -> Iterable[Verification]:
             if claim not in verified:
                 verified[claim] = known.get(claim)
                 yield Verification(report.at, report.profile_id, claim, True)
+
+
+def _refused_since(
+    known: Iterable[HistoryEntry], decisions: Iterable[DecisionStep]
+) -> Iterator[HistoryEntry]:
+    """The steps without refusals by a split before it: the fold reads the log as if it had always been."""
+    first = min((step.at for step in decisions if step.is_split), default=0)
+    for step in known:
+        if isinstance(step, HistoryRefusal) and step.code == KEPT_APART and step.at < first:
+            if step.last_at < first:
+                continue
+            step = msgspec.structs.replace(step, at=first)
+        yield step
 
 
 def _record(recorded: RecordedClaim) -> ClaimRecord:

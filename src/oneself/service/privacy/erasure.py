@@ -92,7 +92,7 @@ class Expected(msgspec.Struct, frozen=True):
     view: View
     versions: frozenset[int] | None
     #: What a preview said that the erasure takes: its version; None: anything.
-    taken: str | None = None
+    selection: str | None = None
 
 
 class Erasure:
@@ -240,7 +240,7 @@ class Erasure:
             return None
         if expected is not None and await _is_stale(transaction, target, expected):
             raise ObservationRejected(STALE)
-        if expected is not None and expected.taken not in (None, reach.selection.version):
+        if expected is not None and expected.selection not in (None, reach.selection.version):
             raise ObservationRejected(STALE)
         latest = max((profile.seq for profile in state.profiles.values()), default=0)
         seq = max(clock.now, latest + 1)
