@@ -26,7 +26,7 @@ QUICK = settings(
 MAIL = UnificationRule("", "by mail", "traits.mail", 2, True)
 TAGS = UnificationRule("", "by tags", "traits.tags", 2, True)
 #: What a person says of themselves is asserted.
-PERSON = Actor("test", "shop", trust="browser")
+PERSON, SERVER = Actor("test", "shop", trust="browser"), Actor("test", "shop")
 WORD = st.sampled_from(["", "a1", "B1", "b1", "c1", "null"])
 TRAITS = {
     "mail": WORD,
@@ -36,7 +36,8 @@ TRAITS = {
 }
 USERS = st.sampled_from(["u1", "u2", "u3"])
 STEP = st.tuples(
-    st.sampled_from(["server", "person"]), st.fixed_dictionaries({}, optional={"user_id": USERS, **TRAITS})
+    st.sampled_from(["server", "person", "later"]),
+    st.fixed_dictionaries({}, optional={"user_id": USERS, **TRAITS}),
 )
 Values = dict[UUID, dict[str, Any]]
 
@@ -46,19 +47,23 @@ async def harness(services: Services) -> ProfilesHarness:
     return await ProfilesHarness(services).begin()
 
 
-async def _assert(harness: ProfilesHarness, profile_id: UUID, **traits: Any) -> None:
-    """Values that the person of a profile writes."""
-    values = {"traits": traits}
-    await harness.services.profiles.profiles.patch(harness.dataset_ref, PERSON, profile_id, values)
+async def _write(harness: ProfilesHarness, actor: Actor, profile_id: UUID, said: dict[str, Any]) -> None:
+    values = {"traits": {key: said[key] for key in said.keys() - {"user_id"}}}
+    await harness.services.profiles.profiles.patch(harness.dataset_ref, actor, profile_id, values)
 
 
 async def _play(harness: ProfilesHarness, steps: list[tuple[str, dict[str, Any]]]) -> None:
+    """`server`: it creates a profile. `person`: somebody does, of themselves. `later`: a server writes to the
+    first profile."""
+    created: list[UUID] = []
     for speaker, said in steps:
         if speaker == "server":
-            await harness.person(**said)
-        else:
-            profile_id = await harness.person(said.get("user_id"))
-            await _assert(harness, profile_id, **{key: said[key] for key in said.keys() - {"user_id"}})
+            created.append(await harness.person(**said))
+        elif speaker == "person":
+            created.append(await harness.person(said.get("user_id")))
+            await _write(harness, PERSON, created[-1], said)
+        elif created:
+            await _write(harness, SERVER, created[0], said)
 
 
 async def _heads(harness: ProfilesHarness) -> dict[UUID, UUID]:
@@ -89,8 +94,17 @@ HIDDEN = [
 ]
 
 
+#: What a server had said of a fragment, until something else took its place, identifies it for that time.
+REPLACED = [
+    ("server", {"mail": "a1"}),
+    ("server", {"mail": "a1", "plan": "gold"}),
+    ("later", {"mail": "c1"}),
+]
+
+
 @QUICK
 @example(steps=HIDDEN, first=False, rule=MAIL)
+@example(steps=REPLACED, first=False, rule=MAIL)
 @given(steps=st.lists(STEP, max_size=10), first=st.booleans(), rule=st.sampled_from([MAIL, TAGS]))
 async def test_a_preview_equals_the_activation(
     services: Services, steps: list[tuple[str, dict[str, Any]]], first: bool, rule: UnificationRule
@@ -148,7 +162,7 @@ async def test_a_value_that_an_empty_one_hides_matches_a_later_rule(harness: Pro
 
 async def test_what_was_only_asserted_is_not_in_a_preview(harness: ProfilesHarness) -> None:
     await harness.person("u1", mail="a1")
-    await _assert(harness, await harness.person(plan="gold"), mail="a1")
+    await _write(harness, PERSON, await harness.person(plan="gold"), {"mail": "a1"})
     believed = await harness.services.rules.previews.preview(harness.dataset_ref, MAIL)
     assert (believed.profiles_indexed, believed.groups) == (2, 1)
     preview = await _preview(harness, MAIL)

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, note, settings
+from hypothesis import HealthCheck, example, given, note, settings
 from hypothesis import strategies as st
 
 from oneself.core.config.changes import (
@@ -136,6 +136,12 @@ _values = st.one_of(
     st.just({}), st.sampled_from(["plan", "interests", "source"]).map(lambda name: {name: "new"})
 )
 _users = st.sampled_from(["ann", "ben"])
+#: The first steps that may create a profile, which later ones write to.
+_created = st.integers(0, 3).map(lambda number: f"p{number}")
+#: What an application writes over identities that it wrote before: others, or none.
+_replacing: st.SearchStrategy[dict[str, Any]] = st.one_of(
+    some_ids(least=1), st.sampled_from(["card", "number"]).map(lambda name: {name: None})
+)
 _steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(Server, ids=some_ids(least=1), values=_values),
     st.builds(Server, ids=some_ids(least=1), values=_values),
@@ -143,6 +149,8 @@ _steps: st.SearchStrategy[Step] = st.one_of(
     st.builds(Server, user=_users, ids=some_ids(least=1), values=_values),
     st.builds(Create, name=st.just(""), ids=some_ids(least=1), values=_values),
     st.builds(Create, name=st.just(""), user=_users, ids=some_ids(least=1), values=_values),
+    st.builds(Server, profile=_created, ids=_replacing, values=_values),
+    st.builds(Server, profile=_created, ids=_replacing, values=_values),
     st.builds(Verify, user=_users, namespace=st.just("mail"), value=st.sampled_from(["a@", "b@"])),
     st.builds(SignIn, user=_users, tracker=st.sampled_from(["t1", "t2"])),
     st.builds(Page, tracker=st.sampled_from(["t1", "t2"]), ids=some_ids(), values=_values),
@@ -160,7 +168,7 @@ def _finished(steps: Iterable[Step], late: tuple[str, ...]) -> list[tuple[int, S
             changes["values"] = {name: [word] if name == "interests" else word for name in values}
         if isinstance(step, Create):
             changes["name"] = f"p{number}"
-        if isinstance(step, Page) or (isinstance(step, Server) and step.user is None):
+        if isinstance(step, Page) or (isinstance(step, Server) and step.user is None and not step.profile):
             ids: Ids = {name: value for name, value in step.ids.items() if name not in late}
             changes["ids"] = ids
             if not ids and isinstance(step, Server) and step.tracker is None:
@@ -196,7 +204,20 @@ async def _assert_verified(services: Services) -> None:
     assert report.difference is None, report.difference
 
 
+def _replaced(name: str, value: str, then: str | None, *more: Step) -> list[Step]:
+    """Two profiles get one value, and one of them loses it before anything reads it."""
+    first: list[Step] = [Create(name="", ids={name: value}), Create(name="", ids={name: value})]
+    return [*first, Server(profile="p0", ids={name: then}), *more]  # type: ignore[dict-item]
+
+
 @QUICK
+@example(name="an active rule", steps=_replaced("card", "c1", "c2"))
+@example(name="an active rule", steps=_replaced("card", "c1", None))
+@example(name="an active rule", steps=_replaced("card", "c1", "c2", Server(profile="p0", ids={"card": "c1"})))
+@example(name="a binding of the customer number", steps=_replaced("number", "n1", "n2"))
+@example(name="a binding of an address", steps=_replaced("mail", "a@", "b@"))
+@example(name="a blocked value", steps=_replaced("card", "c1", "c2"))
+@example(name="a blocked value of a type", steps=_replaced("phone", "1", "2"))
 @given(name=st.sampled_from(sorted(SETTINGS)), steps=_histories)
 async def test_a_setting_holds_alike_before_and_after_the_data(
     services: Services, name: str, steps: list[Step]

@@ -48,9 +48,9 @@ class SharedValues:
             yield [(row["profile_id"], rows.read_record(row)) for row in page]
 
     async def fragment_pages(self, source: IdentifierSource) -> AsyncIterator[list[FragmentRow]]:
-        """Every fragment that has anything under the first key of a source."""
+        """Every fragment to which anything was written under the first key of a source, perhaps others."""
         cursor = await self._connection.cursor(
-            _fragments.find_values, self.transaction.dataset_id, source.scope, source.keys[0]
+            _fragments.find_writing, self.transaction.dataset_id, source.keys[0]
         )
         while page := await cursor.fetch(ROWS_PER_FETCH):
             yield [read_fragment(row) for row in page]

@@ -106,7 +106,8 @@ def _fold(again: ResolvedAgain, entry: LogEntry, config: Config, scope: FoldScop
     if policy_of(observation).reads_stored_values:
         if state.survivor(observation.addressed_id or observation.new_profile_id) is None:
             return None
-        observation = _still_stored(observation, state, config)
+        if observation.former is None:
+            observation = _still_stored(observation, state, config)
     addressed_id = None if scope.keeps_profiles else fragment_id
     observation = _redacted(_readdressed(observation, state, addressed_id, home), config, scope)
     is_disowned = fragment_id in scope.disowned

@@ -13,6 +13,7 @@ from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim, Tenure
 from oneself.core.identity_graph.graph import IdentityGraph
+from oneself.core.resolution.observation import FormerTime
 
 #: How many claims a fragment keeps that were asserted and have ended; the oldest are dropped. They matter
 #: only for what the business believes of the past.
@@ -105,6 +106,37 @@ def hold_stored(
             )
             claims = (*claims, msgspec.structs.replace(stored, until=min(later, default=None)))
     return graph.put(msgspec.structs.replace(fragment, claims=claims))
+
+
+def hold_former(
+    graph: IdentityGraph,
+    fragment: Fragment,
+    identifiers: Collection[Identifier],
+    former: FormerTime,
+    known_since: int,
+) -> Fragment:
+    """The fragment with claims on what servers said it was, until something else took its place.
+
+    `known_since`: as in `hold_stored`. A claim that lasts as long stays as it is.
+    """
+    claims = fragment.claims
+    for identifier in sorted(identifiers):
+        tenure = graph.tenure_of(identifier, former.at, EvidenceLevel.PROVEN)
+        claim = FragmentClaim(
+            tenure, EvidenceLevel.PROVEN, former.since, former.until, former.at, known_since
+        )
+        if not any(known.tenure == tenure and covers(known, claim) for known in claims):
+            claims = (*claims, claim)
+    if claims is fragment.claims:
+        return fragment
+    return graph.put(msgspec.structs.replace(fragment, claims=claims))
+
+
+def covers(known: FragmentClaim, former: FragmentClaim) -> bool:
+    """Whether a claim on the same identifier says all that one which has ended would say."""
+    assert former.until is not None
+    lasts = known.since <= former.since and (known.until is None or known.until >= former.until)
+    return lasts and known.level >= former.level
 
 
 def release(graph: IdentityGraph, fragment: Fragment, identifier: Identifier, seq: int) -> Fragment:

@@ -16,25 +16,21 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, USER_ID, Dropped, Identifier
-from oneself.core.identity.identifier_source import (
-    IdentifierSource,
-    identifiers_in_patch,
-)
+from oneself.core.identity.identifier_source import identifiers_in_patch
 from oneself.core.identity.normalise import display_value
 from oneself.core.identity_graph import fold
 from oneself.core.identity_graph.choices import add_choices
-from oneself.core.identity_graph.claims import hold_stored
-from oneself.core.identity_graph.evidence_level import EvidenceLevel
+from oneself.core.identity_graph.claims import hold_former
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.graph import IdentityGraph
 from oneself.core.identity_graph.owners import Bringer, assign_owners, detach, respelled
 from oneself.core.identity_graph.placing import begin_in_unknown_browser, fragment_for
 from oneself.core.identity_graph.repetition import repeated
 from oneself.core.identity_graph.rules import GraphRules, graph_rules
-from oneself.core.identity_graph.stored_values import stored_identifiers, stored_level
+from oneself.core.identity_graph.stored_values import hold_values
 from oneself.core.identity_graph.word import Speaker, Word
 from oneself.core.profiles.verification import ClaimVerification
-from oneself.core.resolution.evidence import Evidence, admit, first_recorded
+from oneself.core.resolution.evidence import Evidence, admit
 from oneself.core.resolution.kinds import KindPolicy, policy_of
 from oneself.core.resolution.observation import Observation
 from oneself.core.resolution.repetition import browser_that_repeats
@@ -274,24 +270,23 @@ def _end_tracker(graph: IdentityGraph, observed: Observed) -> Fragment | None:
 
 
 def _reindex(graph: IdentityGraph, observed: Observed) -> Fragment | None:
-    """A rule or binding reads values that were stored before: their fragments claim them as of then."""
-    names = {identifier.namespace for identifier in observed.evidence.persons}
-    names.update(observed.observation.namespaces)
+    """A rule or binding reads values that were stored before: their fragments claim them as of then.
+
+    Values that were replaced are words of their fragment, which it returns if it did not claim them yet.
+    """
+    observation, persons, seq = observed.observation, observed.evidence.persons, observed.seq
+    fragments = [graph.fragments[item] for item in sorted(observed.reindexed)]
+    if observation.former is not None:
+        for known in fragments:
+            if (fragment := hold_former(graph, known, persons, observation.former, seq)) is not known:
+                return fragment
+        return None
+    names = {identifier.namespace for identifier in persons}.union(observation.namespaces)
     for match in observed.config.identifier_sources:
         if match.name in names:
-            for fragment_id in sorted(observed.reindexed):
-                _index(graph, graph.fragments[fragment_id], match, observed)
+            for fragment in fragments:
+                hold_values(graph, fragment.fragment_id, match, observed.config, seq)
     return None
-
-
-def _index(graph: IdentityGraph, fragment: Fragment, match: IdentifierSource, observed: Observed) -> None:
-    since = first_recorded(fragment.record, match)
-    level = stored_level(fragment, match.path, graph.verified)
-    if since is None or (match.namespace.trusted_only and level == EvidenceLevel.ASSERTED):
-        return
-    identifiers = stored_identifiers(fragment, match, observed.config)
-    newest_wins = observed.rules.fold.newest_wins
-    hold_stored(graph, fragment, match.name, identifiers, level, since, observed.seq, newest_wins=newest_wins)
 
 
 #: Without a user, these are words about a browser.

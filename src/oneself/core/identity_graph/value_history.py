@@ -44,7 +44,7 @@ class ValueHistory:
     def take(self, fragment_id: UUID, observed: Observed) -> Iterator[ValueChange]:
         """Take in the next observation of a fragment; returns what it changed."""
         record = self._fragments.get(fragment_id, EMPTY)
-        for item in _writes_of(observed, record):
+        for item in writes_of(observed, record):
             record = put(record, item, observed.rules.fold.values)
             if item.is_asserted_identity and self._view != "all":
                 continue
@@ -56,8 +56,8 @@ class ValueHistory:
         self._fragments[fragment_id] = record
 
 
-def _writes_of(observed: Observed, record: Record) -> Iterator[Write]:
-    """What an observation writes to its fragment. `record`: what that holds already."""
+def writes_of(observed: Observed, record: Record) -> Iterator[Write]:
+    """What an observation writes to its fragment. `record`: what that has already."""
     observation, rules = observed.observation, observed.rules.fold
     policy = policy_of(observation)
     speaker = speaker_of(observation, policy)

@@ -40,6 +40,17 @@ class TokenClaims(msgspec.Struct, frozen=True, omit_defaults=True):
     issued_at: int = msgspec.field(default=0, name="sealed_at")
 
 
+class FormerTime(msgspec.Struct, frozen=True):
+    """When a value stood that another one has replaced, or that was removed."""
+
+    #: The seq of the observation that brought it.
+    since: int
+    #: The seq of the one that ended it.
+    until: int
+    #: When it was said, in µs since 1970.
+    at: int
+
+
 class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, tag_field="kind"):
     """The fields that all observations have.
 
@@ -122,6 +133,11 @@ class Envelope(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True, ta
     def namespaces(self) -> tuple[str, ...]:
         """The namespaces in which a job indexes (see `Reindex`)."""
         return ()
+
+    @property
+    def former(self) -> FormerTime | None:
+        """When a fragment had what a job indexed (see `Reindex`)."""
+        return None
 
     @property
     def objects(self) -> dict[str, list[dict[str, Any]]]:
@@ -265,6 +281,8 @@ class Reindex(Envelope, frozen=True, kw_only=True, omit_defaults=True, tag="matc
     fragment_ids: tuple[UUID, ...] | None = None
     #: The namespaces in which they do. The identifiers may be redacted.
     namespaces: tuple[str, ...] = ()
+    #: When a server had said them of the one fragment; None: they are its values now.
+    former: FormerTime | None = None
 
 
 Observation = (

@@ -29,6 +29,7 @@ from oneself.core.identity_graph.unreconciled import admits_more, changes_guards
 from oneself.core.resolution.evidence import identities_of
 from oneself.core.resolution.reindex import find_job
 from oneself.service.log.believed_profiles import find_unified_ids
+from oneself.service.rules.former_values import find_former, former_identifiers
 from oneself.service.rules.stored_values import find_verified, proven_values
 from oneself.store.loaded_graph import users_of
 from oneself.store.scratch_dataset import CopiedNames, ScratchDataset
@@ -135,10 +136,14 @@ async def _put_values(scratch: ScratchDataset, source: IdentifierSource, config:
         )
     async for rows in scratch.values.fragment_pages(source):
         verified = await find_verified(scratch.live, (row.fragment for row in rows))
+        former = await find_former(scratch.live, rows, source, config)
         await scratch.values.put(
             (identifier, row.proven_id)
             for row in rows
-            for identifier in proven_values(row.fragment, source, config, verified)
+            for identifier in (
+                *proven_values(row.fragment, source, config, verified),
+                *former_identifiers(former, row),
+            )
         )
 
 

@@ -32,6 +32,7 @@ from oneself.core.resolution.evidence import Evidence
 from oneself.core.resolution.observation import Reindex
 from oneself.service.configuration import Configurations
 from oneself.service.context import DatasetRef
+from oneself.service.rules.former_values import find_former, former_identifiers, unindexed_former
 from oneself.service.rules.preview import (
     ENTRIES_MAX,
     NOTHING,
@@ -46,6 +47,7 @@ from oneself.service.rules.stored_values import find_verified, proven_values
 from oneself.store.database import Database
 from oneself.store.identity_graph import read_decisions
 from oneself.store.shared_values import SharedValues, open_shared_values
+from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables
 
 
@@ -82,7 +84,7 @@ async def _joining(values: SharedValues, config: Config, after: Config, rule: Un
     members = _Members(values.transaction)
     await members.load(await values.find_sharing(), matches, after)
     before = await members.views(config)
-    _reindex(members.graph, matches, after)
+    await members.reindex(matches, after)
     change = _Change(members.heads, before, await members.views(after), {match.name for match in matches})
     return change.preview(len(indexed))
 
@@ -92,10 +94,14 @@ async def _put_values(values: SharedValues, match: IdentifierSource, config: Con
     heads: set[UUID] = set()
     async for page in values.fragment_pages(match):
         verified = await find_verified(values.transaction, (row.fragment for row in page))
+        former = await find_former(values.transaction, page, match, config)
         held = [
             (identifier, row.proven_id)
             for row in page
-            for identifier in proven_values(row.fragment, match, config, verified)
+            for identifier in (
+                *proven_values(row.fragment, match, config, verified),
+                *former_identifiers(former, row),
+            )
         ]
         heads.update(head for _, head in held)
         await values.put(held)
@@ -108,6 +114,7 @@ class _Members:
     def __init__(self, tables: Tables) -> None:
         self._tables = tables
         self.graph = IdentityGraph()
+        self._rows: list[FragmentRow] = []
         #: Fragment → the profile that it belongs to now.
         self.heads: dict[UUID, UUID] = {}
 
@@ -118,6 +125,7 @@ class _Members:
             record = record_of(row.fragment.writes, rules)
             fragment = self.graph.put(msgspec.structs.replace(row.fragment, record=record))
             self.heads[fragment.fragment_id] = row.proven_id
+            self._rows.append(row)
         fragments = list(self.graph.fragments.values())
         await read_decisions(self._tables, self.graph)
         self.graph.verified |= await find_verified(self._tables, fragments)
@@ -125,6 +133,22 @@ class _Members:
             item for match in matches for one in fragments for item in stored_identifiers(one, match, config)
         }
         self.graph.transfers |= await self._tables.verified_claims.find_transfers(named)
+
+    async def reindex(self, matches: Sequence[IdentifierSource], config: Config) -> None:
+        """Fold what the reindex job of a rule says about every fragment."""
+        named = tuple(Identifier(match.name, "") for match in matches)
+        if not self._rows or not named:
+            return
+        seq = max(config.seq, *(row.fragment.seq for row in self._rows)) + 1
+        rules, ids = graph_rules(config), tuple(self.graph.fragments)
+        indexing = Reindex(
+            observation_id=uuid4(), new_profile_id=uuid4(), interface="rules", identifiers=named
+        )
+        observe(self.graph, Observed(indexing, Evidence(named, (), ()), seq, config, rules, ids))
+        for match in matches:
+            for former in await unindexed_former(self._tables, self._rows, match, config):
+                evidence = Evidence(former.identifiers, (), ())
+                observe(self.graph, Observed(former, evidence, seq, config, rules, former.fragment_ids or ()))
 
     async def views(self, config: Config, guards: Guards | None = None) -> Views:
         """What the fragments amount to now, by the rules of a configuration, perhaps with other guards."""
@@ -155,20 +179,6 @@ def _components(views: Views) -> list[Component]:
     """The components of the view `proven`, each once."""
     found = {component.members: component for component in views.partition("proven").components.values()}
     return sorted(found.values(), key=lambda component: min(component.members))
-
-
-def _reindex(graph: IdentityGraph, matches: Sequence[IdentifierSource], config: Config) -> None:
-    """Fold what the reindex job of a rule says about every fragment."""
-    named = tuple(Identifier(match.name, "") for match in matches)
-    if not graph.fragments or not named:
-        return
-    observation = Reindex(
-        observation_id=uuid4(), new_profile_id=uuid4(), interface="rules", identifiers=named
-    )
-    seq = max(config.seq, *(fragment.seq for fragment in graph.fragments.values())) + 1
-    evidence = Evidence(named, (), ())
-    reindexed = tuple(graph.fragments)
-    observe(graph, Observed(observation, evidence, seq, config, graph_rules(config), reindexed))
 
 
 class _Change(msgspec.Struct, frozen=True):

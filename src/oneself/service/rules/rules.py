@@ -29,6 +29,7 @@ from oneself.service.configuration import Configurations, PlannedChange
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Submission
+from oneself.service.rules.former_values import unindexed_former
 from oneself.service.rules.stored_values import unindexed
 from oneself.store.database import Database
 from oneself.store.reindex_queue import IndexedProfile, ReindexQueue, open_queue
@@ -248,7 +249,7 @@ class Reindexer:
             async with open_queue(self._database, job, work.source) as queue:
                 left = await self._index_pages(queue, left)
             if left is not None and work.namespace != LEGACY_ID:
-                left = await self._index_hidden(left)
+                left = await self._index_fragments(left)
         if left is not None:
             await jobs.finish(left)
 
@@ -276,8 +277,9 @@ class Reindexer:
             )
         return left
 
-    async def _index_hidden(self, job: LeasedJob) -> LeasedJob | None:
-        """Index what servers said of fragments whose believed profile has another value, or none.
+    async def _index_fragments(self, job: LeasedJob) -> LeasedJob | None:
+        """Index what servers said of fragments whose believed profile has another value, or none, and what
+        they had said before.
 
         A fragment's own values identify, whether a view shows them or not. Returns as `_index_pages`.
         """
@@ -289,15 +291,17 @@ class Reindexer:
             if work is None:
                 break
             source = work.source
-            rows = await tables.fragments.list_values(
-                source.scope, source.keys[0], after, self._profiles_per_page
-            )
+            rows = await tables.fragments.list_writing(source.keys[0], after, self._profiles_per_page)
             if not rows:
                 break
             after = rows[-1].fragment.fragment_id
             observations = await unindexed(tables, rows, source, config)
-            merged = [await outcome for outcome in self._submit(job.dataset_id, observations)]
-            left = await tables.reindex_jobs.put_progress(left, LEASE_S, merged=sum(merged))
+            observations += await unindexed_former(tables, rows, source, config)
+            for start in range(0, len(observations) or 1, self._identifiers_per_page_max):
+                part = observations[start : start + self._identifiers_per_page_max]
+                merged = [await outcome for outcome in self._submit(job.dataset_id, part)]
+                if left is not None:
+                    left = await tables.reindex_jobs.put_progress(left, LEASE_S, merged=sum(merged))
         return left
 
     def _submit(self, dataset_id: int, observations: Iterable[Observation]) -> list[asyncio.Task[int]]:

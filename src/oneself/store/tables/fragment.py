@@ -151,9 +151,9 @@ class FragmentTable(Table):
         found = await self._executor.fetch(_sql.find_members_of_heads, self._dataset_id, sorted(heads))
         return sorted(map(read_fragment, found), key=lambda row: row.fragment.fragment_id)
 
-    async def list_values(self, scope: str, key: str, after: UUID, limit: int) -> list[FragmentRow]:
-        """The next fragments that have anything under one key, by id."""
-        found = await self._executor.fetch(_sql.list_values, self._dataset_id, scope, key, after, limit)
+    async def list_writing(self, key: str, after: UUID, limit: int) -> list[FragmentRow]:
+        """The next fragments to which anything was written under one key, and perhaps others, by id."""
+        found = await self._executor.fetch(_sql.list_writing, self._dataset_id, key, after, limit)
         return [read_fragment(row) for row in found]
 
     async def list_proven_heads(self, created_at: int, head: UUID, limit: int) -> list[ProvenHead]:

@@ -75,26 +75,24 @@ SELECT {fragment_columns}
 FROM fragment
 WHERE dataset_id = $1 AND proven_id = ANY ($2::uuid[]) AND proven_id <> fragment_id;
 
--- name: find_values
--- Every fragment that has anything under one key.
--- $2: scope
--- $3: key
+-- name: find_writing
+-- Every fragment to which anything was written under one key, and perhaps others that name the key elsewhere.
+-- $2: key
 SELECT {fragment_columns}
 FROM fragment
-WHERE dataset_id = $1 AND (record_values -> $2) ? $3
+WHERE dataset_id = $1 AND strpos(state, to_jsonb($2::text)::text) > 0
 ORDER BY fragment_id;
 
--- name: list_values
--- The next fragments that have anything under one key, by id.
--- $2: scope
--- $3: key
--- $4: the id before them
--- $5: rows at most
+-- name: list_writing
+-- The next of these fragments, by id.
+-- $2: key
+-- $3: the id before them
+-- $4: rows at most
 SELECT {fragment_columns}
 FROM fragment
-WHERE dataset_id = $1 AND (record_values -> $2) ? $3 AND fragment_id > $4
+WHERE dataset_id = $1 AND strpos(state, to_jsonb($2::text)::text) > 0 AND fragment_id > $3
 ORDER BY fragment_id
-LIMIT $5;
+LIMIT $4;
 
 -- name: list_proven_heads
 -- The next profiles of the view `proven`, the newest first, each with whether a server or a provider said an
