@@ -295,7 +295,8 @@ class Reindexer:
             if not rows:
                 break
             after = rows[-1].fragment.fragment_id
-            observations = await unindexed(tables, rows, source, config)
+            having = [row for row in rows if source.keys[0] in row.values.get(source.scope, {})]
+            observations = await unindexed(tables, having, source, config)
             observations += await unindexed_former(tables, rows, source, config)
             for start in range(0, len(observations) or 1, self._identifiers_per_page_max):
                 part = observations[start : start + self._identifiers_per_page_max]
