@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from oneself.console.change_review import fingerprint
 from oneself.core.identity.dataset_settings import DatasetSettings
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.schema.identity_bindings import Binding
@@ -126,6 +127,11 @@ async def test_two_administrators_are_told_of_each_other(
     await ada.submit()
     stored = await settings(services, acme)
     assert (stored.label, stored.merged_anonymous) == ("Mine", "follow")
+
+
+def test_a_fingerprint_does_not_depend_on_the_order_in_which_settings_were_read() -> None:
+    one, other = ({"label": "a", "view": "b"}, {"view": "b", "label": "a"})
+    assert fingerprint(one) == fingerprint(other) != fingerprint({"label": "b", "view": "a"})
 
 
 @pytest.mark.parametrize(

@@ -81,7 +81,7 @@ async def test_a_guard_that_joins_people_is_dropped_beneath_the_preview_of_whom(
     assert ada.heading == "Change the identity type loyaltyId?"
     assert "Some that would become one" in ada.text
     assert "All have emailAddress ann@acme.example (proven by servers)" in ada.text
-    for fact in ("card: A-1", "card: B-2", "dataset default"):
+    for fact in ("card: A-1", "card: B-2", "No stored profile would change in web"):
         assert fact in ada.text
     assert (await stored(services, acme)).conflict_blocks_merge
     await ada.submit()

@@ -65,6 +65,11 @@ class ChangeOutcome(msgspec.Struct, frozen=True):
         """Whether nothing happens to those that were examined."""
         return all(view.is_empty for view in self.views)
 
+    @property
+    def is_unaffected(self) -> bool:
+        """Whether nothing happens to anybody."""
+        return self.is_empty and self.is_complete
+
 
 async def outcome_of(context: ConsoleContext, dataset_ref: DatasetRef, found: ChangePreview) -> ChangeOutcome:
     """The counts of a preview, and samples of what is in it."""

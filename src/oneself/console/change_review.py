@@ -33,11 +33,10 @@ from oneself.service.identity.attributes import ConfirmationRequired
 from oneself.web.csrf import CSRF_FIELD
 from oneself.web.forms import Parameters
 
-#: Names the versions that a preview read; the dataset to look at; what confirms the merges of a binding.
-REVIEWED, LOOK, CONFIRMATION = "reviewed", "look", "confirmation"
-_OWN_FIELDS = (CSRF_FIELD, FORM_FIELD, REVIEWED, LOOK, CONFIRMATION)
-#: In how many datasets a page previews a change at once; the others are asked for one by one.
-DATASETS_MAX = 3
+#: Names the versions that a preview read; the datasets that it was shown of, with blanks between them; what
+#: confirms the merges of a binding.
+REVIEWED, SEEN, CONFIRMATION = "reviewed", "seen", "confirmation"
+_OWN_FIELDS = (CSRF_FIELD, FORM_FIELD, REVIEWED, SEEN, CONFIRMATION)
 VERSION_BYTES = 16
 #: How a change that is previewed is carried out.
 IN_BACKGROUND = "New observations follow the change at once. Stored profiles follow in the background."
@@ -64,28 +63,35 @@ class ReviewTexts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class ReviewNeeded(Exception):
-    """The change was not confirmed, or another configuration than the present one was; nothing is stored.
+    """The change was not confirmed, or on another configuration than the present one; nothing is stored.
 
-    `form`: what was entered. `is_stale`: whether it was confirmed. `others`: datasets that it may concern as
-    well. `absorbed`: how many profiles of the view `all` the change of a binding absorbs, if it was counted.
+    `form`: what was entered. `is_stale`: whether it was confirmed. `seen`: the datasets that were previewed
+    so far. `others`: how many are still to be previewed. `absorbed`: how many profiles of the view `all` the
+    change of a binding absorbs, if it was counted.
     """
 
     def __init__(
         self,
         form: Parameters,
         version: str,
+        *,
+        is_stale: bool,
         outcomes: list[ChangeOutcome],
-        others: list[str],
+        seen: set[str],
+        others: int,
         unconfirmed: ConfirmationRequired | None,
     ) -> None:
         super().__init__()
         self.fields = [
             (name, value) for name, values in form.items() if name not in _OWN_FIELDS for value in values
         ]
-        self.is_stale = _is_stale(form, version)
+        self.is_stale = is_stale
         self.version = version
         self.outcomes = outcomes
+        self.seen = " ".join(sorted(seen))
         self.others = others
+        #: Beside those that are shown.
+        self.unaffected = [item.dataset for item in outcomes if item.is_unaffected and len(outcomes) > 1]
         self.confirmation = unconfirmed.confirmation if unconfirmed else ""
         self.absorbed = unconfirmed.preview.profiles_absorbed if unconfirmed else None
 
@@ -110,17 +116,29 @@ async def reviewed(
     if not concerned and not is_always:
         return versions
     version = _version_of(versions)
-    if first(form, REVIEWED) == version and not first(form, LOOK) and unconfirmed is None:
+    is_current = first(form, REVIEWED) == version and unconfirmed is None
+    seen = set(first(form, SEEN).split()) if is_current else set[str]()
+    unseen = [item for item in concerned or changes[:1] if item.dataset_ref.dataset not in seen]
+    if is_current and not unseen:
         return versions
-    listed = concerned or list(changes[:1])
-    chosen = "" if _is_stale(form, version) else first(form, LOOK)
-    visible = [item for item in listed if item.dataset_ref.dataset == chosen] or listed[:DATASETS_MAX]
-    outcomes = [
-        await outcome_of(context, item.dataset_ref, await previews.preview(item.dataset_ref, [item.planned]))
-        for item in visible
-    ]
-    others = [item.dataset_ref.dataset for item in listed if item not in visible]
-    raise ReviewNeeded(form, version, outcomes, others, unconfirmed)
+    outcomes = await _previewed(context, unseen)
+    raise ReviewNeeded(
+        form,
+        version,
+        is_stale=bool(first(form, REVIEWED)) and not is_current,
+        outcomes=outcomes,
+        seen=seen.union(outcome.dataset for outcome in outcomes),
+        others=len(unseen) - len(outcomes),
+        unconfirmed=unconfirmed,
+    )
+
+
+async def _previewed(context: ConsoleContext, changes: Sequence[DatasetChange]) -> list[ChangeOutcome]:
+    """The previews of changes, one at least, as far as there is time."""
+    previewed = await context.services.rules.change_previews.preview_several(
+        [(item.dataset_ref, item.planned) for item in changes]
+    )
+    return [await outcome_of(context, dataset_ref, found) for dataset_ref, found in previewed]
 
 
 def review_page(context: ConsoleContext, needed: ReviewNeeded, texts: ReviewTexts) -> Response[Any]:
@@ -132,7 +150,7 @@ def review_page(context: ConsoleContext, needed: ReviewNeeded, texts: ReviewText
         status=409 if needed.is_stale else 200,
         needed=needed,
         texts=texts,
-        own_fields={"reviewed": REVIEWED, "look": LOOK, "confirmation": CONFIRMATION},
+        own_fields={REVIEWED: needed.version, SEEN: needed.seen, CONFIRMATION: needed.confirmation},
         api=api_request(context, f"datasets/{dataset}/preview", texts.request) if texts.request else "",
     )
 
@@ -151,14 +169,10 @@ def unless_changed(planned: PlannedChange, version: str, part: Callable[[Config]
     return PlannedChange(decide, planned.also)
 
 
-def _is_stale(form: Parameters, version: str) -> bool:
-    """Whether a form confirms something else than a preview of these versions shows."""
-    return bool(first(form, REVIEWED)) and not (first(form, LOOK) and first(form, REVIEWED) == version)
-
-
 def fingerprint(item: Any) -> str:
     """A text that is another one as soon as anything of a setting is, for the form that changes it."""
-    return blake2b(msgspec.json.encode(item), digest_size=VERSION_BYTES).hexdigest()
+    encoded = msgspec.json.encode(item, order="deterministic")
+    return blake2b(encoded, digest_size=VERSION_BYTES).hexdigest()
 
 
 def _version_of(versions: Versions) -> str:

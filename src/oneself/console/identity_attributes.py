@@ -316,6 +316,7 @@ async def _binding_page(
         back=dataset_url(context, dataset, LIST),
         action=dataset_url(context, dataset, f"identities/{'identity' if known else 'new'}", **query),
         remove=dataset_url(context, dataset, "identities/remove", **query),
+        api=api_request(context, f"datasets/{dataset}/identity-attributes"),
     )
 
 

@@ -38,6 +38,8 @@ from oneself.store.tables.fragment import FragmentRow
 #: How much a preview copies. To part or join as many takes less than a minute, within which proxies wait.
 FRAGMENTS_MAX = 1_000
 ENTRIES_MAX = 20_000
+#: Proxies wait a minute, which the preview in one dataset may take.
+SEVERAL_S = 10.0
 #: How many are added together. If they are too many, each half is added by itself.
 SEEDS_PER_STEP = 200
 #: How many that are tied to too many others are passed over, until the rest is left out as well.
@@ -49,6 +51,8 @@ class PreviewLimits(msgspec.Struct, frozen=True, kw_only=True):
 
     fragments_max: int = FRAGMENTS_MAX
     entries_max: int = ENTRIES_MAX
+    #: After so long, no further dataset is previewed in the same request.
+    several_s: float = SEVERAL_S
 
 
 #: For somebody who watches a progress bar.

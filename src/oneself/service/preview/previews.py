@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from time import monotonic
 from uuid import UUID
 
 import msgspec
@@ -94,6 +95,20 @@ class ChangePreviews:
                     )
         finally:
             self._waiting -= 1
+
+    async def preview_several(
+        self, changes: Sequence[tuple[DatasetRef, PlannedChange]]
+    ) -> list[tuple[DatasetRef, ChangePreview]]:
+        """The previews of changes in several datasets: of the first one, and of as many more as there is time
+        for. Raises as `preview`.
+        """
+        previewed: list[tuple[DatasetRef, ChangePreview]] = []
+        began = monotonic()
+        for dataset_ref, change in changes:
+            previewed.append((dataset_ref, await self.preview(dataset_ref, [change])))
+            if monotonic() - began >= self._limits.several_s:
+                break
+        return previewed
 
     async def _preview(
         self,
