@@ -19,7 +19,7 @@ from oneself.auth.callers.permissions import CDS_PERMISSIONS
 from support.service import RunningService
 
 ROOT = Path(__file__).parents[2]
-EXAMPLES = 15
+EXAMPLES = 8
 SEED = 20260605
 
 
