@@ -85,7 +85,6 @@ from oneself.service.preview.previews import ChangePreviews
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
-from oneself.service.privacy.receipts import Receipts
 from oneself.service.profiles.consents import Consents
 from oneself.service.profiles.invalid_values import InvalidValues
 from oneself.service.profiles.listing import ProfileListing
@@ -437,7 +436,7 @@ def _feed(
 def _privacy(base: _Foundation, lookup: Lookup) -> groups.PrivacyServices:
     exports = Exports(base.database, base.configurations)
     persons = Persons(lookup, exports, base.erasure)
-    return groups.PrivacyServices(base.erasure, Receipts(base.database), exports, persons)
+    return groups.PrivacyServices(erasure=base.erasure, exports=exports, persons=persons)
 
 
 def _provisioning(base: _Foundation, directory: groups.DirectoryServices) -> OrganisationSetup:

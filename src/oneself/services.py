@@ -70,7 +70,6 @@ from oneself.service.preview.previews import ChangePreviews
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.export import Exports
 from oneself.service.privacy.persons import Persons
-from oneself.service.privacy.receipts import Receipts
 from oneself.service.profiles.consents import Consents
 from oneself.service.profiles.invalid_values import InvalidValues
 from oneself.service.profiles.listing import ProfileListing
@@ -211,7 +210,6 @@ class PrivacyServices(msgspec.Struct, frozen=True):
     """Erasure and export."""
 
     erasure: Erasure
-    receipts: Receipts
     exports: Exports
     persons: Persons
 

@@ -43,6 +43,15 @@ def test_a_webhook_receives_changes_until_it_is_removed(
     )
     assert command("send-again", made["id"]) == {"deliveries": 0}
     assert command("change", made["id"], "--paused", "--rotate-secret")["secret"] != made["secret"]
+    audit = httpx.get(
+        f"{service.base_url}/t/{service.org}/api/audit/list",
+        auth=(service.client_id, service.client_secret),
+        timeout=30,
+    ).json()["audits"]
+    of_it = [item for item in audit if made["id"] in str(item["changed"])]
+    assert {item["face"] for item in of_it} == {"cli"}
+    assert [item["name"] for item in of_it[0]["changed"]] == ["is_active", "secret"]
+    assert made["secret"] not in str(audit)
     receiver.behaviour = "fails"
     assert service.command("webhook", "test", made["id"], "--org", service.org).returncode == 1
     assert (

@@ -294,3 +294,29 @@ async def test_the_audit_log_names_who_changed_what(ada: ConsoleBrowser) -> None
     assert "Settings changed" in ada.text
     await ada.open(f"{HOME}/audit", offset="100000")
     assert "There is no entry on this page" in ada.text
+
+
+async def test_the_audit_log_says_from_what_to_what(ada: ConsoleBrowser, services: Services) -> None:
+    acme = await services.directory.organisations.get("acme")
+    await services.directory.console_users.create("eve", "a good password", {acme: "analyst"})
+    await ada.open(f"{HOME}/members/member", name="eve")
+    await ada.submit(role="privacy_officer")
+    await ada.open(f"{HOME}/audit")
+    assert (
+        "Console user changed 1 change console user eve: role before: analyst → after: privacy_officer"
+        in (ada.text)
+    )
+    assert "before: nothing → after: analyst" in ada.text
+    assert re.search(r"Console user changed 1 change .{60,90} ada \(console\)", ada.text)
+    assert "/t/acme/api/audit/list" in ada.page.text
+    assert "good password" not in ada.page.text
+
+
+async def test_a_rejected_change_leaves_no_entry(ada: ConsoleBrowser, services: Services) -> None:
+    acme = await services.directory.organisations.get("acme")
+    before = await services.log.audit.list_entries(acme, 0, 2**62, limit=100, offset=0)
+    await ada.open(f"{HOME}/applications/new")
+    await ada.submit(name="")
+    await ada.open(f"{HOME}/members")
+    await ada.submit(username="ada", role="analyst")
+    assert await services.log.audit.list_entries(acme, 0, 2**62, limit=100, offset=0) == before

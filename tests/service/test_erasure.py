@@ -16,8 +16,7 @@ from oneself.service.ingest.submission import ObservationRejected, ReplayableRes
 from oneself.service.ingest.trackers import new_tracker
 from oneself.service.lost_races import ATTEMPTS_BESIDE_WRITERS
 from oneself.service.privacy import erasure
-from oneself.service.privacy.erasure import ErasureOptions
-from oneself.service.privacy.receipts import Receipt, StoredReceipt
+from oneself.service.privacy.erasure import ErasureOptions, Receipt
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, select
 from oneself.service.profiles.profiles import RequestOptions
 from oneself.services import Services
@@ -109,10 +108,9 @@ async def test_ids_of_erased_profiles_are_never_reused(harness: ProfilesHarness)
         await harness.write(ann, plan="x")
 
 
-async def test_an_unknown_profile_is_not_erased(services: Services) -> None:
-    harness = await _of_organisation(services, "books")
+async def test_an_unknown_profile_is_not_erased(harness: ProfilesHarness) -> None:
     assert await harness.erase(unknown()) is None
-    assert await harness.services.privacy.receipts.list(harness.dataset_ref, 2**62, 10) == []
+    assert await harness.services.privacy.erasure.list_receipts(harness.dataset_ref, 2**62, 10) == []
 
 
 async def test_a_profile_of_another_dataset_is_not_erased(
@@ -273,33 +271,16 @@ async def test_erasing_the_holder_passes_a_contested_value_on(
     await harness.verified()
 
 
-async def test_receipts_of_an_organisation_are_listed_from_new_to_old(services: Services) -> None:
-    harness, other = [await _of_organisation(services, handle) for handle in ("books", "films")]
-    receipts = [await harness.erase(await harness.person(f"u{n}")) for n in range(2)]
-    await services.schema.datasets.create(harness.dataset_ref, "shop", {})
-    shop = await services.schema.datasets.find(harness.dataset_ref, "shop")
-    assert shop is not None
-    in_shop = ProfilesHarness(services)
-    in_shop.dataset_ref = shop
-    await in_shop.begin()
-    stored = [StoredReceipt("default", receipt) for receipt in receipts]
-    stored.append(StoredReceipt("shop", await in_shop.erase(await in_shop.person("u3"))))
-    found = services.privacy.receipts
-    for ref in (harness.dataset_ref, shop):
-        assert await found.list(ref, 2**62, 10) == stored[::-1]
-        assert await found.list(ref, 2**62, 2) == stored[:0:-1]
-        assert await found.list(ref, 2**62, 10, dataset="shop") == stored[2:]
-        assert await found.list(ref, receipts[1].erased_at, 10) == stored[:1]
-        assert await found.find(ref, stored[2].receipt.receipt_id) == stored[2]
-    assert await found.find(harness.dataset_ref, unknown()) is None
-    assert await found.find(other.dataset_ref, receipts[1].receipt_id) is None
-    assert await found.list(other.dataset_ref, 2**62, 10) == []
-
-
-async def _of_organisation(services: Services, handle: str) -> ProfilesHarness:
-    harness = ProfilesHarness(services)
-    harness.dataset_ref = (await services.setup.provisioning.create(handle)).dataset_ref
-    return await harness.begin()
+async def test_receipts_are_listed_from_new_to_old(harness: ProfilesHarness, services: Services) -> None:
+    other = await ProfilesHarness(services).begin()
+    receipts = [await harness.erase(await harness.person(f"u{n}")) for n in range(3)]
+    erasure = harness.services.privacy.erasure
+    assert await erasure.list_receipts(harness.dataset_ref, 2**62, 10) == receipts[::-1]
+    assert await erasure.list_receipts(harness.dataset_ref, receipts[1].erased_at, 10) == receipts[:1]
+    assert await erasure.find_receipt(harness.dataset_ref, receipts[1].receipt_id) == receipts[1]
+    assert await erasure.find_receipt(harness.dataset_ref, unknown()) is None
+    assert await erasure.find_receipt(other.dataset_ref, receipts[1].receipt_id) is None
+    assert await erasure.list_receipts(other.dataset_ref, 2**62, 10) == []
 
 
 async def test_the_idempotency_record_of_an_erasure_has_no_personal_data(harness: ProfilesHarness) -> None:

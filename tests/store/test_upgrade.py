@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from http.cookiejar import DefaultCookiePolicy
 from pathlib import Path
 from typing import Any, NamedTuple
+from uuid import UUID
 
 import asyncpg
 import httpx
@@ -18,6 +19,8 @@ import pytest
 import pytest_asyncio
 
 from oneself.core.identity.identifier import TRACKER, tracker_digest
+from oneself.store.database import Database
+from oneself.store.directory import Directory
 from oneself.store.migrate import known, migrate, pending
 from support.databases import Databases
 from support.earlier_version import DATASETS, FOLDER, SECRET_KEY, restore_database
@@ -195,6 +198,26 @@ async def test_who_was_an_administrator_still_is(made_databases: Databases) -> N
         ("eve", "hash", handles[0], "administrator"),
         *((name, f"hash of {handle}", handle, "administrator") for handle, name in named.items()),
     }
+
+
+async def test_changes_of_before_stay_in_the_audit_log(made_databases: Databases) -> None:
+    """They are entries of the log without what they changed. Those of no dataset have a table now."""
+    url = await restore_database(made_databases)
+    connection = await asyncpg.connect(url)
+    before = await connection.fetchval("SELECT count(*) FROM oneself.log WHERE kind = 'configure'")
+    await connection.close()
+    await migrate(url)
+    async with await Database.open(url, max_size=1) as database:
+        organisation = await Directory(database).organisations.find(EXPECTED["organisation"], "default")
+        assert organisation is not None
+        audit = Directory(database).of(organisation.org_id).audit
+        found = await audit.list(0, 2**62, limit=10_000, offset=0)
+        listed = [entry for entry in found if entry.kind == "configure"]
+        assert before > 0
+        assert listed
+        assert not any("difference" in entry.content for entry in listed)
+        await audit.put(1, UUID(int=1), "webhook", {"face": "cli"})
+        assert (await audit.list(0, 1, limit=1, offset=0))[0].content == {"face": "cli"}
 
 
 @pytest.mark.parametrize("number", range(len(QUESTIONS)), ids=QUESTIONS)

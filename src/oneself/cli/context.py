@@ -54,10 +54,13 @@ def run(action: Callable[[Services], Awaitable[T]]) -> T:
 
 async def _run(action: Callable[[Services], Awaitable[T]]) -> T:
     from oneself import logs
+    from oneself.service.acting import act_as
+    from oneself.service.context import Actor
 
     settings = load_settings().settings
     # What a command did is its output; the log has what went wrong, on standard error.
     logs.configure(msgspec.structs.replace(settings, log_level="warning"))
+    act_as(Actor("cli"))
     async with open_services_of(settings) as services:
         return await action(services)
 

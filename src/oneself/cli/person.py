@@ -30,7 +30,7 @@ from oneself.core.units import SEQ_MAX
 from oneself.errors import NotFound
 
 if TYPE_CHECKING:
-    from oneself.service.privacy.receipts import Receipt
+    from oneself.service.privacy.erasure import Receipt
     from oneself.services import Services
 
 app = typer.Typer(
@@ -138,19 +138,15 @@ def erase(
 
 
 @app.command()
-def receipts(
-    org: Org = None,
-    dataset: Annotated[
-        str | None, typer.Option("--dataset", "-d", metavar="NAME", help="Default: every dataset.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """List the receipts of the last 100 erasures, in every dataset."""
+def receipts(org: Org = None, dataset: Dataset = "default", as_json: AsJson = False) -> None:
+    """List the receipts of the last 100 erasures."""
 
     async def act(services: Services) -> list[dict[str, Any]]:
-        dataset_ref = await dataset_of(services, org, dataset or "default")
-        found = await services.privacy.receipts.list(dataset_ref, SEQ_MAX, RECEIPTS_MAX, dataset=dataset)
-        return [{"dataset": item.dataset, **_fields(item.receipt)} for item in found]
+        dataset_ref = await dataset_of(services, org, dataset)
+        return [
+            _fields(receipt)
+            for receipt in await services.privacy.erasure.list_receipts(dataset_ref, SEQ_MAX, RECEIPTS_MAX)
+        ]
 
     show_list("erasures", run(act), as_json=as_json, empty="There are no erasures.")
 

@@ -13,7 +13,7 @@ from oneself.cli.passwords import Password, chosen_password, password_note
 if TYPE_CHECKING:
     from oneself.service.context import DatasetRef
     from oneself.service.directory.accounts import Account
-    from oneself.service.privacy.receipts import Receipt
+    from oneself.service.privacy.erasure import Receipt
     from oneself.services import Services
 
 app = typer.Typer(

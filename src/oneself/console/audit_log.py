@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlencode
@@ -9,11 +10,12 @@ from urllib.parse import urlencode
 import msgspec
 from litestar import Response
 
-from oneself.console.context import console_context, requires
-from oneself.console.formats import api_request, query_number
+from oneself.console.context import ConsoleContext, console_context, requires
+from oneself.console.formats import base_url, query_number, value_text
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
 from oneself.console.profile_words import interface_of
+from oneself.core.config.difference import SettingDifference
 from oneself.core.units import SEQ_MAX
 from oneself.service.log.audit import AuditEntry
 from oneself.web.forms import AnyRequest
@@ -27,7 +29,19 @@ KINDS: Mapping[str, str] = {
     "verify": "Claims verified",
     "split": "Profile split",
     "merge": "Profiles merged",
+    "application": "Application changed",
+    "webhook": "Webhook changed",
+    "console_user": "Console user changed",
+    "dataset": "Dataset created or deleted",
 }
+
+
+class ListedDifference(msgspec.Struct, frozen=True):
+    """What was changed, in words. `before` and `after`: empty: there was nothing, or there is nothing."""
+
+    name: str
+    before: str
+    after: str
 
 
 class ListedEntry(msgspec.Struct, frozen=True):
@@ -38,6 +52,7 @@ class ListedEntry(msgspec.Struct, frozen=True):
     details: str
     who: str
     dataset: str
+    differences: list[ListedDifference]
 
 
 @page_at("/audit", requires("see_audit_log"))
@@ -56,8 +71,14 @@ async def audit_log(request: AnyRequest) -> Response[Any]:
         entries=[_listed(entry) for entry in found[:ENTRIES_PER_PAGE]],
         further=further,
         start=f"{context.home}/audit" if offset else "",
-        api=api_request(context, "audit"),
+        api=_request(context),
     )
+
+
+def _request(context: ConsoleContext) -> str:
+    """The request that answers the same; it takes the credentials of an application."""
+    url = f"{base_url(context)}/t/{context.dataset_ref.handle}/api/audit/list"
+    return f'curl -u "$CLIENT_ID:$CLIENT_SECRET" {shlex.quote(url)}'
 
 
 def _listed(entry: AuditEntry) -> ListedEntry:
@@ -69,7 +90,19 @@ def _listed(entry: AuditEntry) -> ListedEntry:
         _details(entry),
         f"{who} ({through})" if who and through else who or through,
         entry.dataset,
+        [_difference(item) for item in entry.differences],
     )
+
+
+def _difference(item: SettingDifference) -> ListedDifference:
+    name = f"{item.subject}: {item.name.replace('_', ' ')}"
+    return ListedDifference(name, _value(item.before), _value(item.after))
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value in (None, "", [], {}) else value_text(value)
 
 
 def _details(entry: AuditEntry) -> str:
@@ -82,8 +115,10 @@ def _details(entry: AuditEntry) -> str:
             return ", ".join(
                 claim if is_verified else f"{claim}: no longer" for claim, is_verified in entry.claims.items()
             )
-        case _:
+        case "split" | "merge":
             return f"{entry.parts} parts"
+        case _:
+            return ""
 
 
 ROUTES = (audit_log,)

@@ -19,6 +19,7 @@ from litestar.handlers import BaseRouteHandler
 
 from oneself.console.roles import NAMES, Permission, is_allowed
 from oneself.core.config.configuration import Config
+from oneself.service.acting import act_as
 from oneself.service.context import DEFAULT_DATASET, Actor, DatasetRef
 from oneself.service.directory.console_sessions import ConsoleSession, OrganisationRole
 from oneself.web.forms import AnyRequest
@@ -128,6 +129,7 @@ async def guard(connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRou
             raise NotAllowed
         found = await services.directory.organisations.get(organisation.handle)
         context = msgspec.structs.replace(context, organisation=organisation, organisation_ref=found)
+    act_as(context.actor)
     connection.state.console = context
 
 

@@ -26,7 +26,7 @@ from oneself.console.dataset_form import UNITS, Texts, changes_of, facts_of, rea
 from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see
 from oneself.console.handlers import form_at, page_at
-from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
+from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RequestError
 from oneself.service.context import DEFAULT_DATASET
 from oneself.service.identity.resolution_switch import plan_switch
 from oneself.service.schema.datasets import Dataset
@@ -115,10 +115,8 @@ async def change_dataset(request: AnyRequest) -> AnyResponse:
         return review_page(context, needed, _review_texts(context, changes))
     except PreconditionFailed:
         return _dataset_page(context, await _asked(context), texts, is_stale=True, status=409)
-    except NotFound:
-        raise NoSuchPage from None
-    except InvalidInput as invalid:
-        problems = {invalid.code: invalid.description}
+    except RequestError as rejected:
+        problems = {rejected.code: rejected.description}
         return _dataset_page(context, dataset, texts, problems=problems, status=400)
     return see(dataset_url(context, name, done="changed"))
 

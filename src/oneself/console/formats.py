@@ -81,12 +81,17 @@ def query_id(request: AnyRequest, name: str) -> UUID:
         raise NoSuchPage from None
 
 
-def api_request(context: ConsoleContext, path: str, body: Any = None, **query: str) -> str:
-    """The request of the REST interface that answers the same, as a command for a terminal."""
+def base_url(context: ConsoleContext) -> str:
+    """The address of the service without a slash at its end: the configured one, else the request's."""
     request, settings = context.request, context.services.settings
     base = settings.public_url or f"{request.scope['scheme']}://{request.headers.get('host', 'localhost')}"
+    return base.rstrip("/")
+
+
+def api_request(context: ConsoleContext, path: str, body: Any = None, **query: str) -> str:
+    """The request of the REST interface that answers the same, as a command for a terminal."""
     asked = {name: value for name, value in query.items() if value}
-    url = f"{base.rstrip('/')}/t/{context.dataset_ref.handle}/api/v1/{path}"
+    url = f"{base_url(context)}/t/{context.dataset_ref.handle}/api/v1/{path}"
     url += f"?{urlencode(asked)}" if asked else ""
     command = f'curl -H "Authorization: Bearer $TOKEN" {shlex.quote(url)}'
     if body is None:

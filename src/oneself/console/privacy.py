@@ -39,14 +39,14 @@ CHANGED = "The profile changed since you looked at it. Nothing was erased. Look 
 @page_at("/profiles/export", EXPORT)
 async def confirm_export(request: AnyRequest) -> AnyResponse:
     """Say what an export contains, and ask for confirmation."""
-    async with open_profile(request, is_now=True, view="proven") as reading:
+    async with open_profile(request, is_now=True) as reading:
         return _export_page(reading)
 
 
 @form_at("/profiles/export", EXPORT)
 async def export_profile(request: AnyRequest) -> AnyResponse:
     """Send everything that is stored of a person in a view, as a file."""
-    async with open_profile(request, is_now=True, view="proven") as reading:
+    async with open_profile(request, is_now=True) as reading:
         context, survivor_id = reading.context, reading.view.survivor.profile_id
         if first(await checked_form(context), "typed") != _typed(reading):
             return _export_page(reading, "What you typed is not the beginning of the profile id.")
@@ -68,14 +68,14 @@ async def export_profile(request: AnyRequest) -> AnyResponse:
 @page_at("/profiles/erase", ERASE)
 async def confirm_erasure(request: AnyRequest) -> AnyResponse:
     """Say what an erasure would take and whose parts it has, and ask for confirmation."""
-    async with open_profile(request, is_now=True, view="proven") as reading:
+    async with open_profile(request, is_now=True) as reading:
         return await _erasure_page(reading)
 
 
 @form_at("/profiles/erase", ERASE)
 async def erase_profile(request: AnyRequest) -> AnyResponse:
     """Erase what a person has in a view, unless it changed since the page was opened."""
-    async with open_profile(request, is_now=True, view="proven") as reading:
+    async with open_profile(request, is_now=True) as reading:
         context, query = reading.context, reading.query
         try:
             async with accepted_form(context) as form:
@@ -102,19 +102,19 @@ async def erase_profile(request: AnyRequest) -> AnyResponse:
 @page_at("/erasures", SEE_RECEIPTS)
 async def list_receipts(request: AnyRequest) -> AnyResponse:
     """List the receipts of erasures, the last one first."""
-    context = console_context(request)
+    context = await console_context(request).in_dataset()
     before = query_number(request, "before") or SEQ_MAX
-    found = await context.services.privacy.receipts.list(context.dataset_ref, before, RECEIPTS_PER_PAGE + 1)
+    found = await context.services.privacy.erasure.list_receipts(
+        context.dataset_ref, before, RECEIPTS_PER_PAGE + 1
+    )
     receipts = found[:RECEIPTS_PER_PAGE]
     further = ""
     if len(found) > RECEIPTS_PER_PAGE:
-        further = _receipts_url(context, before=receipts[-1].receipt.erased_at)
+        further = _receipts_url(context, before=receipts[-1].erased_at)
     return page(
         context,
         "receipts.html",
-        receipts=[
-            (item, _receipts_url(context, "/receipt", id=item.receipt.receipt_id)) for item in receipts
-        ],
+        receipts=[(item, _receipts_url(context, "/receipt", id=item.receipt_id)) for item in receipts],
         further=further,
         first_page="" if before == SEQ_MAX else _receipts_url(context),
     )
@@ -123,17 +123,18 @@ async def list_receipts(request: AnyRequest) -> AnyResponse:
 @page_at("/erasures/receipt", SEE_RECEIPTS)
 async def show_receipt(request: AnyRequest) -> AnyResponse:
     """Show the proof of an erasure."""
-    context = console_context(request)
-    stored = await context.services.privacy.receipts.find(context.dataset_ref, query_id(request, "id"))
-    if stored is None:
+    context = await console_context(request).in_dataset()
+    receipt = await context.services.privacy.erasure.find_receipt(
+        context.dataset_ref, query_id(request, "id")
+    )
+    if receipt is None:
         raise NoSuchPage
     return page(
         context,
         "receipt.html",
-        dataset=stored.dataset,
-        receipt=stored.receipt,
+        receipt=receipt,
         back=_receipts_url(context),
-        api=api_request(context, f"erasures/{stored.receipt.receipt_id}"),
+        api=_api_of_default(context, f"erasures/{receipt.receipt_id}"),
     )
 
 
@@ -195,18 +196,22 @@ async def _erasure_page(reading: ProfileReading, problem: str = "", status: int 
 
 def _choices(reading: ProfileReading, step: str) -> list[ViewChoice]:
     query = reading.query
-    return [ViewChoice(view, query.url(step, view=view), "") for view in VIEWS]
+    return [ViewChoice(view, query.url(step, view="" if view == "all" else view), "") for view in VIEWS]
 
 
 def _api(reading: ProfileReading, step: str, body: Any = None, **query: str) -> str:
-    """The request of the REST interface, which has these resources for the dataset `default` alone."""
-    if reading.query.dataset != DEFAULT_DATASET:
-        return ""
     path = f"profiles/{reading.view.survivor.profile_id}/{step}"
-    return api_request(reading.context, path, body, view=reading.query.view, **query)
+    return _api_of_default(reading.context, path, body, view=reading.query.view, **query)
+
+
+def _api_of_default(context: ConsoleContext, path: str, body: Any = None, **query: str) -> str:
+    """The request of the REST interface, which has these resources for the dataset `default` alone."""
+    return "" if context.dataset_ref.dataset != DEFAULT_DATASET else api_request(context, path, body, **query)
 
 
 def _receipts_url(context: ConsoleContext, step: str = "", **query: object) -> str:
+    if context.dataset_ref.dataset != DEFAULT_DATASET:
+        query["dataset"] = context.dataset_ref.dataset
     return f"{context.home}/erasures{step}" + (f"?{urlencode(query)}" if query else "")
 
 

@@ -145,10 +145,10 @@ class ProfileReading(msgspec.Struct, frozen=True):
         return api_request(self.context, resource, view=self.query.view, at=at, **query)
 
 
-def profile_query(context: ConsoleContext, view: View = "all") -> ProfileQuery:
-    """What names the profile of a request. `view`: unless it names one. Raises NoSuchPage."""
+def profile_query(context: ConsoleContext) -> ProfileQuery:
+    """What names the profile of a request. Raises NoSuchPage."""
     asked = context.request.query_params
-    view, text = asked.get("view", view), asked.get("id", "")
+    view, text = asked.get("view", "all"), asked.get("id", "")
     if view not in VIEWS or not text or len(text) > ID_CHARS_MAX or "\x00" in text:
         raise NoSuchPage
     return ProfileQuery(
@@ -157,16 +157,13 @@ def profile_query(context: ConsoleContext, view: View = "all") -> ProfileQuery:
 
 
 @asynccontextmanager
-async def open_profile(
-    request: AnyRequest, *, is_now: bool = False, view: View = "all"
-) -> AsyncIterator[ProfileReading]:
-    """Find the profile that a request names. `is_now`: whatever instant the query names. `view`: unless it
-    names one.
+async def open_profile(request: AnyRequest, *, is_now: bool = False) -> AsyncIterator[ProfileReading]:
+    """Find the profile that a request names. `is_now`: whatever instant the query names.
 
     Raises NoSuchPage, NoSuchProfile.
     """
     context = await console_context(request).in_dataset()
-    query = profile_query(context, view)
+    query = profile_query(context)
     services = context.services
     if query.at and not is_now:
         async with AsyncExitStack() as stack:

@@ -16,9 +16,13 @@ import msgspec
 from oneself.core.config.changes import ConfigChange
 from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure, required_reindexing
+from oneself.core.config.difference import config_differences
 from oneself.core.identity_graph.unreconciled import admits_more, changes_guards
 from oneself.errors import PreconditionFailed
+from oneself.service.acting import named_or_acting
+from oneself.service.audited import actor_content
 from oneself.service.coalesce import Coalesced
+from oneself.service.context import Actor
 from oneself.store.database import Database
 from oneself.store.tables.unreconciled_fragment import EVERY_FRAGMENT
 from oneself.store.transaction import Tables, Transaction, begin
@@ -100,7 +104,8 @@ class Configurations:
         """Change the configuration by what `decide` returns for the current one; None changes nothing.
 
         `decide` raises to reject the change. Waits for the batches that are being ingested, which are short.
-        `application`: the client id of the caller, `console_user`: the name of who acts, for the audit log.
+        `application`: the client id of the caller, `console_user`: the name of who acts, for the audit log;
+        without either, who acts in this task.
         `expected`: the versions that the caller knows. Raises PreconditionFailed if the version is another.
         """
         async with begin(self._database, dataset_id) as transaction:
@@ -137,11 +142,12 @@ class Configurations:
         if change is None:
             return config
         changed = configure(config, change, await transaction.log.find_change_seq())
-        content = {"face": interface, "change": msgspec.to_builtins(change)}
-        if application is not None:
-            content["application"] = application
-        if console_user is not None:
-            content["console_user"] = console_user
+        actor = named_or_acting(Actor(interface, application, console_user=console_user))
+        content = {
+            **actor_content(actor),
+            "change": msgspec.to_builtins(change),
+            "difference": msgspec.to_builtins(config_differences(config, changed, change)),
+        }
         await transaction.log.put_change(changed, uuid.uuid4(), content)
         await transaction.config.put(changed)
         for job_id in required_reindexing(config, changed):

@@ -28,7 +28,6 @@ from oneself.store.tables.identity_server import IdentityServerTable
 from oneself.store.tables.mobile_code import MobileCodeTable
 from oneself.store.tables.oauth_grant import GrantTable
 from oneself.store.tables.organisation import OrganisationsTable
-from oneself.store.tables.organisation_erasures import OrganisationErasures
 from oneself.store.tables.revoked_token import RevokedTokenTable
 from oneself.store.tables.secret_key_check import SecretKeyCheckTable
 from oneself.store.tables.signing_key import SigningKeyTable
@@ -82,10 +81,6 @@ class OrganisationTables:
     @property
     def datasets(self) -> DatasetTable:
         return DatasetTable(self._executor, self.org_id)
-
-    @property
-    def erasures(self) -> OrganisationErasures:
-        return OrganisationErasures(self._executor, self.org_id)
 
     @property
     def grants(self) -> GrantTable:

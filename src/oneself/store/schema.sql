@@ -60,6 +60,15 @@ CREATE TABLE attempt_count (
 );
 CREATE INDEX attempt_count_by_expiry ON attempt_count USING btree (expires_at);
 
+CREATE TABLE audit_entry (
+    org_id integer NOT NULL,
+    seq bigint NOT NULL,
+    entry_id uuid NOT NULL,
+    kind text NOT NULL,
+    content jsonb NOT NULL,
+    CONSTRAINT audit_entry_key PRIMARY KEY (org_id, seq, entry_id)
+);
+
 CREATE TABLE authorization_code (
     org_id integer NOT NULL,
     code_digest bytea NOT NULL,

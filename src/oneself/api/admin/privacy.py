@@ -30,7 +30,7 @@ from oneself.api.http.query import ViewParameter, query_switch
 from oneself.api.http.request_options import decode_profile_id
 from oneself.api.http.timestamps import Timestamp, rfc3339
 from oneself.core.units import SEQ_MAX
-from oneself.service.privacy.receipts import StoredReceipt
+from oneself.service.privacy.erasure import Receipt
 from oneself.service.profiles.invalid_values import PROFILES_PER_PAGE, START, ProfileInvalidValues
 
 
@@ -38,7 +38,6 @@ class ReceiptDocument(Struct, frozen=True):
     """The proof of an erasure. `entries`: of the log, deleted. `identifiers`: deleted."""
 
     receipt_id: UUID
-    dataset: str
     erased_at: Timestamp
     profile_ids: list[UUID]
     application: str | None
@@ -125,7 +124,7 @@ async def erase_person(
     receipt = await persons.erase(call.dataset_ref, call.actor, profile_id, named)
     if receipt is None:
         raise profile_unknown()
-    return _render_receipt(StoredReceipt(call.dataset_ref.dataset, receipt))
+    return _render_receipt(receipt)
 
 
 @get(
@@ -139,11 +138,11 @@ async def list_erasures(
     size: PageSize = None,
     cursor: CursorWord = None,
 ) -> ErasureList:
-    """List the receipts of all erasures, in every dataset."""
+    """List the receipts of all erasures."""
     call = context_of(request)
     limit, before = page_size(size), requested_position(cursor, _Seq(SEQ_MAX)).seq
-    found = await call.services.privacy.receipts.list(call.dataset_ref, before, limit + 1)
-    page, pagination = cut_page(found, limit, lambda last: _Seq(last.receipt.erased_at))
+    found = await call.services.privacy.erasure.list_receipts(call.dataset_ref, before, limit + 1)
+    page, pagination = cut_page(found, limit, lambda last: _Seq(last.erased_at))
     return ErasureList([_render_receipt(receipt) for receipt in page], pagination)
 
 
@@ -157,7 +156,9 @@ async def read_erasure(request: AnyRequest, receipt_id: FromPath[str]) -> Receip
     """Read one receipt."""
     call = context_of(request)
     known_id = decode_profile_id(receipt_id)
-    receipt = await call.services.privacy.receipts.find(call.dataset_ref, known_id) if known_id else None
+    receipt = (
+        await call.services.privacy.erasure.find_receipt(call.dataset_ref, known_id) if known_id else None
+    )
     if receipt is None:
         raise wire_error(INVALID_REQUEST, "No erasure has this receipt.", 404)
     return _render_receipt(receipt)
@@ -182,11 +183,9 @@ async def list_invalid_values(
     return InvalidValuesList([_render_invalid(values) for values in page.found], page.seen, pagination)
 
 
-def _render_receipt(stored: StoredReceipt) -> ReceiptDocument:
-    receipt = stored.receipt
+def _render_receipt(receipt: Receipt) -> ReceiptDocument:
     return ReceiptDocument(
         receipt_id=receipt.receipt_id,
-        dataset=stored.dataset,
         erased_at=rfc3339(receipt.erased_at),
         profile_ids=list(receipt.profile_ids),
         application=receipt.application,

@@ -34,6 +34,7 @@ from oneself.core.disclosure import Reader, ReaderAccess
 from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.core.resolution.observation import SenderTrust
 from oneself.errors import Forbidden, Unauthenticated
+from oneself.service.acting import act_as
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.profiles.profiles import ProfileView
 from oneself.settings import Settings
@@ -195,4 +196,6 @@ async def _authenticated(connection: ASGIConnection[Any, Any, Any, Any], interfa
     except Forbidden as error:
         raise forbidden(error.description) from None
     config = await services.configurations.current(dataset_ref.dataset_id)
-    return RequestContext(services, dataset_ref, caller, config, interface)
+    call = RequestContext(services, dataset_ref, caller, config, interface)
+    act_as(call.actor)
+    return call

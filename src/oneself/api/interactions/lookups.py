@@ -75,10 +75,19 @@ class UserPage(msgspec.Struct, frozen=True):
     hasMore: bool
 
 
+class AuditedChange(msgspec.Struct, frozen=True):
+    """A setting of `subject` with its values before and after; null: there was none, or there is none."""
+
+    subject: str
+    name: str
+    before: Any
+    after: Any
+
+
 class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     """An audit entry. `time` in ms. `details`: kinds of changes, the number of erased profiles, the number of
     parts that a person split or merged, or the claims that were verified (true) or whose verification was
-    withdrawn (false).
+    withdrawn (false). `changed`: what was changed from what to what.
     """
 
     id: str
@@ -88,6 +97,8 @@ class AuditRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     interface: str = msgspec.field(name="face")
     user: str | None
     details: dict[str, Any]
+    consoleUser: str | None = None
+    changed: list[AuditedChange] = []
 
 
 class AuditPage(msgspec.Struct, frozen=True):
@@ -282,6 +293,10 @@ def _render_entry(entry: AuditEntry) -> AuditRecord:
         interface=entry.interface,
         user=entry.application,
         details={**_details(entry), "version": entry.version},
+        consoleUser=entry.console_user,
+        changed=[
+            AuditedChange(item.subject, item.name, item.before, item.after) for item in entry.differences
+        ],
     )
 
 
@@ -295,6 +310,8 @@ def _details(entry: AuditEntry) -> dict[str, Any]:
             return {"claims": entry.claims}
         case "configure":
             return {"changes": list(entry.changes)}
+        case _:
+            return {}
 
 
 def _json(document: msgspec.Struct) -> Response[bytes]:

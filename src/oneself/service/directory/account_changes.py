@@ -31,7 +31,7 @@ from oneself.service.directory.recovery import PASSWORD_REPLACED
 from oneself.service.directory.throttle import Subject, Throttle
 from oneself.service.directory.tokens import AccessTokens
 from oneself.service.directory.users import Users
-from oneself.service.privacy.receipts import Receipt
+from oneself.service.privacy.erasure import Receipt
 from oneself.store.directory import Directory, DirectoryTables
 from oneself.store.tables.delivery import DueDelivery
 

@@ -20,7 +20,9 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from oneself.core.config.difference import differences
 from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
+from oneself.service.audited import new_secret_of, put_audited
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, new_secret
 from oneself.service.directory.tokens import AccessTokens
@@ -91,9 +93,16 @@ class Applications:
         client_id = new.client_id or uuid.uuid4().hex
         secret = None if new.kind == "browser" else new.client_secret or new_secret()
         row = await self._row(new, client_id, secret)
-        if not await self._directory.of(dataset_ref.org_id).applications.put(row):
-            raise Conflict(f"There is an application with the client id {client_id!r} already.", code="taken")
-        return _application(row), secret
+        created = _application(row)
+        async with self._directory.transaction() as transaction:
+            tables = transaction.of(dataset_ref.org_id)
+            if not await tables.applications.put(row):
+                sentence = f"There is an application with the client id {client_id!r} already."
+                raise Conflict(sentence, code="taken")
+            await put_audited(
+                tables, "application", differences(_subject(client_id), None, _audited(created))
+            )
+        return created, secret
 
     async def find(self, dataset_ref: DatasetRef, client_id: str) -> Application | None:
         """An application by its client id; None if there is none."""
@@ -128,9 +137,11 @@ class Applications:
             raise InvalidInput("kind", "A browser application has no secret.")
         secret = new_secret()
         hashed = await self._hasher.hash(secret)
-        applications = self._directory.of(dataset_ref.org_id).applications
-        if not await applications.put_secret(client_id, hashed, time.time_ns() // 1000):
-            raise _unknown(dataset_ref, client_id)
+        async with self._directory.transaction() as transaction:
+            tables = transaction.of(dataset_ref.org_id)
+            if not await tables.applications.put_secret(client_id, hashed, time.time_ns() // 1000):
+                raise _unknown(dataset_ref, client_id)
+            await put_audited(tables, "application", [new_secret_of(_subject(client_id))])
         return secret
 
     async def change(
@@ -147,7 +158,8 @@ class Applications:
         name as code, NotFound, PreconditionFailed if it is not as expected.
         """
         async with self._directory.transaction() as transaction:
-            applications = (await transaction.lock(dataset_ref.org_id)).applications
+            tables = await transaction.lock(dataset_ref.org_id)
+            applications = tables.applications
             before = await _get(applications, dataset_ref, client_id)
             if not is_expected(before):
                 raise PreconditionFailed("The application was changed in the meantime.")
@@ -155,12 +167,18 @@ class Applications:
             await applications.put_changes(client_id, changes, time.time_ns() // 1000)
             if set(before.permissions) - set(changes.permissions):
                 await self._tokens.put_revoked(transaction, dataset_ref, f"client:{client_id}")
-            return await _get(applications, dataset_ref, client_id)
+            after = await _get(applications, dataset_ref, client_id)
+            changed = differences(_subject(client_id), _audited(before), _audited(after))
+            await put_audited(tables, "application", changed)
+            return after
 
     async def delete(self, dataset_ref: DatasetRef, client_id: str) -> None:
         """Delete an application and revoke the tokens made for it. Raises NotFound."""
-        await self.get(dataset_ref, client_id)
-        await self._tokens.revoke_application(dataset_ref, client_id)
+        async with self._directory.transaction() as transaction:
+            tables = await transaction.lock(dataset_ref.org_id)
+            before = await _get(tables.applications, dataset_ref, client_id)
+            await self._tokens.put_revoked_application(transaction, dataset_ref, client_id)
+            await put_audited(tables, "application", differences(_subject(client_id), _audited(before), None))
 
     def _changes(self, before: Application, fields: Mapping[str, Any]) -> ApplicationChanges:
         changed = {name: fields.get(name, getattr(before, name)) for name in CHANGEABLE}
@@ -241,6 +259,16 @@ async def _get(applications: ApplicationTable, dataset_ref: DatasetRef, client_i
     if application is None:
         raise _unknown(dataset_ref, client_id)
     return application
+
+
+def _subject(client_id: str) -> str:
+    return f"application {client_id}"
+
+
+def _audited(application: Application) -> dict[str, Any]:
+    """What the audit log has of an application."""
+    audited = ("kind", *CHANGEABLE)
+    return {name: getattr(application, name) for name in audited}
 
 
 def _unknown(dataset_ref: DatasetRef, client_id: str) -> NotFound:

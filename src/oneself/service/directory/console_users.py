@@ -19,7 +19,9 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.config.difference import differences
 from oneself.errors import Conflict, Forbidden, InvalidInput, NotFound
+from oneself.service.audited import new_secret_of, put_audited
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher
 from oneself.service.directory.accounts import PASSWORD_BYTES_MAX, password_problem
@@ -93,6 +95,9 @@ class ConsoleUsers:
             user_id = (await _named(tables, username)).console_user_id
             await tables.console_users.put_password(user_id, hashed, time.time_ns() // 1000)
             await tables.console_sessions.delete_of(user_id)
+            for item in await tables.console_users.find_roles(user_id):
+                changed = new_secret_of(_subject(username), "password")
+                await put_audited(tables.of(item.org_id), "console_user", [changed])
 
     async def set_role(self, username: str, dataset_ref: DatasetRef, role: str | None) -> None:
         """Give a user a role in an organisation; None takes it. Raises InvalidInput, NotFound.
@@ -127,7 +132,10 @@ class ConsoleUsers:
     async def delete(self, username: str) -> None:
         """Delete a user, and end their sessions. Raises NotFound."""
         async with self._directory.transaction() as tables:
-            await tables.console_users.delete((await _named(tables, username)).console_user_id)
+            user_id = (await _named(tables, username)).console_user_id
+            for item in await tables.console_users.find_roles(user_id):
+                await _put_role_change(tables, item.org_id, username, item.role, None)
+            await tables.console_users.delete(user_id)
 
     async def find(self, username: str) -> UUID | None:
         """The id of a console user; None if there is none of this name."""
@@ -153,7 +161,9 @@ class ConsoleUsers:
         async with self._directory.transaction() as tables:
             if not await tables.console_users.put(row, time.time_ns() // 1000):
                 return False
-            await _put_roles(tables, row.console_user_id, roles)
+            for dataset_ref, role in roles.items():
+                await tables.console_users.put_role(row.console_user_id, dataset_ref.org_id, role)
+                await _put_role_change(tables, dataset_ref.org_id, username, None, role)
         return True
 
 
@@ -168,18 +178,26 @@ async def _named(tables: DirectoryTransaction, username: str) -> ConsoleUserRow:
 async def _put_role(
     tables: DirectoryTransaction, username: str, dataset_ref: DatasetRef, role: str | None
 ) -> None:
-    user_id = (await _named(tables, username)).console_user_id
+    user_id, org_id = (await _named(tables, username)).console_user_id, dataset_ref.org_id
+    before = next(
+        (item.role for item in await tables.console_users.find_roles(user_id) if item.org_id == org_id), None
+    )
     if role is None:
-        await tables.console_users.delete_role(user_id, dataset_ref.org_id)
+        await tables.console_users.delete_role(user_id, org_id)
     else:
-        await tables.console_users.put_role(user_id, dataset_ref.org_id, role)
+        await tables.console_users.put_role(user_id, org_id, role)
+    await _put_role_change(tables, org_id, username, before, role)
 
 
-async def _put_roles(
-    tables: DirectoryTransaction, console_user_id: UUID, roles: Mapping[DatasetRef, str]
+async def _put_role_change(
+    tables: DirectoryTransaction, org_id: int, username: str, before: str | None, after: str | None
 ) -> None:
-    for dataset_ref, role in roles.items():
-        await tables.console_users.put_role(console_user_id, dataset_ref.org_id, role)
+    changed = differences(_subject(username), {"role": before}, {"role": after})
+    await put_audited(tables.of(org_id), "console_user", changed)
+
+
+def _subject(username: str) -> str:
+    return f"console user {username}"
 
 
 def _check_role(role: str) -> None:

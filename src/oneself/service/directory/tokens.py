@@ -111,11 +111,12 @@ class AccessTokens:
         # anew.
         self._revoked[dataset_ref.org_id, origin] = revocation
 
-    async def revoke_application(self, dataset_ref: DatasetRef, client_id: str) -> None:
+    async def put_revoked_application(
+        self, tables: DirectoryTables, dataset_ref: DatasetRef, client_id: str
+    ) -> None:
         """Delete an application with its grants and revoke its tokens."""
-        async with self._directory.transaction() as tables:
-            await tables.of(dataset_ref.org_id).applications.delete(client_id)
-            await self.put_revoked(tables, dataset_ref, f"client:{client_id}")
+        await tables.of(dataset_ref.org_id).applications.delete(client_id)
+        await self.put_revoked(tables, dataset_ref, f"client:{client_id}")
 
     async def revoke_user(self, tables: DirectoryTables, dataset_ref: DatasetRef, user_id: UUID) -> None:
         """End a user's sessions and grants and revoke their tokens.

@@ -16,8 +16,7 @@ from oneself.errors import Conflict, NotFound
 from oneself.service.configuration import Configurations
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import VERIFIABLE_CLAIMS, Account, Accounts, Also
-from oneself.service.privacy.erasure import Erasure
-from oneself.service.privacy.receipts import Receipt
+from oneself.service.privacy.erasure import Erasure, Receipt
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.profiles import Profiles
 

@@ -19,6 +19,7 @@ import msgspec
 
 from oneself.adapters.change_event import EVENT_TYPES
 from oneself.adapters.webhook import WebhookClient, key_of, secret_of
+from oneself.core.config.difference import differences
 from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.errors import (
     Conflict,
@@ -28,6 +29,7 @@ from oneself.errors import (
     NotFound,
     PreconditionFailed,
 )
+from oneself.service.audited import new_secret_of, put_audited
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import TOKEN_BYTES, SecretBox
 from oneself.service.directory.outgoing_urls import outgoing_problem
@@ -113,11 +115,13 @@ class Webhooks:
             updated_at=now,
         )
         async with self._directory.transaction() as transaction:
-            table = (await transaction.lock(dataset_ref.org_id)).webhooks
+            tables = await transaction.lock(dataset_ref.org_id)
+            table = tables.webhooks
             if len(await table.find()) >= WEBHOOKS_MAX:
                 raise Conflict(f"An organisation has at most {WEBHOOKS_MAX} webhooks.", code="limit")
             row = self._with_secrets(dataset_ref.org_id, row, (secret,))
             await table.put(row, now)
+            await put_audited(tables, "webhook", differences(_subject(row), None, _audited(row)))
         return Webhook(row, (secret,))
 
     async def change(
@@ -139,7 +143,8 @@ class Webhooks:
         asked = msgspec.structs.replace((await self.get(dataset_ref, webhook_id)).row, **changes)
         await self._check(asked.url, asked.types, asked.view)
         async with self._directory.transaction() as transaction:
-            table = (await transaction.lock(dataset_ref.org_id)).webhooks
+            tables = await transaction.lock(dataset_ref.org_id)
+            table = tables.webhooks
             found = await table.find(webhook_id)
             if not found:
                 raise NotFound("No webhook has this id.")
@@ -153,11 +158,21 @@ class Webhooks:
             row = msgspec.structs.replace(known.row, **changes, updated_at=now)
             row = self._with_secrets(dataset_ref.org_id, row, kept)
             await table.put(row)
+            changed = differences(_subject(row), _audited(known.row), _audited(row))
+            if kept is not known.secrets:
+                changed.append(new_secret_of(_subject(row)))
+            await put_audited(tables, "webhook", changed)
         return msgspec.structs.replace(known, row=row, secrets=kept), kept is not known.secrets
 
     async def delete(self, dataset_ref: DatasetRef, webhook_id: UUID) -> bool:
         """Delete a webhook with its deliveries; False if there is none."""
-        return await self._directory.of(dataset_ref.org_id).webhooks.delete(webhook_id)
+        async with self._directory.transaction() as transaction:
+            tables = await transaction.lock(dataset_ref.org_id)
+            found = await tables.webhooks.find(webhook_id)
+            for row in found:
+                await tables.webhooks.delete(webhook_id)
+                await put_audited(tables, "webhook", differences(_subject(row), _audited(row), None))
+        return bool(found)
 
     async def deliveries(
         self,
@@ -236,6 +251,16 @@ def _valid(text: str | None) -> Secret:
         return Secret(secret_of(secrets.token_bytes(TOKEN_BYTES)))
     key_of(text)
     return Secret(text)
+
+
+def _subject(row: WebhookRow) -> str:
+    return f"webhook {row.webhook_id}"
+
+
+def _audited(row: WebhookRow) -> dict[str, Any]:
+    """What the audit log has of a webhook."""
+    audited = ("url", "dataset", "view", "types", "is_active")
+    return {name: getattr(row, name) for name in audited}
 
 
 def _purpose(org_id: int, webhook_id: UUID) -> str:

@@ -1,8 +1,8 @@
-"""The audit log: who changed the configuration, erased a person, verified a claim, or split and merged
-profiles by hand, and when, in every dataset of an organisation.
+"""The audit log: who changed settings, applications, webhooks and console users, erased a person, verified a
+claim, or split and merged profiles by hand, and when, in every dataset of an organisation.
 
-Invariants: it says what was done to what, never the values: a blocked value or the name of an attribute may
-be personal.
+Invariants: it says which settings were changed, from what to what. It has no secret, and nothing of a person:
+blocked values are counted, and what was erased, split or merged is a number.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.config.difference import SettingDifference
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.service.context import DatasetRef
 from oneself.store.database import Database
@@ -23,13 +24,16 @@ from oneself.store.tables.audit import AuditRow
 class AuditEntry(msgspec.Struct, frozen=True):
     """Something that was done. `at`: µs since 1970. `changes`: the kinds of change of a configuration.
     `profiles`: how many were erased. `parts`: how many a person split or merged. `claims`: claim → whether
-    it is verified from then on.
+    it is verified from then on. `differences`: what was changed from what to what; empty for entries of
+    earlier versions. `dataset`: empty for what belongs to none.
     """
 
     entry_id: UUID
     at: int
     dataset: str
-    kind: Literal["configure", "erase", "verify", "split", "merge"]
+    kind: Literal[
+        "configure", "erase", "verify", "split", "merge", "application", "webhook", "console_user", "dataset"
+    ]
     interface: str
     application: str | None
     version: int
@@ -38,6 +42,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
     parts: int = 0
     claims: dict[str, bool] = {}
     console_user: str | None = None
+    differences: tuple[SettingDifference, ...] = ()
 
 
 class Audit:
@@ -69,7 +74,29 @@ def _entry(row: AuditRow) -> AuditEntry:
         parts=len(content.get("fragment_ids", ())),
         claims=_claims(content),
         console_user=content.get("console_user"),
+        differences=_differences(row),
     )
+
+
+def _differences(row: AuditRow) -> tuple[SettingDifference, ...]:
+    """What an entry changed from what to what."""
+    content = row.content
+    match row.kind:
+        case "erase":
+            number = len(content.get("profile_ids", ()))
+            return (SettingDifference("profiles", "stored", number, 0),)
+        case "split":
+            return (SettingDifference("parts", "in one profile", "together", "apart"),)
+        case "merge":
+            return (SettingDifference("parts", "in one profile", "apart", "together"),)
+        case "claims":
+            claims = _claims(content).items()
+            return tuple(
+                SettingDifference(f"claim {claim}", "verified", not verified, verified)
+                for claim, verified in claims
+            )
+        case _:
+            return msgspec.convert(content.get("difference", ()), tuple[SettingDifference, ...])
 
 
 def _claims(content: Mapping[str, Any]) -> dict[str, bool]:

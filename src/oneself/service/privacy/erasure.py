@@ -31,7 +31,6 @@ from oneself.service.log.refold import forget_verified, refold
 from oneself.service.log.refold_believed import Erasing, refold_believed
 from oneself.service.lost_races import repeat
 from oneself.service.privacy.account_words import name_user
-from oneself.service.privacy.receipts import Receipt
 from oneself.service.privacy.selection import ErasureSelection, ErasureTarget, is_absorbed, select
 from oneself.service.privacy.verified_elsewhere import queue_erased
 from oneself.store import working_set
@@ -49,6 +48,21 @@ if TYPE_CHECKING:
 
 
 STALE = Rejection("stale", "The profile was changed in the meantime.")
+
+
+class Receipt(msgspec.Struct, frozen=True):
+    """The proof of an erasure."""
+
+    receipt_id: UUID
+    #: µs since 1970.
+    erased_at: int
+    #: The profiles that are gone. One of which others have a part stays, as the log says it.
+    profile_ids: tuple[UUID, ...]
+    application: str | None
+    #: Log entries that were deleted or redacted.
+    entries: int
+    #: Identifiers that were forgotten.
+    identifiers: int
 
 
 class ErasurePreview(msgspec.Struct, frozen=True):
@@ -186,6 +200,16 @@ class Erasure:
 
     async def _list_datasets(self, dataset_ref: DatasetRef) -> list[int]:
         return await OrganisationTables(self._database, dataset_ref.org_id).datasets.list_ids()
+
+    async def find_receipt(self, dataset_ref: DatasetRef, receipt_id: UUID) -> Receipt | None:
+        """The receipt of an erasure."""
+        entry = await Tables(self._database, dataset_ref.dataset_id).log.find_erasure(receipt_id)
+        return None if entry is None else _receipt(entry)
+
+    async def list_receipts(self, dataset_ref: DatasetRef, before_seq: int, limit: int) -> list[Receipt]:
+        """The erasures before a seq, the last one first."""
+        found = await Tables(self._database, dataset_ref.dataset_id).log.list_erasures(before_seq, limit)
+        return [_receipt(entry) for entry in found]
 
     async def _erase(
         self,
@@ -407,3 +431,15 @@ async def _is_stale(tables: Tables, target: ErasureTarget, expected: Expected) -
         viewed = await read_view(tables, expected.view, target.profile_id, config)
         survivor = None if viewed is None else viewed.survivor
     return survivor is not None and survivor.updated_at not in expected.versions
+
+
+def _receipt(entry: ErasureEntry) -> Receipt:
+    erased = entry.erased
+    return Receipt(
+        entry.receipt_id,
+        entry.seq,
+        erased.profile_ids,
+        erased.application,
+        erased.entries,
+        erased.identifiers,
+    )

@@ -14,9 +14,8 @@ import msgspec
 
 from oneself.core.identity_graph.joins import View
 from oneself.service.context import Actor, DatasetRef
-from oneself.service.privacy.erasure import Erasure, ErasurePreview, Expected
+from oneself.service.privacy.erasure import Erasure, ErasurePreview, Expected, Receipt
 from oneself.service.privacy.export import Exports
-from oneself.service.privacy.receipts import Receipt
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.lookup import Lookup
 

@@ -22,8 +22,10 @@ from oneself.core.config.changes import (
     SingleChange,
 )
 from oneself.core.config.configuration import Config
+from oneself.core.config.difference import SettingDifference
 from oneself.core.identity.dataset_settings import NEW_DATASET, DatasetSettings
 from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.audited import put_audited
 from oneself.service.configuration import Configurations, PlannedChange, Versions
 from oneself.service.context import ADMINISTRATOR, DEFAULT_DATASET, Actor, DatasetRef
 from oneself.service.schema.dataset_settings import change_settings, validated_settings
@@ -153,6 +155,8 @@ class Datasets:
                 Transaction(connection, dataset_id), decide, **actor.author
             )
             await Transaction(connection, dataset_id).verification_queue.put_all()
+            created = SettingDifference(f"dataset {name}", "name", None, name)
+            await put_audited(transaction.of(dataset_ref.org_id), "dataset", [created], actor)
         return _dataset(name, now, config)
 
     async def change(
@@ -218,6 +222,8 @@ class Datasets:
                 raise Conflict(sentence, code="in_use")
             if not await datasets.delete(at.dataset_id):
                 raise _unknown(dataset_ref, name)
+            deleted = SettingDifference(f"dataset {name}", "name", name, None)
+            await put_audited(transaction.of(dataset_ref.org_id), "dataset", [deleted])
         self._cached.pop((dataset_ref.org_id, name), None)
 
     def _parts(

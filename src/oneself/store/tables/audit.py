@@ -1,4 +1,5 @@
-"""The audit trail in the table `log`: configuration, erasures, verifications, splits and merges by hand."""
+"""The audit trail: entries of the table `log` (configuration, erasures, verifications, splits and merges by
+hand), and of the table `audit_entry`, which has what belongs to no dataset."""
 
 from __future__ import annotations
 
@@ -7,20 +8,27 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.tables.table import OrganisationTable
 
 _sql = Queries("audit")
+#: Kinds of log entries, then those of entries that belong to no dataset.
+AuditKind = Literal[
+    "configure", "erase", "claims", "split", "merge", "application", "webhook", "console_user", "dataset"
+]
 
 
 class AuditRow(msgspec.Struct, frozen=True):
-    """A change of configuration, an erasure, a verification or a decision by hand, as it is logged."""
+    """A change of configuration, an erasure, a verification or a decision by hand, as it is logged; or a
+    change of what belongs to no dataset."""
 
+    #: Empty: it belongs to none.
     dataset: str
     #: In µs since 1970.
     seq: int
     observation_id: UUID
-    kind: Literal["configure", "erase", "claims", "split", "merge"]
+    kind: AuditKind
     config_version: int
     content: dict[str, Any]
 
@@ -44,3 +52,7 @@ class AuditTable(OrganisationTable):
             )
             for row in found
         ]
+
+    async def put(self, seq: int, entry_id: UUID, kind: AuditKind, content: dict[str, Any]) -> None:
+        """Insert an entry that belongs to no dataset."""
+        await self._executor.execute(_sql.put, self._org_id, seq, entry_id, kind, rows.encode_json(content))

@@ -1,5 +1,5 @@
--- The audit trail in the table `log`: configuration changes, erasures, verifications, splits and merges by
--- hand. $1 is the organisation.
+-- The audit trail: in the table `log`, configuration changes, erasures, verifications, splits and merges by
+-- hand; in the table `audit_entry`, what belongs to no dataset. $1 is the organisation.
 
 -- name: list
 -- A page of what was done in all datasets of an organisation, the last first.
@@ -7,8 +7,10 @@
 -- $3: the last seq
 -- $4: rows at most
 -- $5: rows before the page
+SELECT entry.dataset, entry.seq, entry.observation_id, entry.kind, entry.config_version, entry.content::text
+FROM (
 SELECT dataset.name AS dataset, entry.seq, entry.observation_id, entry.kind, entry.config_version,
-       entry.content::text
+       entry.content
 FROM dataset
 CROSS JOIN unnest(ARRAY['configure', 'erase', 'claims', 'split', 'merge']) AS audited (kind)
 CROSS JOIN LATERAL (
@@ -33,5 +35,19 @@ CROSS JOIN LATERAL (
      LIMIT $4::integer + $5::integer)
 ) AS entry
 WHERE dataset.org_id = $1
+UNION ALL
+(SELECT '', seq, entry_id, kind, 0, content FROM audit_entry
+ WHERE org_id = $1 AND seq BETWEEN $2 AND $3
+ ORDER BY seq DESC
+ LIMIT $4::integer + $5::integer)
+) AS entry
 ORDER BY entry.seq DESC, entry.observation_id DESC
 LIMIT $4::integer OFFSET $5::integer;
+
+-- name: put
+-- Insert an entry that belongs to no dataset.
+-- $2: seq
+-- $3: its id
+-- $4: kind
+-- $5: content
+INSERT INTO audit_entry (org_id, seq, entry_id, kind, content) VALUES ($1, $2, $3, $4, $5::text::jsonb);

@@ -38,6 +38,7 @@ class ListedConsoleUserRow(msgspec.Struct, frozen=True):
 class ConsoleRoleRow(msgspec.Struct, frozen=True):
     """A role in an organisation."""
 
+    org_id: int
     handle: str
     name: str
     role: str

@@ -34,7 +34,7 @@ ORDER BY console_user.username;
 -- name: find_roles
 -- The roles of a console user, by the handle of the organisation.
 -- $1: console user
-SELECT organisation.handle, organisation.name, console_role.role
+SELECT organisation.org_id, organisation.handle, organisation.name, console_role.role
 FROM console_role JOIN organisation ON organisation.org_id = console_role.org_id
 WHERE console_role.console_user_id = $1
 ORDER BY organisation.handle;

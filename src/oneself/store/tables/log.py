@@ -327,6 +327,16 @@ class LogTable(Table):
         found = await self._executor.fetch(_sql.find_activity, self._dataset_id, *columns, before_seq)
         return [(row["profile_id"], row["at"]) for row in found]
 
+    async def list_erasures(self, before_seq: int, limit: int) -> list[ErasureEntry]:
+        """The erasures before a seq, the last one first."""
+        found = await self._executor.fetch(_sql.list_erasures, self._dataset_id, before_seq, limit)
+        return [_read_erasure(row) for row in found]
+
+    async def find_erasure(self, receipt_id: UUID) -> ErasureEntry | None:
+        """One erasure by the id of its receipt."""
+        row = await self._executor.fetchrow(_sql.find_erasure, self._dataset_id, receipt_id)
+        return None if row is None else _read_erasure(row)
+
     async def find_profiles(self, entries: Iterable[EntryKey]) -> set[UUID]:
         """The profiles that entries are attached to."""
         columns = rows.columns(2, sorted(entries))
@@ -414,6 +424,11 @@ def _read_changing(row: Any) -> ChangingEntry:
     return ChangingEntry(
         row["seq"], row["profile_id"], row["fragment_id"], row["config_version"], observation
     )
+
+
+def _read_erasure(row: Any) -> ErasureEntry:
+    erased = msgspec.json.decode(row["content"], type=Erased)
+    return ErasureEntry(row["seq"], row["observation_id"], erased)
 
 
 def _texts(fragment_ids: Iterable[UUID]) -> list[str]:

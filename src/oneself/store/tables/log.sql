@@ -321,6 +321,23 @@ CROSS JOIN LATERAL (
 WHERE entry.at <= sought.instant
 GROUP BY sought.profile_id, sought.instant;
 
+-- name: list_erasures
+-- The erasures before a seq, the last one first.
+-- $2: seq
+-- $3: how many at most
+SELECT seq, observation_id, content::text
+FROM log
+WHERE dataset_id = $1 AND kind = 'erase' AND seq < $2
+ORDER BY seq DESC
+LIMIT $3;
+
+-- name: find_erasure
+-- One erasure.
+-- $2: observation, which is the id of the receipt
+SELECT seq, observation_id, content::text
+FROM log
+WHERE dataset_id = $1 AND kind = 'erase' AND observation_id = $2;
+
 -- name: delete
 -- Delete entries.
 -- $2: seqs

@@ -8,6 +8,7 @@ from typing import Any
 import httpx
 import pytest
 
+from support.application import SECRET, SYSTEM
 from support.caller import Cds
 
 NAMES = {"given_name": "Ann", "last_name": "Lee"}
@@ -47,6 +48,19 @@ class TestApplications:
         read = (await admin(cds, "GET", f"/applications/{new['client_id']}")).json()
         assert read == {name: value for name, value in new.items() if name != "client_secret"}
         assert new["client_secret"] not in (await admin(cds, "GET", "/applications")).text
+
+    async def test_the_audit_log_has_who_made_it_and_what_changed(self, cds: Cds) -> None:
+        new = await create(cds, "/applications", name="backend")
+        path = f"/applications/{new['client_id']}"
+        assert (await admin(cds, "PATCH", path, json={"name": "shop"})).status_code == 200
+        listed = await cds.http.get(f"/t/{cds.dataset_ref.handle}/api/audit/list", auth=(SYSTEM, SECRET))
+        entry = listed.json()["audits"][0]
+        assert (entry["action"], entry["user"], entry["face"]) == ("application", SYSTEM, "admin")
+        subject = f"application {new['client_id']}"
+        assert entry["changed"] == [
+            {"subject": subject, "name": "name", "before": "backend", "after": "shop"}
+        ]
+        assert new["client_secret"] not in listed.text
 
     async def test_a_browser_application_has_no_secret(self, cds: Cds) -> None:
         uris = ["https://shop.example/callback"]

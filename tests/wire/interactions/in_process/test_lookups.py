@@ -263,7 +263,14 @@ async def test_the_audit_log_lists_changes_without_values(client: LookupClient) 
     newest = body["audits"][0]
     assert (newest["dataset"], newest["action"]) == ("web", "configure")
     assert "put_blocked" in newest["details"]["changes"]
-    assert {entry["dataset"] for entry in body["audits"]} == {"default", "web"}
+    assert {
+        "subject": "blocked values",
+        "name": "values",
+        "before": 0,
+        "after": 1,
+    } in newest["changed"]
+    assert {entry["dataset"] for entry in body["audits"]} == {"", "default", "web"}
+    assert {entry["action"] for entry in body["audits"] if not entry["dataset"]} >= {"application"}
     assert "a secret word" not in answer.text
     assert body["hasMore"] is False
     pages = [

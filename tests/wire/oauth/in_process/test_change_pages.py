@@ -302,7 +302,7 @@ async def test_a_deleted_account_is_erased_signed_out_and_gets_a_receipt(
     found = re.search(r"[0-9a-f]{8}-[0-9a-f-]{27}", receipt)
     assert found
     assert found[0] in deleted.text
-    assert await services.privacy.receipts.find(dataset_ref, UUID(found[0]))
+    assert await services.privacy.erasure.find_receipt(dataset_ref, UUID(found[0]))
     assert "http" not in receipt
 
 
