@@ -96,6 +96,7 @@ from oneself.service.profiles.stored_values import StoredValues
 from oneself.service.rules.preview import Previews
 from oneself.service.rules.proven_preview import ProvenPreviews
 from oneself.service.rules.rules import Reindexer, Rules
+from oneself.service.sample.sample_data import SampleData
 from oneself.service.schema.datasets import Datasets
 from oneself.service.schema.identity_types import IdentityTypes
 from oneself.service.schema.schemas import Schemas
@@ -191,6 +192,9 @@ def build_services(
         overview=groups.OverviewServices(
             overviews=Overviews(database, base.tunables.count_limits),
             health=Health(base.directory, directory.signing_keys, events.token_keys, directory.outbox),
+            sample_data=SampleData(
+                base.directory, base.configurations, schema.datasets, events.interactions, profiles.profiles
+            ),
         ),
         privacy=_privacy(base, profiles.lookup),
         decisions=Decisions(database, profiles.lookup, directory.accounts),

@@ -81,6 +81,7 @@ from oneself.service.profiles.stored_values import StoredValues
 from oneself.service.rules.preview import Previews
 from oneself.service.rules.proven_preview import ProvenPreviews
 from oneself.service.rules.rules import Reindexer, Rules
+from oneself.service.sample.sample_data import SampleData
 from oneself.service.schema.datasets import Datasets
 from oneself.service.schema.identity_types import IdentityTypes
 from oneself.service.schema.schemas import Schemas
@@ -200,10 +201,11 @@ class LogServices(msgspec.Struct, frozen=True):
 
 
 class OverviewServices(msgspec.Struct, frozen=True):
-    """Datasets as a whole, and whether what they need works."""
+    """Datasets as a whole, whether what they need works, and sample data to look at."""
 
     overviews: Overviews
     health: Health
+    sample_data: SampleData
 
 
 class PrivacyServices(msgspec.Struct, frozen=True):

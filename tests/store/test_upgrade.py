@@ -142,6 +142,17 @@ async def test_a_start_judges_joins_again(upgraded: Upgraded, earlier: str) -> N
     await connection.close()
 
 
+async def test_no_dataset_of_before_is_sample_data(made_databases: Databases) -> None:
+    url = await restore_database(made_databases)
+    await migrate(url)
+    connection = await asyncpg.connect(url)
+    try:
+        assert await connection.fetchval("SELECT count(*) FROM oneself.dataset") > 0
+        assert await connection.fetchval("SELECT count(*) FROM oneself.sample_dataset") == 0
+    finally:
+        await connection.close()
+
+
 async def test_who_could_export_still_can(made_databases: Databases) -> None:
     """Applications that act for themselves, and issuers; a browser application has persons' tokens alone."""
     url = await restore_database(made_databases)

@@ -24,6 +24,7 @@ from oneself.console.attribute_form import (
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.forms import accepted_form, first, page, see
 from oneself.console.handlers import form_at, page_at
+from oneself.console.sample_data import sample_offer
 from oneself.console.words import BUILT_IN, SCOPES
 from oneself.core.config.configuration import Config
 from oneself.core.values.attribute import (
@@ -77,6 +78,7 @@ async def attribute_list(request: AnyRequest) -> AnyResponse:
         total=len(CORE_ATTRIBUTES if scope == BUILT_IN else attributes),
         done=request.query_params.get("done", ""),
         name=request.query_params.get("name", "")[:SEARCH_CHARACTERS_MAX],
+        offer=await sample_offer(context),
     )
 
 

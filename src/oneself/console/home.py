@@ -9,6 +9,7 @@ from litestar import Response, get
 from oneself.console.context import console_context, guard, requires
 from oneself.console.forms import page, see
 from oneself.console.rendering import html
+from oneself.console.sample_data import sample_offer
 from oneself.core.values.attribute import SCOPES
 from oneself.web.forms import AnyRequest
 
@@ -42,7 +43,13 @@ async def home(request: AnyRequest) -> AnyResponse:
     context = console_context(request)
     config = await context.config()
     counts = {scope: len(config.schema.in_scope(scope)) for scope in SCOPES}
-    return page(context, "home.html", counts=counts, is_enabled=config.settings.cds_enabled)
+    return page(
+        context,
+        "home.html",
+        counts=counts,
+        is_enabled=config.settings.cds_enabled,
+        offer=await sample_offer(context),
+    )
 
 
 ROUTES = (front, entrance, organisations, home)

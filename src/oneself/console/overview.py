@@ -21,6 +21,7 @@ from oneself.console.handlers import page_at
 from oneself.console.overview_plots import bars, by_minute, group_sizes, plain_bars, ranked
 from oneself.console.profile_reading import ProfileQuery
 from oneself.console.profile_words import REFUSALS, interface_of
+from oneself.console.sample_data import sample_offer
 from oneself.core.units import MINUTE_US
 from oneself.service.context import DEFAULT_DATASET
 from oneself.service.history.event_stream import Decision, StreamedEvent
@@ -68,6 +69,7 @@ async def overview(request: AnyRequest) -> AnyResponse:
         slowest=list(zip(slowest, times, strict=True)),
         jobs=await context.services.rules.rules.progress(context.dataset_ref),
         rule_names={rule.rule_id: rule.rule_name for rule in (await context.config()).rules.values()},
+        offer=await sample_offer(context),
         **await _numbers(context),
         **await _stream(context),
     )

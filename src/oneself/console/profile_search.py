@@ -18,6 +18,7 @@ from oneself.console.formats import query_id, query_number, value_text
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
 from oneself.console.profile_reading import ProfileQuery
+from oneself.console.sample_data import sample_offer
 from oneself.core.identity.identifier import visible_value
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.schema import Schema
@@ -64,6 +65,7 @@ async def profile_list(request: AnyRequest) -> AnyResponse:
         values_url=_url(context, "/values", q=text),
         dataset=ref.dataset,
         datasets=[item.name for item in datasets],
+        offer=await sample_offer(context),
     )
 
 

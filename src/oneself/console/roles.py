@@ -30,6 +30,7 @@ Permission = Literal[
     "change_applications",
     "see_members",
     "manage_members",
+    "manage_sample_data",
     "see_audit_log",
 ]
 
@@ -58,6 +59,7 @@ _CHANGE: frozenset[Permission] = frozenset(
         "change_webhooks",
         "change_applications",
         "manage_members",
+        "manage_sample_data",
     }
 )
 

@@ -30,6 +30,7 @@ from oneself.console import (
     profile_search,
     profiles,
     rules,
+    sample_data,
     sign_in,
     webhooks,
 )
@@ -117,6 +118,7 @@ HANDLERS: ExceptionHandlersMap = {
 #: The pages of one organisation.
 OF_ORGANISATIONS: list[ControllerRouterHandler] = [
     *overview.ROUTES,
+    *sample_data.ROUTES,
     *attributes.ROUTES,
     *attribute_values.ROUTES,
     *rules.ROUTES,

@@ -26,6 +26,7 @@ from oneself.console.preview_samples import (
     shared_text,
 )
 from oneself.console.profile_search import profile_url
+from oneself.console.sample_data import sample_offer
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import RuleRejected, check_rule
 from oneself.core.identity.identifier_source import UnificationRule
@@ -76,6 +77,7 @@ async def rule_list(request: AnyRequest) -> AnyResponse:
         is_running=any(item.is_running for item in listed),
         done=request.query_params.get("done", ""),
         api=api_request(context, "unification-rules/progress"),
+        offer=await sample_offer(context),
     )
 
 

@@ -80,6 +80,7 @@ async def answer_requests(
             asyncio.create_task(services.identity_provider.claim_sync.run()),
             asyncio.create_task(services.identity_provider.verification_relay.run()),
             asyncio.create_task(services.directory.expired_rows.run()),
+            asyncio.create_task(services.overview.sample_data.run()),
             asyncio.create_task(services.history.change_feed.run()),
             asyncio.create_task(services.feed.dispatcher.run()),
             asyncio.create_task(services.feed.publisher.run()),

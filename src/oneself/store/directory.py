@@ -29,6 +29,7 @@ from oneself.store.tables.mobile_code import MobileCodeTable
 from oneself.store.tables.oauth_grant import GrantTable
 from oneself.store.tables.organisation import OrganisationsTable
 from oneself.store.tables.revoked_token import RevokedTokenTable
+from oneself.store.tables.sample_dataset import SampleDatasetTable
 from oneself.store.tables.secret_key_check import SecretKeyCheckTable
 from oneself.store.tables.signing_key import SigningKeyTable
 from oneself.store.tables.token_key import TokenKeyTable
@@ -101,6 +102,10 @@ class OrganisationTables:
     @property
     def mobile_codes(self) -> MobileCodeTable:
         return MobileCodeTable(self._executor, self.org_id)
+
+    @property
+    def sample_datasets(self) -> SampleDatasetTable:
+        return SampleDatasetTable(self._executor, self.org_id)
 
     @property
     def sessions(self) -> SessionTable:

@@ -532,6 +532,19 @@ CREATE TABLE revoked_token (
 );
 CREATE INDEX revoked_token_by_time ON revoked_token USING btree (revoked_at);
 
+CREATE TABLE sample_dataset (
+    dataset_id integer NOT NULL,
+    org_id integer NOT NULL,
+    name text NOT NULL,
+    state text NOT NULL,
+    total bigint NOT NULL DEFAULT 0,
+    deleted bigint NOT NULL DEFAULT 0,
+    changed_at timestamp with time zone NOT NULL,
+    CONSTRAINT sample_dataset_pkey PRIMARY KEY (dataset_id),
+    CONSTRAINT sample_dataset_state_known CHECK ((state = ANY (ARRAY['adding'::text, 'complete'::text, 'removing'::text, 'removed'::text])))
+);
+CREATE UNIQUE INDEX sample_dataset_once ON sample_dataset USING btree (org_id) WHERE (state = ANY (ARRAY['adding'::text, 'complete'::text]));
+
 CREATE TABLE secret_key_check (
     only_row boolean NOT NULL DEFAULT true,
     check_value bytea NOT NULL,

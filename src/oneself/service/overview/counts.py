@@ -162,10 +162,6 @@ class Overviews:
                 took_s=time.monotonic() - began_s,
             )
 
-    def forget(self, dataset_ref: DatasetRef) -> None:
-        """Count anew at the next look: the dataset has changed as a whole."""
-        self._counted.pop(dataset_ref.dataset_id, None)
-
     def _known(self, dataset_id: int) -> tuple[LatestCounts, float]:
         return self._counted.get(dataset_id, (LatestCounts(None), 0.0))
 

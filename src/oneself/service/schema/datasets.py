@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -40,7 +40,10 @@ from oneself.store.tables.config import read_config
 from oneself.store.transaction import Transaction
 
 if TYPE_CHECKING:
-    from oneself.store.directory import Directory
+    from oneself.store.directory import Directory, DirectoryTransaction
+
+    #: Writes what has to be there together with a new dataset.
+    WriteAlong: TypeAlias = Callable[[DirectoryTransaction, int], Awaitable[None]]
 
 #: Valid in a path and a log line.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -124,11 +127,12 @@ class Datasets:
         attributes: Changes | None = None,
         *,
         actor: Actor = ADMINISTRATOR,
+        also: WriteAlong | None = None,
     ) -> Dataset:
         """Create a dataset with the organisation's identity types.
 
-        `settings`: by name. Raises InvalidInput; Conflict if the name is in use
-        or the organisation has too many datasets.
+        `settings`: by name. `also`: what is written together with it. Raises InvalidInput; Conflict if the
+        name is in use or the organisation has too many datasets.
         """
         if not NAME.fullmatch(name):
             raise InvalidInput("name", NAME_SENTENCE)
@@ -157,6 +161,8 @@ class Datasets:
             await Transaction(connection, dataset_id).verification_queue.put_all()
             created = SettingDifference(f"dataset {name}", "name", None, name)
             await put_audited(transaction.of(dataset_ref.org_id), "dataset", [created], actor)
+            if also is not None:
+                await also(transaction, dataset_id)
         return _dataset(name, now, config)
 
     async def change(
@@ -224,6 +230,10 @@ class Datasets:
                 raise _unknown(dataset_ref, name)
             deleted = SettingDifference(f"dataset {name}", "name", name, None)
             await put_audited(transaction.of(dataset_ref.org_id), "dataset", [deleted])
+        self.forget(dataset_ref, name)
+
+    def forget(self, dataset_ref: DatasetRef, name: str) -> None:
+        """Find a dataset of the organisation no more without looking again."""
         self._cached.pop((dataset_ref.org_id, name), None)
 
     def _parts(

@@ -1,0 +1,1 @@
+"""Sample data of an organisation, which can be removed again."""
