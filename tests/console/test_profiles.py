@@ -219,3 +219,20 @@ async def test_a_dataset_is_chosen_and_stays_chosen(
 async def test_addresses_that_lead_to_no_profile(ada: ConsoleBrowser, path: str) -> None:
     assert (await ada.open(PROFILES + path)).status_code == 404
     assert ada.heading in ("No such profile", "There is no such page")
+
+
+async def test_browsers_and_former_ids_of_some_parts_alone(
+    services: Services, acme: DatasetRef, site: InteractionsHarness
+) -> None:
+    """As a page about a very large person reads them."""
+    for browser in ("browser-1", "browser-2"):
+        await site.event(customer("C-7"), device=browser, name="Order", **SERVER)
+    lookup = services.profiles.lookup
+    view = await lookup.find(acme, "customerId:C-7", "proven")
+    assert view is not None
+    every = await lookup.devices(acme, view)
+    person = await lookup.person_in(acme, view)
+    assert await lookup.devices(acme, view, parts_max=500) == every
+    assert await lookup.person_in(acme, view, parts_max=500) == person
+    assert set(await lookup.devices(acme, view, parts_max=1)) <= set(every)
+    assert (await lookup.person_in(acme, view, parts_max=1)).survivor == person.survivor

@@ -29,6 +29,8 @@ AnyResponse = Response[Any]
 NARROWER: dict[View, View] = {"all": "proven", "proven": "own"}
 #: More former ids and browsers of a profile are listed as its identifiers.
 IDS_MAX = 10
+#: The page names some former ids and browsers; it does not read every part of a very large person for them.
+PARTS_READ_MAX = 500
 
 
 class ListedValue(msgspec.Struct, frozen=True):
@@ -54,8 +56,9 @@ async def show_profile(request: AnyRequest) -> AnyResponse:
     """Show a profile."""
     async with open_profile(request) as reading:
         views = await _views(reading)
-        person = await reading.lookup.person_in(reading.context.dataset_ref, reading.view)
-        devices = await reading.lookup.devices(reading.context.dataset_ref, reading.view)
+        ref, lookup = reading.context.dataset_ref, reading.lookup
+        person = await lookup.person_in(ref, reading.view, parts_max=PARTS_READ_MAX)
+        devices = await lookup.devices(ref, reading.view, parts_max=PARTS_READ_MAX)
     context = reading.context
     categories = (await context.organisation_config()).categories
     consents = [

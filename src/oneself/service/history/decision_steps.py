@@ -10,7 +10,7 @@ from uuid import UUID
 
 from oneself.core.fold.log_entry import ManualMerge, ManualSplit, decided_of
 from oneself.service.history.entries import DecisionStep
-from oneself.service.history.view_history import find_fragments
+from oneself.service.history.view_history import find_fragment_ids
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.transaction import Tables
 
@@ -20,7 +20,7 @@ async def find_decision_steps(tables: Tables, view: ProfileView) -> list[Decisio
     if view.view == "all":
         ids: Collection[UUID] = await tables.fragments.find_believed(view.profile_ids)
     else:
-        ids = [item.fragment_id for item in await find_fragments(tables, view)]
+        ids = await find_fragment_ids(tables, view)
     steps = []
     for entry in await tables.log.find_decisions_of(ids):
         decided = decided_of(entry)

@@ -15,7 +15,7 @@ from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.identity_graph.value_history import ValueHistory
 from oneself.core.resolution.evidence import extract_evidence
 from oneself.service.history.entries import ConsentStep, Creation, ValueStep
-from oneself.service.history.view_history import find_fragments, listed_ids
+from oneself.service.history.view_history import find_fragment_ids, listed_ids
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.transaction import Tables
 
@@ -37,9 +37,8 @@ async def find_value_steps(
         ids: Iterable[UUID] = view.profile_ids
         listed: dict[UUID, UUID] = {}
     else:
-        fragments = await find_fragments(tables, view)
-        ids = [item.fragment_id for item in fragments]
-        listed = listed_ids(fragments, view)
+        ids = sorted(await find_fragment_ids(tables, view))
+        listed = listed_ids(ids, view)
     found, is_complete = await tables.log.list_changing(ids, entries_max, by_fragment=view.view != "all")
     configs = await tables.log.find_configurations() if found else {}
     history = ValueHistory(view.view)

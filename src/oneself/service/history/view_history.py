@@ -29,12 +29,17 @@ async def find_fragments(tables: Tables, view: ProfileView) -> list[Fragment]:
     return [row.fragment for row in members]
 
 
+async def find_fragment_ids(tables: Tables, view: ProfileView) -> set[UUID]:
+    """The ids of the fragments of a profile in its view."""
+    return await tables.fragments.find_member_ids(_stored(view), view.survivor.profile_id)
+
+
 async def find_identifiers(tables: Tables, view: ProfileView) -> list[ClaimRecord]:
     """Every identifier that a profile of the view holds or held, the oldest first."""
     fragments = await find_fragments(tables, view)
     devices = {item.browser for item in fragments if item.browser is not None}
     speaking = {one for browser in (await tables.browsers.find(devices)).values() for one in browser.present}
-    listed = listed_ids(fragments, view)
+    listed = listed_ids((item.fragment_id for item in fragments), view)
     found = (
         record
         for item in fragments
@@ -76,10 +81,9 @@ def _identifiers(
         yield ClaimRecord(fragment.browser, profile_id, fragment.began_at, None, "browser")
 
 
-def listed_ids(fragments: Iterable[Fragment], view: ProfileView) -> dict[UUID, UUID]:
+def listed_ids(ids: Iterable[UUID], view: ProfileView) -> dict[UUID, UUID]:
     """Fragment → the profile id under which a view answers for it."""
     known, survivor_id = frozenset(view.profile_ids), view.survivor.profile_id
-    ids = (item.fragment_id for item in fragments)
     return {item: item if item in known else survivor_id for item in ids}
 
 

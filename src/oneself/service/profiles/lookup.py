@@ -181,10 +181,12 @@ class Lookup:
         (person,) = await self._with_aliases(dataset_ref, [survivor])
         return person
 
-    async def person_in(self, dataset_ref: DatasetRef, view: ProfileView) -> AliasedProfile:
-        """The survivor of a view with its aliases there."""
+    async def person_in(
+        self, dataset_ref: DatasetRef, view: ProfileView, *, parts_max: int | None = None
+    ) -> AliasedProfile:
+        """The survivor of a view with its aliases there. `parts_max`: as for `devices`."""
         if view.view != "all":
-            return await self._views.person(dataset_ref, view)
+            return await self._views.person(dataset_ref, view, parts_max=parts_max)
         return await self.person(dataset_ref, view.survivor)
 
     async def page(self, dataset_ref: DatasetRef, limit: int, offset: int) -> list[AliasedProfile]:
@@ -192,10 +194,15 @@ class Lookup:
         survivors = await self._profile_table(dataset_ref).list_survivors(limit, offset)
         return await self._with_aliases(dataset_ref, survivors)
 
-    async def devices(self, dataset_ref: DatasetRef, view: ProfileView) -> tuple[Identifier, ...]:
-        """The anonymous ids and trackers that point at a person now, the oldest first."""
+    async def devices(
+        self, dataset_ref: DatasetRef, view: ProfileView, *, parts_max: int | None = None
+    ) -> tuple[Identifier, ...]:
+        """The anonymous ids and trackers that point at a person now, the oldest first.
+
+        `parts_max`: of how many parts of a profile in `own` or `proven`; None: of all.
+        """
         if view.view != "all":
-            return await self._views.devices(dataset_ref, view)
+            return await self._views.devices(dataset_ref, view, parts_max=parts_max)
         claims = Tables(self._database, dataset_ref.dataset_id).claims
         return tuple(
             dict.fromkeys(await claims.find_live_of_profiles(view.profile_ids, [ANONYMOUS_ID, TRACKER]))

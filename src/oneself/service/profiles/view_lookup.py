@@ -166,22 +166,34 @@ class ViewLookup:
         matched = tuple(item.primary_id for item in names)
         return Resolved(matched[0], names[0].profile_id, matched)
 
-    async def person(self, dataset_ref: DatasetRef, view: ProfileView) -> AliasedProfile:
-        """The survivor of a view with its names there."""
+    async def person(
+        self, dataset_ref: DatasetRef, view: ProfileView, *, parts_max: int | None = None
+    ) -> AliasedProfile:
+        """The survivor of a view with its names there. `parts_max`: as for `Lookup.devices`."""
         assert view.view != "all"
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-            names = await find_names(tables, view.profile_ids, view.view)
+            names = await find_names(tables, view.profile_ids[:parts_max], view.view)
         merged_at = {item.profile_id: item.seq for item in view.absorbed}
         former = [alias for item in names for alias in _aliases(item, merged_at.get(item.profile_id))]
         called = next((item.primary_id for item in names if item.profile_id not in merged_at), "")
         survivor = msgspec.structs.replace(view.survivor, primary_id=called)
         return AliasedProfile(survivor, tuple(sorted(former, key=lambda alias: alias.at)))
 
-    async def devices(self, dataset_ref: DatasetRef, view: ProfileView) -> tuple[Identifier, ...]:
-        """The browsers whose words are those of a profile at present, the oldest first."""
+    async def devices(
+        self, dataset_ref: DatasetRef, view: ProfileView, *, parts_max: int | None = None
+    ) -> tuple[Identifier, ...]:
+        """The browsers whose words are those of a profile at present, the oldest first.
+
+        `parts_max`: as for `Lookup.devices`.
+        """
         assert view.view != "all"
+        head = view.survivor.profile_id
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
-            members = await tables.fragments.find_members(view.view, view.survivor.profile_id)
+            if parts_max is None:
+                members = await tables.fragments.find_members(view.view, head)
+            else:
+                some = await tables.fragments.find_some_members(view.view, [head], parts_max)
+                members = await tables.fragments.find(some[head])
             begun = sorted((row.fragment for row in members), key=lambda item: item.began_at)
             sources = {item.fragment_id: item.browser for item in begun if item.browser is not None}
             browsers = await tables.browsers.find(frozenset(sources.values()))
