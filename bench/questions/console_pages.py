@@ -68,6 +68,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/webhooks/delete": ("?id={webhook}",),
     "/members": ("",),
     "/members/member": ("?name=bob",),
+    "/sample": ("",),
     "/overview": ("",),
     "/overview/numbers": ("",),
     "/overview/stream": ("",),
