@@ -8,8 +8,8 @@ import pytest
 
 from oneself.data_folder import make_data_folder, unusable_reason
 from oneself.errors import SettingsError
+from support.commands import clean_environment, run_command
 from support.databases import Databases
-from support.service import clean_environment, run_command
 
 ADVICE = "Give this user a folder that it may write, with --data-dir or ONESELF_DATA_DIR."
 UNUSABLE = ("a file", "below a file", "a link to nothing", "no place for files")

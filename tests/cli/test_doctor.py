@@ -20,9 +20,10 @@ from oneself.store.directory import Directory
 from oneself.store.tables.profile_change import BEGINNING, StoredChange
 from oneself.store.transaction import Tables
 from support.code_receiver import CodeReceiver
+from support.commands import clean_environment, run_command
 from support.databases import Databases
 from support.nats_server import NatsServer
-from support.service import SECRET_KEY, RunningService, clean_environment, run_command
+from support.service import SECRET_KEY, RunningService
 from support.smtp import MailServer
 
 

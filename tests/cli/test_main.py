@@ -10,7 +10,7 @@ import pytest
 
 from oneself import __version__
 from oneself.cli.main import COMMANDS
-from support.service import clean_environment, run_command
+from support.commands import clean_environment, run_command
 
 NAMES = [command.name for command in COMMANDS]
 

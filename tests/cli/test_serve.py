@@ -21,7 +21,8 @@ import pytest
 from conftest import NewDatabase, StartService
 from oneself.processes import worker
 from oneself.settings import Settings
-from support.service import RunningService, clean_environment, run_command
+from support.commands import clean_environment, run_command
+from support.service import RunningService
 from support.waiting import until
 
 DEADLINE_S = 30.0

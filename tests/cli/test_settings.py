@@ -12,7 +12,7 @@ import pytest
 from oneself.errors import SettingsError
 from oneself.secrets_file import find_secret_key, make_secret_key
 from oneself.settings import Settings, list_settings, load
-from support.service import clean_environment, run_command
+from support.commands import clean_environment, run_command
 
 
 def test_every_setting_has_a_description_a_variable_and_a_flag() -> None:

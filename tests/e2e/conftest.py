@@ -23,7 +23,7 @@ from playwright.async_api import Browser, async_playwright
 from playwright.sync_api import sync_playwright
 
 from conftest import NewDatabase, StartService
-from support.service import clean_environment
+from support.commands import clean_environment
 from support.waiting import until
 
 from .load import PERMISSIONS, Pair, client, define

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from support.service import clean_environment, run_command
+from support.commands import clean_environment, run_command
 
 if TYPE_CHECKING:
     from e2e.conftest import RunningDemo

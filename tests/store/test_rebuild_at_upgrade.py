@@ -16,9 +16,10 @@ from oneself.service.setup.upgrade import Upgraded, upgrade
 from oneself.store.database import Database, connect
 from oneself.store.migrate import LOCK_KEY, migrate, outdated_datasets
 from oneself.store.rows import config_hash
+from support.commands import clean_environment, run_command
 from support.databases import Databases
 from support.earlier_version import DATASETS, SECRET_KEY, restore_database
-from support.service import RunningService, clean_environment, run_command
+from support.service import RunningService
 from support.verifying import assert_log_folds
 from support.waiting import until_async
 

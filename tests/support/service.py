@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
 import subprocess
@@ -11,6 +10,8 @@ import time
 from pathlib import Path
 
 import httpx
+
+from support.commands import clean_environment, run_command
 
 START_DEADLINE_S = 60.0
 STOP_DEADLINE_S = 60.0
@@ -148,26 +149,3 @@ class RunningService:
     def _running(self) -> subprocess.Popen[bytes]:
         assert self.process is not None, "the service is not running"
         return self.process
-
-
-def run_command(
-    *arguments: str, environment: dict[str, str] | None = None, deadline_s: float = 120.0
-) -> subprocess.CompletedProcess[str]:
-    """Run `oneself …` and wait until it exits."""
-    return subprocess.run(
-        [sys.executable, "-m", "oneself", *arguments],
-        env={"COLUMNS": "120", **(environment or clean_environment())},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=deadline_s,
-        check=False,
-    )
-
-
-def clean_environment() -> dict[str, str]:
-    """The environment of this process without settings of Oneself and without a terminal."""
-    environment = {
-        name: value for name, value in os.environ.items() if not name.startswith(("ONESELF_", "PYTEST_"))
-    }
-    return {**environment, "NO_COLOR": "1", "TERM": "dumb"}
