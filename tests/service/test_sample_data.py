@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from oneself.errors import Conflict, NotFound
@@ -10,8 +12,10 @@ from oneself.service.log.verify import verify
 from oneself.service.sample.sample_data import SampleData
 from oneself.services import Services
 from oneself.store.database import Database
+from oneself.store.directory import Directory
 from oneself.store.tables.sample_dataset import DETACHED, TABLES
 from support.interactions_harness import InteractionsHarness
+from support.waiting import until_async
 
 ADA = Actor("console", console_user="ada")
 
@@ -96,6 +100,29 @@ async def test_removed_sample_data_leaves_no_row(
         pass
     assert await rows_of(services.database, ref.dataset_id) == {}
     assert await rows_of(services.database, acme.dataset_id) == before
+
+
+async def test_a_removal_goes_on_some_rows_at_a_time_in_the_background(
+    services: Services, acme: DatasetRef
+) -> None:
+    parts = (services.configurations, services.schema.datasets, services.events.interactions)
+    directory = Directory(services.database)
+    sample = SampleData(directory, *parts, services.profiles.profiles, rows_per_step=5)
+    await sample.add(acme, ADA)
+    await sample.remove(acme, ADA)
+    assert await sample.step()
+    found = await sample.find(acme)
+    assert found is not None
+    assert found.deleted == 5 < found.total
+
+    async def is_removed() -> bool:
+        return await sample.find(acme) is None
+
+    running = asyncio.create_task(sample.run())
+    try:
+        await until_async(is_removed, "The sample data was not removed.")
+    finally:
+        running.cancel()
 
 
 async def test_an_organisation_has_one_sample_and_its_own_datasets_stay(

@@ -120,7 +120,7 @@ class SampleData:
 
     async def run(self) -> None:
         """Delete what is removed until cancelled."""
-        await run_steps(self._step_when_asked, 0, _note_interruption)
+        await run_steps(self._step_when_asked, POLL_S, _note_interruption)
 
     async def step(self) -> bool:
         """Delete some rows of a dataset that is removed; False if there are none."""
@@ -134,13 +134,13 @@ class SampleData:
             return True
 
     async def _step_when_asked(self) -> bool:
-        if await self.step():
-            return True
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(POLL_S):
-                await self._asked.wait()
-        self._asked.clear()
-        return False
+        """Delete some rows; if there are none, wait until a removal may have begun here or elsewhere."""
+        if not await self.step():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(POLL_S):
+                    await self._asked.wait()
+            self._asked.clear()
+        return True
 
     async def _sign_in(self, sample_ref: DatasetRef, step: SampleSignIn, tracker: str) -> None:
         active = await self._profiles.find_active_tracker(sample_ref, [tracker])
