@@ -16,6 +16,7 @@ from litestar import Response
 
 from oneself.console import application_words, formats, identity_words, profile_words, words
 from oneself.console.roles import NAMES, OPTIONS
+from oneself.console.untrusted_text import fenced, without_tricks
 from oneself.web.assets import immutable, version_of
 from oneself.web.csp import page_headers, scripted_policy
 from oneself.web.forms import AnyRequest
@@ -33,6 +34,7 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
     undefined=StrictUndefined,
+    finalize=fenced,
 )
 _environment.globals.update(
     name_of=words.name_of,
@@ -69,7 +71,7 @@ def html(
 ) -> Response[Any]:
     """Render a page, or a part of one."""
     return Response(
-        _environment.get_template(template).render(static=static_url, **values),
+        without_tricks(_environment.get_template(template).render(static=static_url, **values)),
         status_code=status,
         media_type="text/html",
         headers={**_HEADERS, **(headers or {})},
