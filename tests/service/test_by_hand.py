@@ -33,6 +33,7 @@ from oneself.service.by_hand.asked import (
 )
 from oneself.service.by_hand.decisions import Decisions
 from oneself.service.context import Actor
+from oneself.service.ingest.trackers import new_tracker
 from oneself.service.log import affected
 from oneself.service.log.verify import verify
 from oneself.service.lost_races import ATTEMPTS_MAX
@@ -118,6 +119,18 @@ async def test_browsers_that_a_shared_address_joined_are_parted(site: Interactio
     assert one.view.survivor.record.values["traits"] == {"plan": "gold"}
     assert two.view.survivor.record.values["traits"] == {"plan": "trial"}
     assert (one.events, two.events) == (1, 2)
+    await assert_sound(site)
+
+
+async def test_an_anonymous_id_names_the_browser_that_it_came_with(site: InteractionsHarness) -> None:
+    for device in ("one", "two"):
+        await site.event(INFO, device=device, new_tracker=new_tracker())
+    assert await site.found("one") == await site.found("two")
+    decided = await split(site, "one", SplitBrowser("two"))
+    assert ids(decided) == [await site.found("one"), await site.found("two")]
+    assert len(set(ids(decided))) == 2
+    with pytest.raises(InvalidInput, match="no part that this browser names"):
+        await split(site, "one", SplitBrowser("two"))
     await assert_sound(site)
 
 

@@ -39,7 +39,7 @@ async def choose_sides(
     if isinstance(asked, SplitFragments):
         sides = _two(members, _named(members, asked.fragment_ids), "fragments")
     elif isinstance(asked, SplitBrowser):
-        sides = _two(members, of_browser(members.fragments, asked.name), "browser")
+        sides = _two(members, await _of_browser(transaction, members, asked.name), "browser")
     elif isinstance(asked, SplitAbsorbed):
         sides = _two(members, await _absorbed(transaction, members, found, asked.profile_id), "profile_id")
     elif isinstance(asked, SplitIdentifier):
@@ -75,6 +75,15 @@ def _named(members: Members, fragment_ids: Collection[UUID]) -> Side:
     if others:
         raise InvalidInput("fragments", f"{others[0]} is no fragment of this profile in this view.")
     return frozenset(fragment_ids)
+
+
+async def _of_browser(transaction: Transaction, members: Members, name: str) -> Side:
+    """What one browser said. An anonymous id names the browsers with trackers that it came with."""
+    found = of_browser(members.fragments, name)
+    if found:
+        return found
+    browsers = {item.fragment_id for item in members.fragments if item.browser is not None}
+    return frozenset(await transaction.log.find_naming_fragments(browsers, name))
 
 
 async def _absorbed(transaction: Transaction, members: Members, found: ProfileView, profile_id: UUID) -> Side:

@@ -236,6 +236,12 @@ class LogTable(Table):
         found = await self._executor.fetch(_sql.find_attached, self._dataset_id, sorted(profile_ids))
         return {(row["fragment_id"], row["profile_id"]) for row in found}
 
+    async def find_naming_fragments(self, fragment_ids: Iterable[UUID], anonymous_id: str) -> set[UUID]:
+        """The fragments among some that an anonymous id came with."""
+        asked = sorted(fragment_ids), anonymous_id
+        found = await self._executor.fetch(_sql.find_naming_fragments, self._dataset_id, *asked)
+        return {row["fragment_id"] for row in found}
+
     async def find_anonymous_ids(
         self, tracker: str, fragment_ids: Iterable[UUID], limit: int
     ) -> list[Identifier]:

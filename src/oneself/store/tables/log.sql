@@ -68,6 +68,18 @@ GROUP BY named ->> 'value'
 ORDER BY min(log.seq)
 LIMIT $4;
 
+-- name: find_naming_fragments
+-- The fragments that an anonymous id came with.
+-- $2: fragments
+-- $3: anonymous id
+SELECT DISTINCT entry.fragment_id
+FROM fragment_entry AS entry
+JOIN log ON log.dataset_id = $1 AND log.seq = entry.seq AND log.observation_id = entry.observation_id
+WHERE entry.dataset_id = $1 AND entry.fragment_id = ANY ($2::uuid[])
+  AND log.content -> 'identifiers' @> jsonb_build_array(
+      jsonb_build_object('namespace', 'anonymous_id', 'value', $3::text)
+  );
+
 -- name: find_of_fragments
 -- Entries, and the reindexing of profiles and of fragments, in order.
 -- $2: seqs of the entries
