@@ -11,7 +11,13 @@ from typing import Any
 
 import httpx
 
-from oneself.adapters.outgoing import SETTING, OutgoingPolicy, OutgoingTransport, is_not_permitted
+from oneself.adapters.outgoing import (
+    NAME_UNKNOWN,
+    SETTING,
+    OutgoingPolicy,
+    OutgoingTransport,
+    is_not_permitted,
+)
 from oneself.errors import IdentityServerFailed
 
 
@@ -75,7 +81,7 @@ class LimitedHttpClient:
     def _unreachable(self, error: Exception) -> IdentityServerFailed:
         if is_not_permitted(error):
             return IdentityServerFailed(f"{self._server} has an address that {SETTING} does not permit.")
-        return IdentityServerFailed(f"{self._server} cannot be reached: {type(error).__name__}.")
+        return IdentityServerFailed(f"{self._server} cannot be reached: {_cause_of(error)}.")
 
     async def _read(self, response: httpx.Response) -> bytes:
         body = bytearray()
@@ -92,3 +98,14 @@ class LimitedHttpClient:
         # Created on first use: most deployments call no external server, and loading the trust store is slow.
         transport = self._transport or OutgoingTransport(self._policy)
         return httpx.AsyncClient(timeout=self._timeout, transport=transport, follow_redirects=False)
+
+
+def _cause_of(error: Exception) -> str:
+    """Why there was no answer, for people."""
+    if isinstance(error, httpx.TimeoutException):
+        return "it did not answer in time"
+    if NAME_UNKNOWN in str(error):
+        return "its name is unknown"
+    if isinstance(error, httpx.ConnectError):
+        return "TLS failed" if "SSL" in str(error) else "it accepted no connection"
+    return "it ended the connection" if isinstance(error, httpx.TransportError) else "the address is invalid"

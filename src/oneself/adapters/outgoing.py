@@ -34,6 +34,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 NetworkKind = Literal["public", "private", "loopback"]
 
 SETTING = "ONESELF_OUTGOING_NETWORKS"
+NAME_UNKNOWN = "the name was not found"
 #: How long a name is looked up when a URL is stored. It is looked up again when something is sent.
 LOOKUP_S = 2.0
 _PORTS = {"http": 80, "https": 443}
@@ -171,7 +172,7 @@ class _CheckedBackend(httpcore.AsyncNetworkBackend):
         except TimeoutError as error:
             raise httpcore.ConnectTimeout("the name was not found in time") from error
         except (OSError, UnicodeError) as error:
-            raise httpcore.ConnectError("the name was not found") from error
+            raise httpcore.ConnectError(NAME_UNKNOWN) from error
         permitted = [address for address in addresses if self._policy.permits(host, port, address)]
         if not permitted:
             raise AddressNotPermitted("not permitted")

@@ -32,7 +32,7 @@ from oneself.adapters.outgoing import OutgoingPolicy
 from oneself.errors import DeliveryDeferred, DeliveryRejected, IdentityServerFailed, InvalidInput
 
 #: For each network operation, and for an attempt.
-TIMEOUT_S = 5.0
+TIMEOUT_S = 10.0
 ATTEMPT_S = 10.0
 SECRET_PREFIX = "whsec_"  # noqa: S105
 #: What Standard Webhooks recommends.
@@ -98,7 +98,9 @@ class WebhookClient:
             async with asyncio.timeout(self._attempt_s):
                 status = await self._http.status_of("POST", url, content=body, headers=headers)
         except TimeoutError:
-            raise DeliveryDeferred(f"The webhook did not answer within {self._attempt_s:g} s.") from None
+            raise DeliveryDeferred(
+                f"The webhook did not answer within {self._attempt_s:g} seconds."
+            ) from None
         except IdentityServerFailed as error:
             raise DeliveryDeferred(error.message) from error
         if not httpx.codes.is_success(status):

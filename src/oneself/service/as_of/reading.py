@@ -113,7 +113,7 @@ class AsOf:
         """
         latest = await Tables(self._database, dataset_ref.dataset_id).log.find_change_seq()
         if at >= latest:
-            raise InvalidInput("at", "at is in the future. Name an instant that has passed.")
+            raise InvalidInput("at", "The instant is in the future. Name one that has passed.")
         async with self._turn(), open_scratch_log(self._database, dataset_ref.dataset_id, at) as scratch:
             yield await _Earlier(scratch, dataset_ref, view, at, self._entries_max).read(texts)
 
