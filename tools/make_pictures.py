@@ -1,7 +1,7 @@
 """Creates the pictures of the documentation: `make pictures`.
 
-Runs the demo and takes screenshots of its terminal output, its shop, the sign-in page and the API reference,
-with the Chromium of the browser tests.
+Runs the demo and takes screenshots of its terminal output, its shop, the sign-in page, the console and the
+API reference, with the Chromium of the browser tests.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import io
 import os
 import re
+import secrets
 import signal
 import subprocess
 import sys
@@ -26,12 +27,13 @@ from rich.text import Text
 
 from draw_request import main as draw_request
 from draw_views import main as draw_views
+from walk_console import walk
 
 ROOT = Path(__file__).resolve().parent.parent
 PICTURES = ROOT / "docs" / "pictures"
 COLUMNS = 104
 #: The first and last line of the chapter in the picture.
-FIRST_LINE, LAST_LINE = "7. Ann signs in on the phone", "8. Later, on the phone"
+FIRST_LINE, LAST_LINE = "Ann signs in on the phone", "Later, on the phone"
 DEADLINE_S = 180.0
 
 
@@ -45,6 +47,7 @@ def main() -> int:
         shop, reference = address(output, "shop"), address(output, "reference")
         take_shop(browser, shop)
         take_reference(browser, reference)
+        take_console(browser, output)
         browser.close()
     return 0
 
@@ -123,6 +126,19 @@ def take_reference(browser: Any, reference: str) -> None:
     page.get_by_text("/cds/api/v1/profiles/{profile_id}").first.wait_for()
     page.screenshot(path=PICTURES / "reference.png")
     page.close()
+
+
+def take_console(browser: Any, output: str) -> None:
+    """Take pictures of the first walk of a new administrator through the console."""
+    folder = ("--data-dir", address(output, "folder"))
+    password = secrets.token_urlsafe(16)
+    for command in (
+        ("org", "create", "bookshop-2", "--name", "Bookshop"),
+        ("console-user", "create", "ada", "--org", "bookshop-2", "--password", password),
+    ):
+        subprocess.run([sys.executable, "-m", "oneself", *command, *folder], check=True, capture_output=True)
+    console = address(output, "console")
+    walk(browser, console, "ada", password, lambda page, name: page.screenshot(path=PICTURES / f"{name}.png"))
 
 
 def address(output: str, name: str) -> str:

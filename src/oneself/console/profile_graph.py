@@ -38,7 +38,7 @@ from oneself.service.explain.values import (
 from oneself.web.forms import AnyRequest
 
 #: As many characters fit into a line of a node.
-LINE_CHARS_MAX = 38
+LINE_CHARS_MAX = 34
 #: What is on the right: an identifier; else the reason of a join without one and since when it is.
 TieKey = Identifier | tuple[str, int]
 
