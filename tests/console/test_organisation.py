@@ -45,7 +45,11 @@ async def test_a_machine_application_gets_a_secret_that_is_shown_once(
     assert await services.directory.applications.secret_matches(application, shown[1])
     await ada.open(f"{HOME}/applications/application", id=application.client_id)
     assert shown[1] not in ada.page.text
-    await ada.submit(to=f"{HOME}/applications/secret?id={application.client_id}")
+    await ada.open(f"{HOME}/applications/secret", id=application.client_id)
+    assert "The present secret ends at once" in ada.text
+    application = await services.directory.applications.get(acme, application.client_id)
+    assert await services.directory.applications.secret_matches(application, shown[1])
+    await ada.submit()
     replaced = re.search(r'id="secret">([^<]+)', ada.page.text)
     assert replaced is not None
     application = await services.directory.applications.get(acme, application.client_id)
@@ -64,6 +68,8 @@ async def test_a_browser_application_has_redirects_and_no_secret(
     await ada.open(f"{HOME}/applications/application", id=application.client_id)
     assert "Make a new secret" not in ada.text
     await ada.submit(to=f"{HOME}/applications/secret?id={application.client_id}")
+    assert ada.page.status_code == 404
+    await ada.open(f"{HOME}/applications/secret", id=application.client_id)
     assert ada.page.status_code == 404
 
 

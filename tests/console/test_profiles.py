@@ -236,3 +236,15 @@ async def test_browsers_and_former_ids_of_some_parts_alone(
     assert await lookup.person_in(acme, view, parts_max=500) == person
     assert set(await lookup.devices(acme, view, parts_max=1)) <= set(every)
     assert (await lookup.person_in(acme, view, parts_max=1)).survivor == person.survivor
+
+
+async def test_a_person_is_called_by_the_address_that_is_known(
+    ada: ConsoleBrowser, services: Services, acme: DatasetRef
+) -> None:
+    """Also where no identity attribute is bound to it."""
+    claims = {"emailaddress": "vera@acme.example"}
+    made = await services.profiles.profiles.sign_in(
+        acme, Actor("sign-in", "spa"), "user-9", tracker=None, claims=claims
+    )
+    await ada.open("/console/o/acme/profiles/profile", id=str(made.survivor.profile_id))
+    assert ada.heading == "vera@acme.example"

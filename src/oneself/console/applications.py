@@ -103,13 +103,20 @@ async def change_application(request: AnyRequest) -> AnyResponse:
     return see(f"{context.home}/applications?done=changed")
 
 
+@page_at("/applications/secret", CHANGE)
+async def confirm_new_secret(request: AnyRequest) -> AnyResponse:
+    """Say what a new secret does, and ask for confirmation."""
+    context = console_context(request)
+    application = await _asked_with_secret(context)
+    back = application_url(context, application.client_id)
+    return page(context, "application_new_secret.html", application=application, back=back)
+
+
 @form_at("/applications/secret", CHANGE)
 async def rotate_application_secret(request: AnyRequest) -> AnyResponse:
     """Replace the secret of an application and show the new one, once."""
     context = console_context(request)
-    application = await _asked(context)
-    if application.kind == "browser":
-        raise NoSuchPage
+    application = await _asked_with_secret(context)
     async with accepted_form(context):
         secret = await _applications(context).rotate_secret(context.dataset_ref, application.client_id)
     return _secret_page(context, application, secret, is_rotated=True)
@@ -149,6 +156,14 @@ async def _asked(context: ConsoleContext) -> Application:
     if found is None:
         raise NoSuchPage
     return found
+
+
+async def _asked_with_secret(context: ConsoleContext) -> Application:
+    """The same, if it can have a secret. Raises NoSuchPage."""
+    application = await _asked(context)
+    if application.kind == "browser":
+        raise NoSuchPage
+    return application
 
 
 def _form(
@@ -199,6 +214,7 @@ ROUTES = (
     create_application,
     show_application,
     change_application,
+    confirm_new_secret,
     rotate_application_secret,
     confirm_application_deletion,
     delete_application,

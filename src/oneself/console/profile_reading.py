@@ -18,6 +18,7 @@ import msgspec
 
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context
 from oneself.console.formats import api_request, instant_in, iso, when
+from oneself.console.profile_words import addresses_in
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
 from oneself.core.identity.identifier import Identifier, visible_value
@@ -104,7 +105,7 @@ class ProfileReading(msgspec.Struct, frozen=True):
         survivor = self.view.survivor
         known = (Identifier(name, value) for name, values in survivor.identities.items() for value in values)
         readable = [value for value in map(self.visible_value_of, known) if value is not None]
-        addresses = [value for value in readable if "@" in value]
+        addresses = [value for value in readable if "@" in value] or addresses_in(self.values())
         users = (survivor.user_id,) if survivor.user_id is not None else ()
         return next(iter((*addresses, *users, *readable)), survivor.primary_id)
 

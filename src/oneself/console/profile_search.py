@@ -18,9 +18,9 @@ from oneself.console.formats import query_id, query_number, value_text
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
 from oneself.console.profile_reading import ProfileQuery
+from oneself.console.profile_words import addresses_in
 from oneself.console.sample_data import sample_offer
 from oneself.core.identity.identifier import visible_value
-from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.core.values.schema import Schema
 from oneself.core.values.visibility import visible_values
 from oneself.service.context import DEFAULT_DATASET
@@ -141,9 +141,7 @@ def telling_values(values: dict[str, Any]) -> list[tuple[str, str]]:
 
 def title_of(profile_id: UUID, user_id: str | None, values: dict[str, Any]) -> str:
     """What names a profile for people: an address of theirs, its user, or its id."""
-    known = (value for _, value in leaves(values.get(IDENTITY_ATTRIBUTES, {})))
-    addresses = (value for value in known if isinstance(value, str) and "@" in value)
-    return next(addresses, user_id or str(profile_id))
+    return next(iter(addresses_in(values)), user_id or str(profile_id))
 
 
 def _named_row(context: ConsoleContext, schema: Schema, found: NamedProfile) -> ProfileRow:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from oneself.console.words import Options
+from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.service.explain.sentences import CAUSES, DECIDED
 from oneself.service.explain.values import ExplainedCause, ExplainedJoin
 from oneself.service.history.entries import (
@@ -18,6 +20,7 @@ from oneself.service.history.entries import (
     ValueStep,
     Verification,
 )
+from oneself.service.profiles.search import leaves
 
 VIEWS: Options = {
     "own": ("Own", "What the person themselves own: proven to be of one user, or of one browser."),
@@ -71,6 +74,12 @@ def cause_sentence(cause: ExplainedCause) -> str:
     """Why two profiles are not one."""
     known = CAUSES.get(cause.code, cause.code)
     return known.format(rule=cause.rule, namespace=cause.namespace, code=cause.code)
+
+
+def addresses_in(values: dict[str, Any]) -> list[str]:
+    """The e-mail addresses among the identity attributes of a profile."""
+    known = (value for _, value in leaves(values.get(IDENTITY_ATTRIBUTES, {})))
+    return [value for value in known if isinstance(value, str) and "@" in value]
 
 
 def step_words(step: HistoryEntry) -> tuple[str, str]:

@@ -65,7 +65,7 @@ def _sign_in_first(request: AnyRequest, needed: SignInNeeded) -> AnyResponse:
 def _no_such_page(_: AnyRequest, __: NoSuchPage) -> AnyResponse:
     return notice(
         "There is no such page",
-        "It was deleted or never existed, or you have no role in the organisation.",
+        "It was deleted or never existed, its address is wrong, or you have no role in the organisation.",
         status=404,
     )
 
