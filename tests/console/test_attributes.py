@@ -133,6 +133,7 @@ async def test_the_same_form_changes_something_once(
     await ada.submit(form, name="interests2")
     assert ada.page.status_code == 409
     assert "You have sent this form already" in ada.text
+    assert "/console/o/acme/attributes" in ada.parsed.links
     assert await attributes_of(services, acme) == before
 
 

@@ -138,7 +138,7 @@ async def test_two_administrators_are_told_of_each_other(
         ({"name": ""}, 400, "is not a name of an identity attribute"),
         ({"name": "<b>x</b>"}, 400, "is not a name of an identity attribute"),
         ({"name": "x" * 5000}, 400, "is not a name of an identity attribute"),
-        ({"name": "a\0b"}, 403, "This form has expired"),
+        ({"name": "a\0b"}, 400, "contains a NUL character"),
         ({"identity_type": ""}, 400, "There is no identity type"),
         ({"identity_type": "profileId"}, 400, "is the primary id itself"),
         ({"attribute": "traits.tags"}, 400, "cannot hold identities"),

@@ -164,7 +164,7 @@ async def test_invalid_settings_are_said_at_their_field_and_change_nothing(
 
 
 @pytest.mark.parametrize(
-    ("name", "status"), [("", 400), ("a b", 400), ("x" * 5000, 400), ("default", 409), ("a\0b", 403)]
+    ("name", "status"), [("", 400), ("a b", 400), ("x" * 5000, 400), ("default", 409), ("a\0b", 400)]
 )
 async def test_invalid_and_taken_names_are_rejected(
     ada: ConsoleBrowser, services: Services, acme: DatasetRef, name: str, status: int

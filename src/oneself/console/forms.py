@@ -1,6 +1,7 @@
 """Forms of the console: sent by this browser, in this session, once.
 
     not of this session                   403
+    no text that can be stored            400
     the same form again                   409; nothing is changed again
     changed by somebody else meanwhile    409, by the page, which shows what is stored now
 
@@ -30,7 +31,11 @@ FORM_FIELD = "form"
 
 
 class FormRejected(Exception):
-    """The form is not one of this session, or not a form."""
+    """The form is not one of this session."""
+
+
+class FormUnreadable(Exception):
+    """The form has something that no field may contain. The message says what."""
 
 
 class FormRepeated(Exception):
@@ -47,7 +52,7 @@ def page(context: ConsoleContext, template: str, *, status: int = 200, **values:
 
 @asynccontextmanager
 async def accepted_form(context: ConsoleContext) -> AsyncIterator[Parameters]:
-    """The form of the request. Raises FormRejected, FormRepeated."""
+    """The form of the request. Raises FormRejected, FormUnreadable, FormRepeated."""
     form = await checked_form(context)
     token = first(form, FORM_FIELD)
     sessions = context.services.directory.console_sessions
@@ -63,11 +68,14 @@ async def accepted_form(context: ConsoleContext) -> AsyncIterator[Parameters]:
 
 
 async def checked_form(context: ConsoleContext) -> Parameters:
-    """The form of the request, which may be sent again: for what can be done twice. Raises FormRejected."""
+    """The form of the request, which may be sent again: for what can be done twice.
+
+    Raises FormRejected, FormUnreadable.
+    """
     try:
         form = await form_of(context.request)
-    except InvalidForm:
-        raise FormRejected from None
+    except InvalidForm as error:
+        raise FormUnreadable(str(error)) from None
     if not CsrfTokens(context.services.secret_box).is_valid(context.request, _scope(context), form):
         raise FormRejected
     return form

@@ -35,7 +35,7 @@ from oneself.console import (
     webhooks,
 )
 from oneself.console.context import NoSuchPage, NotAllowed, SignInNeeded, guard
-from oneself.console.forms import FormRejected, FormRepeated
+from oneself.console.forms import FormRejected, FormRepeated, FormUnreadable
 from oneself.console.profile_reading import NoSuchProfile
 from oneself.console.rendering import notice, static_response
 from oneself.errors import PreconditionFailed, ServiceError
@@ -80,9 +80,20 @@ def _form_rejected(_: AnyRequest, __: FormRejected) -> AnyResponse:
     )
 
 
-def _form_repeated(_: AnyRequest, __: FormRepeated) -> AnyResponse:
+def _form_unreadable(_: AnyRequest, error: FormUnreadable) -> AnyResponse:
     return notice(
-        "You have sent this form already", "It was not sent again. Nothing was changed twice.", status=409
+        "This form cannot be read", f"{error} Nothing was changed. Go back and mend it.", status=400
+    )
+
+
+def _form_repeated(request: AnyRequest, _: FormRepeated) -> AnyResponse:
+    # The first pages of an organisation show what the form has changed.
+    link = "/".join(request.url.path.split("/")[:5])
+    return notice(
+        "You have sent this form already",
+        "It was carried out, and nothing was changed twice.",
+        status=409,
+        link=(link, "See what is stored now"),
     )
 
 
@@ -111,6 +122,7 @@ HANDLERS: ExceptionHandlersMap = {
     NotAllowed: _not_allowed,
     FormRejected: _form_rejected,
     FormRepeated: _form_repeated,
+    FormUnreadable: _form_unreadable,
     PreconditionFailed: _changed_meanwhile,
     ServiceError: _unavailable,
 }
