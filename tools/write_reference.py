@@ -135,7 +135,8 @@ EVENT_WIRE = {
     "/api/dataset/{dataset}/users.json": "GET: users, newest first; `pageSize` up to 1000, `page` from 1",
     "/api/dataset/{dataset}/users.csv": "GET: the same, one line per user",
     "/api/dataset/{dataset}/users/delete": "POST: erase the users in `file=@users.csv`, column `name`",
-    "/api/audit/list": "GET: changes, erasures and verifications, at most 50 days; `pageSize` up to 2000",
+    "/api/audit/list": "GET: changes with before and after, erasures, verifications and decisions, "
+    "at most 50 days; `pageSize` up to 2000",
 }
 LOOKUPS = """
 ## Users of datasets

@@ -67,6 +67,7 @@ async def test_a_split_is_made_once_and_as_it_was_shown(
     assert await decided(services, acme) == [("split", ADMIN)]
     await ada.open(f"{PROFILES}/history", id=profile_id)
     assert f"By {ADMIN}. It was parted into 2 parts, 1 part. Reason: A shared laptop" in ada.text, ada.text
+    assert "became part of" in ada.text
     # It is told when it was decided, not as if it had always been.
     assert "a person split them" not in ada.text
 

@@ -136,8 +136,22 @@ class _ByHand(msgspec.Struct, frozen=True, kw_only=True):
         return tuple(frozenset(found[side]) for side in sorted(found))
 
 
+class EndedMerge(msgspec.Struct, frozen=True):
+    """A merge that a split ended. The fold does not read it; the history of the profiles tells it."""
+
+    absorbed_id: UUID
+    survivor_id: UUID
+    #: The seq of the merge.
+    since: int
+    #: As answers say it.
+    reason: str
+
+
 class ManualSplit(_ByHand, frozen=True, kw_only=True):
     """The content of the entry for a profile that was split."""
+
+    #: The merges of its view that it ended; empty: none, or an erasure removed them.
+    ended: tuple[EndedMerge, ...] = ()
 
 
 class ManualMerge(_ByHand, frozen=True, kw_only=True):

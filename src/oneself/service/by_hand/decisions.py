@@ -20,7 +20,7 @@ from uuid import UUID
 
 import msgspec
 
-from oneself.core.fold.log_entry import ManualMerge, ManualSplit
+from oneself.core.fold.log_entry import EndedMerge, ManualMerge, ManualSplit
 from oneself.core.identity_graph.joins import MANUAL
 from oneself.errors import Conflict, Contended, InvalidInput
 from oneself.service.by_hand.asked import Decided, DecidedProfile, SplitAsked, Why, checked_reason
@@ -34,6 +34,7 @@ from oneself.service.log.affected import TooLarge
 from oneself.service.log.reconciler import Reconciler
 from oneself.service.lost_races import repeat
 from oneself.service.profiles.lookup import Lookup
+from oneself.service.profiles.profiles import ProfileView
 from oneself.store import identity_graph
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
@@ -110,7 +111,7 @@ class Decisions:
                     fragment_ids=tuple(item for side in sides for item in sorted(side)),
                     sides=tuple(number for number, side in enumerate(sides) for _ in side),
                 )
-                return await self._carry_out(transaction, split, (members,), why)
+                return await self._carry_out(transaction, split, (members,), why, before=found)
 
             return await self._in_transaction(dataset_ref, decide)
 
@@ -225,7 +226,9 @@ class Decisions:
         why: Why,
         *,
         ended: EndedTies | None = None,
+        before: ProfileView | None = None,
     ) -> Decided:
+        """`before`: the profile that is split."""
         config = await transaction.config.find()
         # Who gave up an account has changed since the fragments were read.
         read = [row for members in decided_about for row in members.rows.values()] if ended is None else []
@@ -245,6 +248,8 @@ class Decisions:
         profiles = await read_outcome(transaction, decision, config)
         if isinstance(decision, ManualMerge):
             _check_merged(decision, profiles)
+        elif before is not None and (parted := _ended_merges(before, profiles)):
+            await transaction.log.note_ended(seq, decision_id, parted)
         decided = Decided(decision_id, profiles, ended.given_up if ended else None)
         if why.dry_run:
             raise _DryRun(msgspec.structs.replace(decided, decision_id=None))
@@ -261,6 +266,17 @@ async def _until_found(attempt: Callable[[], Awaitable[Decided | None]]) -> Deci
         except ProfileMoved:
             continue
     raise Contended("Other decisions keep moving the same profiles.")
+
+
+def _ended_merges(before: ProfileView, profiles: Sequence[DecidedProfile]) -> list[EndedMerge]:
+    """The merges of a profile that none of the profiles after its split has."""
+    left = {item.profile_id for profile in profiles for item in profile.view.absorbed}
+    survivor_id = before.survivor.profile_id
+    return [
+        EndedMerge(item.profile_id, survivor_id, item.seq, item.reason)
+        for item in before.absorbed
+        if item.profile_id not in left
+    ]
 
 
 def _check_merged(merge: ManualMerge, profiles: Sequence[DecidedProfile]) -> None:

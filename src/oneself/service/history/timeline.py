@@ -83,8 +83,8 @@ class ProfileHistory:
         async with snapshot(self._database, dataset_ref.dataset_id) as tables:
             changed, is_complete = await find_value_steps(tables, view)
             known += [*await find_creations(tables, view), *changed]
-            decisions = await find_decision_steps(tables, view)
-            known = [*_refused_since(known, decisions), *decisions]
+            decisions, ended = await find_decision_steps(tables, view)
+            known = [*_refused_since(known, decisions), *decisions, *ended]
             known.sort(key=lambda entry: (entry.at, not isinstance(entry, Creation)))
             page = [step for step in known if accepts(step)][offset : offset + limit]
             noted = await tables.explanations.find_observations(step.at for step in page)

@@ -14,6 +14,7 @@ from oneself.core.fold.log_entry import (
     MANUAL_MERGE,
     MANUAL_SPLIT,
     REVIEW,
+    EndedMerge,
     EntryKey,
     Erased,
     LogEntry,
@@ -176,13 +177,18 @@ class LogTable(Table):
         kind = MANUAL_SPLIT if isinstance(decision, ManualSplit) else MANUAL_MERGE
         await self._put_unattached(seq, decision_id, kind, config_version, decision)
 
+    async def note_ended(self, seq: int, split_id: UUID, ended: Sequence[EndedMerge]) -> None:
+        """Add to the entry of a split which merges it ended."""
+        encoded = msgspec.json.encode(ended).decode()
+        await self._executor.execute(_sql.note_ended, self._dataset_id, seq, split_id, encoded)
+
     async def find_decisions_of(self, fragment_ids: Iterable[UUID]) -> list[LogEntry]:
         """What people decided about fragments, in order."""
         found = await self._executor.fetch(_sql.find_decisions_of, self._dataset_id, _texts(fragment_ids))
         return [_read_entry(row) for row in found]
 
     async def forget_reasons(self, fragment_ids: Iterable[UUID]) -> None:
-        """Remove the words of people from what they decided about fragments."""
+        """Remove the words of people from what they decided about fragments, and what splits ended."""
         await self._executor.execute(_sql.forget_reasons, self._dataset_id, _texts(fragment_ids))
 
     async def put_verifications(self, entries: Sequence[VerificationEntry], config_version: int) -> None:

@@ -122,6 +122,14 @@ FROM log
 WHERE dataset_id = $1 AND kind = 'review' AND content -> 'fragment_ids' ?| $2::text[]
 ORDER BY seq, observation_id;
 
+-- name: note_ended
+-- Add to the entry of a split which merges it ended.
+-- $2: seq
+-- $3: the split
+-- $4: the merges, as JSON
+UPDATE log SET content = content || jsonb_build_object('ended', $4::text::jsonb)
+WHERE dataset_id = $1 AND seq = $2 AND observation_id = $3;
+
 -- name: find_decisions_of
 -- What people decided about fragments, in order.
 -- $2: fragment ids
@@ -146,15 +154,15 @@ FROM log
 WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content ->> 'gave_up' = $2;
 
 -- name: forget_reasons
--- Remove the words of people from what they decided about fragments, and whose account was given up if none
--- of that user's fragments is left.
+-- Remove the words of people from what they decided about fragments, the merges that splits ended, and whose
+-- account was given up if none of that user's fragments is left.
 -- $2: fragment ids
-UPDATE log SET content = content - 'reason' - CASE WHEN EXISTS (
+UPDATE log SET content = content - 'reason' - 'ended' - CASE WHEN EXISTS (
     SELECT FROM jsonb_array_elements_text(content -> 'disowned') AS disowned (id)
     JOIN fragment ON fragment.dataset_id = $1 AND fragment_id = disowned.id::uuid
     WHERE disowned.id <> ALL ($2::text[])
 ) THEN '' ELSE 'gave_up' END, content_redacted = true
-WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content ?| ARRAY['reason', 'gave_up']
+WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content ?| ARRAY['reason', 'ended', 'gave_up']
   AND content -> 'fragment_ids' ?| $2::text[];
 
 -- name: find_profiles
