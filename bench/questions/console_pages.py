@@ -48,6 +48,7 @@ QUERIES: dict[str, tuple[str, ...]] = {
     "/applications/new": ("",),
     "/applications/application": ("?id=bench-backend",),
     "/applications/delete": ("?id=bench-backend",),
+    "/applications/secret": ("?id=bench-backend",),
     "/attributes": ("", "?scope=identity_attributes", "?scope=application_data", "?q=plan"),
     "/attributes/new": ("",),
     "/attributes/attribute": ("?id={attribute}",),
