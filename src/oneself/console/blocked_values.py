@@ -28,7 +28,7 @@ from oneself.console.change_review import (
 )
 from oneself.console.context import ConsoleContext, console_context, requires
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, done_sentence, first, page, see
 from oneself.console.handlers import form_at, page_at
 from oneself.console.identity_types import change_everywhere, find_type
 from oneself.core.identity.identity_type import PROFILE_ID, IdentityType
@@ -267,7 +267,7 @@ async def _list_page(
         entered=entered,
         kind=kind,
         problems={"entries": problem} if problem else {},
-        done=DONE.get(query.get("done", ""), ""),
+        done=done_sentence(context, DONE),
         list_url=listed.url(context.home),
         add_url=listed.url(context.home, "blocked/add"),
         remove_url=listed.url(context.home, "blocked/remove"),
@@ -293,7 +293,7 @@ async def _limits_page(
         problems=problems or {},
         is_stale=is_stale,
         version=fingerprint(stored),
-        done=DONE.get(context.request.query_params.get("done", ""), ""),
+        done=done_sentence(context, DONE),
         api=api_request(context, "protection"),
     )
 

@@ -24,7 +24,7 @@ from oneself.console.change_review import (
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.dataset_form import UNITS, Texts, changes_of, facts_of, read_texts, texts_of
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, done_sentence, first, page, see
 from oneself.console.handlers import form_at, page_at
 from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RequestError
 from oneself.service.context import DEFAULT_DATASET
@@ -53,7 +53,7 @@ async def dataset_list(request: AnyRequest) -> AnyResponse:
         context,
         "datasets.html",
         datasets=[(item, dataset_url(context, item.name)) for item in found],
-        done=DONE.get(request.query_params.get("done", ""), ""),
+        done=done_sentence(context, DONE),
         api=api_request(context, "datasets"),
     )
 
@@ -252,7 +252,7 @@ def _dataset_page(
         version=fingerprint(dataset.settings),
         units=UNITS,
         facts=facts.values(),
-        done=DONE.get(context.request.query_params.get("done", ""), ""),
+        done=done_sentence(context, DONE),
         url=lambda path: dataset_url(context, dataset.name, path),
         is_default=dataset.name == DEFAULT_DATASET,
         api=api_request(context, f"datasets/{dataset.name}"),

@@ -12,7 +12,7 @@ form that changed nothing, because it was rejected or the database did not answe
 from __future__ import annotations
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -84,6 +84,11 @@ async def checked_form(context: ConsoleContext) -> Parameters:
 def first(form: Parameters, name: str) -> str:
     """The first value of a field, without blanks around it; empty if the form lacks it."""
     return form.get(name, [""])[0].strip()
+
+
+def done_sentence(context: ConsoleContext, sentences: Mapping[str, str]) -> str:
+    """What a page says after a redirect by `see`; empty: nothing. `sentences`: word in `done` → it."""
+    return sentences.get(context.request.query_params.get("done", ""), "")
 
 
 def see(path: str) -> Redirect:

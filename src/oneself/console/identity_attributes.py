@@ -26,7 +26,7 @@ from oneself.console.change_review import (
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.datasets import dataset_url
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, done_sentence, first, page, see
 from oneself.console.handlers import form_at, page_at
 from oneself.console.identity_words import CHANNELS
 from oneself.core.config.configuration import Config
@@ -283,7 +283,7 @@ async def _dataset_values(context: ConsoleContext) -> dict[str, Any]:
     return {
         "dataset": context.dataset_ref.dataset,
         "datasets": [item.name for item in found],
-        "done": DONE.get(context.request.query_params.get("done", ""), ""),
+        "done": done_sentence(context, DONE),
     }
 
 

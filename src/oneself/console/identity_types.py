@@ -24,7 +24,7 @@ from oneself.console.change_review import (
 )
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, done_sentence, first, page, see
 from oneself.console.handlers import form_at, page_at
 from oneself.console.identity_words import FIXED_SWITCHES, TYPE_SWITCHES
 from oneself.core.identity.identity_type import PROFILE_ID, IdentityType
@@ -52,7 +52,7 @@ async def type_list(request: AnyRequest) -> AnyResponse:
         context,
         "identity_types.html",
         types=[(item, type_url(context, item.type_id)) for item in found],
-        done=DONE.get(request.query_params.get("done", ""), ""),
+        done=done_sentence(context, DONE),
         api=api_request(context, "identity-types"),
     )
 
@@ -234,7 +234,7 @@ def _type_page(
         problems=problems or {},
         version=fingerprint(known),
         id_characters_max=ID_CHARACTERS_MAX,
-        done=DONE.get(context.request.query_params.get("done", ""), ""),
+        done=done_sentence(context, DONE),
         api=api_request(context, f"identity-types/{known.type_id}" if known else "identity-types"),
     )
 

@@ -94,9 +94,9 @@ async def _refuse_shared(transaction: Transaction, survivor_id: UUID, view: View
         return
     attached = await transaction.log.find_attached(await find_unified_ids(transaction, [survivor_id]))
     believed = await transaction.fragments.find_believed_of({fragment_id for fragment_id, _ in attached})
-    for other_id in sorted(believed.values()):
+    if believed:
         raise Conflict(
             "What this profile has was said by a browser whose first words belong to another profile, and a "
-            f"browser is one piece. Split or merge that one: {other_id}.",
+            f"browser is one piece. Split or merge that one: {min(believed.values())}.",
             code="shared_browser",
         )

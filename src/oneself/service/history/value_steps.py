@@ -11,11 +11,10 @@ from collections.abc import Iterable, Iterator
 from uuid import UUID
 
 from oneself.core.identity_graph.observe import Observed
-from oneself.core.identity_graph.rules import graph_rules
 from oneself.core.identity_graph.value_history import ValueHistory
-from oneself.core.resolution.evidence import extract_evidence
 from oneself.service.history.entries import ConsentStep, Creation, ValueStep
 from oneself.service.history.view_history import find_fragment_ids, listed_ids
+from oneself.service.log.graph_fold import observed_then
 from oneself.service.profiles.profiles import ProfileView
 from oneself.store.transaction import Tables
 
@@ -44,9 +43,7 @@ async def find_value_steps(
     history = ValueHistory(view.view)
     steps: list[ValueStep | ConsentStep] = []
     for entry in found:
-        config = configs[entry.config_version]
-        evidence = extract_evidence(entry.observation, config)
-        observed = Observed(entry.observation, evidence, entry.seq, config, graph_rules(config))
+        observed = observed_then(entry, configs)
         profile_id = entry.profile_id if view.view == "all" else listed[entry.fragment_id]
         steps += (
             ValueStep(entry.seq, profile_id, change.path, change.before, change.after)

@@ -5,7 +5,7 @@ Invariants: the same fold as in the write path. Source: docs/concepts/log-and-fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID
 
 from oneself.core.config.configuration import Config
@@ -14,8 +14,10 @@ from oneself.core.fold.replay import Touched
 from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.observe import Observed
 from oneself.core.identity_graph.rules import graph_rules
+from oneself.core.resolution.evidence import extract_evidence
 from oneself.store import identity_graph
 from oneself.store.loaded_graph import LoadedGraph
+from oneself.store.tables.log import ChangingEntry
 from oneself.store.transaction import Transaction
 
 
@@ -40,6 +42,13 @@ async def gather_graph(
     if decided := {item for t in touched if t.decided is not None for item in t.decided.fragment_ids}:
         await identity_graph.add_decisions(transaction, graph, decided)
     return graph
+
+
+def observed_then(entry: ChangingEntry, configs: Mapping[int, Config]) -> Observed:
+    """What an entry says by itself, by the configuration of its time. `configs`: by version."""
+    config = configs[entry.config_version]
+    evidence = extract_evidence(entry.observation, config)
+    return Observed(entry.observation, evidence, entry.seq, config, graph_rules(config))
 
 
 def fold_entry(

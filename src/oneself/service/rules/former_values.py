@@ -14,10 +14,8 @@ from oneself.core.identity.identifier_source import IdentifierSource
 from oneself.core.identity_graph.claims import covers
 from oneself.core.identity_graph.former_values import former_claims, may_have_former_values
 from oneself.core.identity_graph.fragment import Fragment, FragmentClaim
-from oneself.core.identity_graph.observe import Observed
-from oneself.core.identity_graph.rules import graph_rules
-from oneself.core.resolution.evidence import extract_evidence
 from oneself.core.resolution.observation import FormerTime, Reindex
+from oneself.service.log.graph_fold import observed_then
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.tables.log import ChangingEntry
 from oneself.store.transaction import Tables
@@ -39,7 +37,7 @@ async def find_former(
     return {
         fragment_id: claims
         for fragment_id, entries in found.items()
-        if (claims := former_claims((_observed(entry, configs) for entry in entries), match, config))
+        if (claims := former_claims((observed_then(entry, configs) for entry in entries), match, config))
     }
 
 
@@ -93,10 +91,3 @@ async def _find_entries(tables: Tables, fragment_ids: Sequence[UUID]) -> dict[UU
     for entry in entries:
         found.setdefault(entry.fragment_id, []).append(entry)
     return found
-
-
-def _observed(entry: ChangingEntry, configs: dict[int, Config]) -> Observed:
-    """The entry, by the configuration with which it was recorded."""
-    config = configs[entry.config_version]
-    evidence = extract_evidence(entry.observation, config)
-    return Observed(entry.observation, evidence, entry.seq, config, graph_rules(config))
