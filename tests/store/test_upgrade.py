@@ -231,6 +231,29 @@ async def test_changes_of_before_stay_in_the_audit_log(made_databases: Databases
         assert (await audit.list(0, 1, limit=1, offset=0))[0].content == {"face": "cli"}
 
 
+async def test_blocked_values_are_put_in_order(made_databases: Databases) -> None:
+    """A log that is folded writes them in that order."""
+    url = await restore_database(made_databases)
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        """
+        UPDATE oneself.config
+        SET document = jsonb_set(document, '{blocked}', '{"values": ["é", "c1", "Z", "1"], "patterns": ["b", "a"]}')
+        WHERE dataset_id = 1
+        """
+    )
+    before = await _blocked(connection)
+    await migrate(url)
+    after = await _blocked(connection)
+    await connection.close()
+    assert after == {**before, 1: {"values": ["1", "Z", "c1", "é"], "patterns": ["b", "a"]}}
+
+
+async def _blocked(connection: asyncpg.Connection[asyncpg.Record]) -> dict[int, Any]:
+    rows = await connection.fetch("SELECT dataset_id, document -> 'blocked' AS blocked FROM oneself.config")
+    return {row["dataset_id"]: json.loads(row["blocked"]) for row in rows}
+
+
 @pytest.mark.parametrize("number", range(len(QUESTIONS)), ids=QUESTIONS)
 def test_every_answer_is_the_same_as_before(upgraded: Upgraded, number: int) -> None:
     before = EXPECTED["answers"][number]

@@ -6,12 +6,13 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.config.stored import ConfigDocument, from_document, to_document
-from oneself.store import rows
 from oneself.store.queries import Queries
 from oneself.store.tables.table import Table
 
 _sql = Queries("config")
 _documents = msgspec.json.Decoder(ConfigDocument)
+#: Members of sets in order, so that equal configurations have equal documents in every process.
+_encode = msgspec.json.Encoder(order="deterministic").encode
 
 
 class ConfigTable(Table):
@@ -32,7 +33,7 @@ class ConfigTable(Table):
         """Replace the configuration."""
         # A round trip through the decoder: `omit_defaults` compares by identity, so a value that was decoded
         # elsewhere would be written although it equals the default.
-        document = rows.encode_json(_documents.decode(rows.encode_json(to_document(config))))
+        document = _encode(_documents.decode(_encode(to_document(config)))).decode()
         await self._executor.execute(_sql.put, self._dataset_id, config.version, config.seq, document)
 
 
