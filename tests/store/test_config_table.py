@@ -15,7 +15,7 @@ DATASET = 93_001
 
 
 async def test_blocked_values_are_written_in_order(database: Database) -> None:
-    """The order of a set is another one in each process; a log that is folded later has to give the same row."""
+    """The order of a set is another one in each process; a log that is folded later gives the same row."""
     names = ["Z", "a", "c1", "é"] + [f"value {number}" for number in range(4)]
     for values in (names, names[::-1], *permutations(["1", "c1", "2", "b"])):
         config = msgspec.structs.replace(Config(), blocked=BlockList(frozenset(values)))

@@ -238,7 +238,9 @@ async def test_blocked_values_are_put_in_order(made_databases: Databases) -> Non
     await connection.execute(
         """
         UPDATE oneself.config
-        SET document = jsonb_set(document, '{blocked}', '{"values": ["é", "c1", "Z", "1"], "patterns": ["b", "a"]}')
+        SET document = jsonb_set(
+            document, '{blocked}', '{"values": ["é", "c1", "Z", "1"], "patterns": ["b", "a"]}'
+        )
         WHERE dataset_id = 1
         """
     )
