@@ -5,30 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from litestar.routes import HTTPRoute
 
-from oneself.api.app import create_framework
 from oneself.console.roles import MAY
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.console_users import ROLES
 from oneself.services import Services
-from oneself.settings import Settings
 from support.console_browser import ConsoleBrowser, new_console_user
+from support.console_routes import ORGANISATION, console_routes
 
-OF_AN_ORGANISATION = "/console/o/{org:str}"
 #: The page after a sign-in, and the pages of signing in, belong to no organisation.
 OF_NONE = {"/console", "/console/organisations", "/console/password", "/console/sign-out"}
 PUBLIC = {"/console/static/{name:str}", "/console/oauth2/authorize", "/console/signed-in"}
-
-
-def console_routes() -> list[tuple[str, str, Any]]:
-    framework = create_framework(Settings(), {})
-    return [
-        (method, route.path, route.route_handler_map[method][0])
-        for route in framework.routes
-        if isinstance(route, HTTPRoute) and route.path.startswith("/console")
-        for method in sorted(set(route.route_handler_map) - {"OPTIONS", "HEAD"})
-    ]
 
 
 ROUTES = console_routes()
@@ -37,7 +24,7 @@ ROUTES = console_routes()
 def test_every_page_names_its_permission_and_every_role_is_in_the_table() -> None:
     assert set(MAY) == set(ROLES)
     for _, path, handler in ROUTES:
-        if path.startswith(OF_AN_ORGANISATION):
+        if path.startswith(ORGANISATION):
             assert handler.opt["permission"] in MAY["administrator"]
         else:
             assert path in OF_NONE | PUBLIC
@@ -53,7 +40,7 @@ async def test_a_role_reaches_what_the_table_says_and_nothing_else(
     browser = ConsoleBrowser(app)
     await browser.sign_in("eve")
     for method, path, handler in ROUTES:
-        if not path.startswith(OF_AN_ORGANISATION):
+        if not path.startswith(ORGANISATION):
             continue
         answer = await browser.http.request(
             method, path.replace("{org:str}", "acme"), params={"id": known}, data={"csrf": "none"}

@@ -65,8 +65,11 @@ async def test_sample_data_is_added_marked_and_removed(
     assert ada.page.status_code == 404
     while await services.overview.sample_data.step():
         pass
-    await ada.open(f"{HOME}/sample", done="removed")
-    assert "The sample data was removed" in ada.text
+    ended = await ada.http.get(f"{HOME}/sample", headers={"HX-Request": "true"})
+    assert "The sample data was removed" in ended.text
+    await ada.open(f"{HOME}/sample")
+    assert "The sample data was removed" not in ada.text
+    assert "There is no sample data" in ada.text
     await ada.open(f"{HOME}/profiles", dataset="sample")
     assert ada.page.status_code == 404
     await add(ada)

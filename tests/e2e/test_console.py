@@ -41,14 +41,22 @@ async def test_an_administrator_defines_changes_and_deletes_an_attribute(
     await page.get_by_label("Attribute name").fill(name)
     await page.get_by_label("Display name").fill("Hobbies")
     await ada.press("Save")
-    await page.get_by_text(f"The attribute {name} was changed.").wait_for()
+    changed = page.get_by_text(f"The attribute {name} was changed.")
+    await changed.wait_for()
+    await page.get_by_role("link", name="Overview").click()
+    await page.go_back()
+    await page.get_by_role("link", name=name).wait_for()
+    assert await changed.count() == 0
 
     await page.get_by_role("link", name=name).click()
     await page.get_by_role("link", name="Delete").click()
     await page.get_by_text("No profile has a value of this attribute.").wait_for()
     await ada.look()
     await ada.press("Delete the attribute")
-    await page.get_by_text(f"The attribute {name} was deleted.").wait_for()
+    deleted = page.get_by_text(f"The attribute {name} was deleted.")
+    await deleted.wait_for()
+    await page.evaluate("dispatchEvent(new Event('pagehide'))")
+    assert await deleted.count() == 0
     await page.reload()
     assert await page.get_by_role("link", name=name).count() == 0
     for query in ("?scope=identity_attributes", "?scope=application_data", "?scope=built_in", "/check"):

@@ -15,7 +15,7 @@ from oneself.console.application_form import ApplicationFields, fields_of, read_
 from oneself.console.application_words import groups
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.errors import InvalidInput, NotFound, PreconditionFailed
 from oneself.service.directory.applications import (
@@ -27,6 +27,7 @@ from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_applications"), requires("change_applications")
+CHANGED = "The application was changed. Tokens that allowed more have ended."
 #: Fields of the form that a problem can be about.
 FIELDS = frozenset({"name", "kind", "redirect_uris", "post_logout_redirect_uris", "permissions"})
 
@@ -40,7 +41,6 @@ async def application_list(request: AnyRequest) -> AnyResponse:
         context,
         "applications.html",
         applications=[(item, application_url(context, item.client_id)) for item in listed],
-        done=request.query_params.get("done", ""),
         api=api_request(context, "applications"),
     )
 
@@ -100,7 +100,7 @@ async def change_application(request: AnyRequest) -> AnyResponse:
         return _form(context, fields, application=await _asked(context), status=409)
     except NotFound:
         raise NoSuchPage from None
-    return see(f"{context.home}/applications?done=changed")
+    return see_done(context, f"{context.home}/applications", CHANGED)
 
 
 @page_at("/applications/secret", CHANGE)
@@ -138,7 +138,7 @@ async def delete_application(request: AnyRequest) -> AnyResponse:
     application = await _asked(context)
     async with accepted_form(context):
         await _applications(context).delete(context.dataset_ref, application.client_id)
-    return see(f"{context.home}/applications?done=deleted")
+    return see_done(context, f"{context.home}/applications", "The application was deleted.")
 
 
 def application_url(context: ConsoleContext, client_id: str, step: str = "application") -> str:

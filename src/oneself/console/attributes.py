@@ -22,7 +22,7 @@ from oneself.console.attribute_form import (
     read_fields,
 )
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.sample_data import sample_offer
 from oneself.console.words import BUILT_IN, SCOPES
@@ -76,8 +76,6 @@ async def attribute_list(request: AnyRequest) -> AnyResponse:
         listed=listed,
         core=core if scope == BUILT_IN else {},
         total=len(CORE_ATTRIBUTES if scope == BUILT_IN else attributes),
-        done=request.query_params.get("done", ""),
-        name=request.query_params.get("name", "")[:SEARCH_CHARACTERS_MAX],
         offer=await sample_offer(context),
     )
 
@@ -288,8 +286,7 @@ def _matches(attribute: Attribute, search: str) -> bool:
 
 
 def _see_list(context: ConsoleContext, scope: str, done: str, name: str) -> AnyResponse:
-    query = urlencode({"scope": scope, "done": done, "name": name})
-    return see(f"{context.home}/attributes?{query}")
+    return see_done(context, f"{context.home}/attributes?scope={scope}", f"The attribute {name} was {done}.")
 
 
 ROUTES = (

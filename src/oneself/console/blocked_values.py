@@ -28,7 +28,7 @@ from oneself.console.change_review import (
 )
 from oneself.console.context import ConsoleContext, console_context, requires
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, done_sentence, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.identity_types import change_everywhere, find_type
 from oneself.core.identity.identity_type import PROFILE_ID, IdentityType
@@ -44,11 +44,8 @@ from oneself.web.forms import AnyRequest, Parameters
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_identity"), requires("change_identity")
-DONE = {
-    "added": "The values identify nobody from now on. What servers have joined by them stays joined.",
-    "removed": "The value is no longer blocked. Stored profiles follow in the background.",
-    "changed": "The limits were changed.",
-}
+ADDED = "The values identify nobody from now on. What servers have joined by them stays joined."
+REMOVED = "The value is no longer blocked. Stored profiles follow in the background."
 #: How many entries a page lists; the search finds the others.
 LISTED_MAX = 200
 SEARCH_CHARACTERS_MAX = 512
@@ -109,7 +106,7 @@ async def block_values(request: AnyRequest) -> AnyResponse:
     except InvalidInput as rejected:
         problem = rejected.description
         return await _list_page(context, listed, entered=entered, kind=kind, problem=problem, status=400)
-    return see(listed.url(context.home, done="added"))
+    return see_done(context, listed.url(context.home), ADDED)
 
 
 @form_at("/blocked/remove", CHANGE)
@@ -127,7 +124,7 @@ async def unblock_value(request: AnyRequest) -> AnyResponse:
     except ReviewNeeded as needed:
         heading = f"No longer block “{entry}”?"
         return review_page(context, needed, _texts(context, listed, heading, "No longer block it"))
-    return see(listed.url(context.home, done="removed"))
+    return see_done(context, listed.url(context.home), REMOVED)
 
 
 @page_at("/limits", SEE)
@@ -162,7 +159,7 @@ async def change_limits(request: AnyRequest) -> AnyResponse:
     except InvalidInput as invalid:
         problems = {invalid.code: invalid.description}
         return await _limits_page(context, entered, problems=problems, status=400)
-    return see(f"{context.home}/limits?done=changed")
+    return see_done(context, f"{context.home}/limits", "The limits were changed.")
 
 
 async def _asked(context: ConsoleContext) -> BlockedList:
@@ -267,7 +264,6 @@ async def _list_page(
         entered=entered,
         kind=kind,
         problems={"entries": problem} if problem else {},
-        done=done_sentence(context, DONE),
         list_url=listed.url(context.home),
         add_url=listed.url(context.home, "blocked/add"),
         remove_url=listed.url(context.home, "blocked/remove"),
@@ -293,7 +289,6 @@ async def _limits_page(
         problems=problems or {},
         is_stale=is_stale,
         version=fingerprint(stored),
-        done=done_sentence(context, DONE),
         api=api_request(context, "protection"),
     )
 

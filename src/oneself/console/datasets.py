@@ -24,7 +24,7 @@ from oneself.console.change_review import (
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.dataset_form import UNITS, Texts, changes_of, facts_of, read_texts, texts_of
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, done_sentence, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RequestError
 from oneself.service.context import DEFAULT_DATASET
@@ -34,13 +34,7 @@ from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_identity"), requires("change_identity")
-#: What the list says after a change.
-DONE = {
-    "created": "The dataset was created.",
-    "changed": "The dataset was changed.",
-    "resolved": "Identity resolution is on. Stored profiles follow in the background.",
-    "deleted": "The dataset was deleted.",
-}
+RESOLVES = "Identity resolution is on. Stored profiles follow in the background."
 NAME_CHARACTERS_MAX = 63
 
 
@@ -53,7 +47,6 @@ async def dataset_list(request: AnyRequest) -> AnyResponse:
         context,
         "datasets.html",
         datasets=[(item, dataset_url(context, item.name)) for item in found],
-        done=done_sentence(context, DONE),
         api=api_request(context, "datasets"),
     )
 
@@ -83,7 +76,7 @@ async def create_dataset(request: AnyRequest) -> AnyResponse:
     except Conflict as conflict:
         problems = {"name": conflict.description}
         return _new_page(context, name, label, resolves=resolves, problems=problems, status=409)
-    return see(dataset_url(context, name, done="created"))
+    return see_done(context, dataset_url(context, name), "The dataset was created.")
 
 
 @page_at("/datasets/dataset", SEE)
@@ -118,7 +111,7 @@ async def change_dataset(request: AnyRequest) -> AnyResponse:
     except RequestError as rejected:
         problems = {rejected.code: rejected.description}
         return _dataset_page(context, dataset, texts, problems=problems, status=400)
-    return see(dataset_url(context, name, done="changed"))
+    return see_done(context, dataset_url(context, name), "The dataset was changed.")
 
 
 @page_at("/datasets/resolution", CHANGE)
@@ -152,7 +145,7 @@ async def enable_resolution(request: AnyRequest) -> AnyResponse:
         return review_page(context, needed, texts)
     except (InvalidInput, Conflict) as rejected:
         return await _resolution_page(context, attribute, rejected.description, status=409)
-    return see(dataset_url(context, name, done="resolved"))
+    return see_done(context, dataset_url(context, name), RESOLVES)
 
 
 @page_at("/datasets/delete", CHANGE)
@@ -172,7 +165,7 @@ async def delete_dataset(request: AnyRequest) -> AnyResponse:
         return _deletion_page(context, conflict.description, status=409)
     except NotFound:
         raise NoSuchPage from None
-    return see(f"{context.home}/datasets?done=deleted")
+    return see_done(context, f"{context.home}/datasets", "The dataset was deleted.")
 
 
 def dataset_url(
@@ -252,7 +245,6 @@ def _dataset_page(
         version=fingerprint(dataset.settings),
         units=UNITS,
         facts=facts.values(),
-        done=done_sentence(context, DONE),
         url=lambda path: dataset_url(context, dataset.name, path),
         is_default=dataset.name == DEFAULT_DATASET,
         api=api_request(context, f"datasets/{dataset.name}"),

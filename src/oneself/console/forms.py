@@ -11,8 +11,7 @@ form that changed nothing, because it was rejected or the database did not answe
 
 from __future__ import annotations
 
-from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -20,8 +19,8 @@ from litestar import Response
 from litestar.response import Redirect
 
 from oneself.console.context import COOKIE_PATH, ConsoleContext
+from oneself.console.flash import FlashMessage, flash_cookie, take_flash
 from oneself.console.rendering import html
-from oneself.errors import SettingsError
 from oneself.service.crypto import new_token
 from oneself.web.csrf import CsrfTokens
 from oneself.web.forms import InvalidForm, Parameters, form_of
@@ -46,8 +45,9 @@ def page(context: ConsoleContext, template: str, *, status: int = 200, **values:
     """Render a page of a signed-in user. Its forms can be sent by this browser, in this session, once."""
     tokens = CsrfTokens(context.services.secret_box)
     csrf, cookie = tokens.issue(context.request, _scope(context), COOKIE_PATH)
-    rendered = html(template, status=status, context=context, csrf=csrf, form_token=new_token(), **values)
-    return with_cookies(rendered, cookie)
+    message, deletions = take_flash(context)
+    values |= {"context": context, "csrf": csrf, "form_token": new_token(), "flash": message}
+    return with_cookies(html(template, status=status, **values), cookie, *deletions)
 
 
 @asynccontextmanager
@@ -86,29 +86,14 @@ def first(form: Parameters, name: str) -> str:
     return form.get(name, [""])[0].strip()
 
 
-def done_sentence(context: ConsoleContext, sentences: Mapping[str, str]) -> str:
-    """What a page says after a redirect by `see`; empty: nothing. `sentences`: word in `done` → it."""
-    return sentences.get(context.request.query_params.get("done", ""), "")
-
-
 def see(path: str) -> Redirect:
     """Redirect the browser to a page after a change, so that a reload repeats nothing."""
     return Redirect(path, status_code=303)
 
 
-def encrypted_sentence(context: ConsoleContext, sentence: str) -> str:
-    """A sentence that a redirect carries in its query. Nobody else can read or forge it."""
-    encrypted = context.services.secret_box.encrypt(sentence.encode(), _scope(context))
-    return urlsafe_b64encode(encrypted).decode()
-
-
-def decrypted_sentence(context: ConsoleContext, text: str) -> str | None:
-    """The sentence that `encrypted_sentence` carried; None if it is none of this session."""
-    try:
-        encrypted = urlsafe_b64decode(text)
-        return context.services.secret_box.decrypt(encrypted, _scope(context)).decode()
-    except (ValueError, SettingsError):
-        return None
+def see_done(context: ConsoleContext, path: str, done: str, *, problem: str = "") -> Response[Any]:
+    """The same, and the page says once what was done. `problem`: what went wrong with it."""
+    return with_cookies(see(path), flash_cookie(context, path, FlashMessage(done, problem)))
 
 
 def _scope(context: ConsoleContext) -> str:

@@ -26,7 +26,7 @@ from oneself.console.change_review import (
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.datasets import dataset_url
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, done_sentence, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.identity_words import CHANNELS
 from oneself.core.config.configuration import Config
@@ -39,12 +39,7 @@ from oneself.web.forms import AnyRequest, Parameters
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_identity"), requires("change_identity")
-DONE = {
-    "created": "The identity attribute was created.",
-    "changed": "The identity attribute was changed.",
-    "removed": "The identity attribute was removed. Its values stay stored and match nobody any more.",
-    "channels": "The channel identities were changed.",
-}
+REMOVED = "The identity attribute was removed. Its values stay stored and match nobody any more."
 NAME_CHARACTERS_MAX = 64
 LIST, CHANNELS_PATH = "identities", "channels"
 
@@ -128,7 +123,7 @@ async def remove_binding(request: AnyRequest) -> AnyResponse:
     except RequestError as rejected:
         draft, problems = _draft(known), {"form": rejected.description}
         return await _binding_page(context, known, draft, problems=problems, status=409)
-    return see(dataset_url(context, context.dataset_ref.dataset, LIST, done="removed"))
+    return see_done(context, dataset_url(context, context.dataset_ref.dataset, LIST), REMOVED)
 
 
 @page_at("/channels", SEE)
@@ -164,7 +159,9 @@ async def change_channels(request: AnyRequest) -> AnyResponse:
         return await _channels_page(context, chosen, is_stale=True, status=409)
     except RequestError as rejected:
         return await _channels_page(context, chosen, problem=rejected.description, status=400)
-    return see(dataset_url(context, name, CHANNELS_PATH, done="channels"))
+    return see_done(
+        context, dataset_url(context, name, CHANNELS_PATH), "The channel identities were changed."
+    )
 
 
 async def _put_binding(context: ConsoleContext, known: IdentityBinding | None) -> AnyResponse:
@@ -193,8 +190,8 @@ async def _put_binding(context: ConsoleContext, known: IdentityBinding | None) -
     except Conflict as conflict:
         problems = {"form": conflict.description}
         return await _binding_page(context, known, draft, problems=problems, status=409)
-    done = "created" if known is None else "changed"
-    return see(dataset_url(context, context.dataset_ref.dataset, LIST, done=done))
+    done = f"The identity attribute was {'created' if known is None else 'changed'}."
+    return see_done(context, dataset_url(context, context.dataset_ref.dataset, LIST), done)
 
 
 async def _put(
@@ -283,7 +280,6 @@ async def _dataset_values(context: ConsoleContext) -> dict[str, Any]:
     return {
         "dataset": context.dataset_ref.dataset,
         "datasets": [item.name for item in found],
-        "done": done_sentence(context, DONE),
     }
 
 

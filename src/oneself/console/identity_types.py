@@ -24,7 +24,7 @@ from oneself.console.change_review import (
 )
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, done_sentence, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.identity_words import FIXED_SWITCHES, TYPE_SWITCHES
 from oneself.core.identity.identity_type import PROFILE_ID, IdentityType
@@ -35,11 +35,7 @@ from oneself.web.forms import AnyRequest, Parameters
 
 AnyResponse = Response[Any]
 SEE, CHANGE = requires("see_identity"), requires("change_identity")
-DONE = {
-    "created": "The identity type was created. It matches in the datasets that bind an attribute to it.",
-    "changed": "The identity type was changed.",
-    "deleted": "The identity type was deleted.",
-}
+CREATED = "The identity type was created. It matches in the datasets that bind an attribute to it."
 ID_CHARACTERS_MAX = 64
 
 
@@ -52,7 +48,6 @@ async def type_list(request: AnyRequest) -> AnyResponse:
         context,
         "identity_types.html",
         types=[(item, type_url(context, item.type_id)) for item in found],
-        done=done_sentence(context, DONE),
         api=api_request(context, "identity-types"),
     )
 
@@ -78,7 +73,7 @@ async def create_type(request: AnyRequest) -> AnyResponse:
         return _type_page(context, None, draft, problems={invalid.code: invalid.description}, status=400)
     except Conflict as conflict:
         return _type_page(context, None, draft, problems={"id": conflict.description}, status=409)
-    return see(f"{context.home}/types?done=created")
+    return see_done(context, f"{context.home}/types", CREATED)
 
 
 @page_at("/types/type", SEE)
@@ -114,7 +109,7 @@ async def change_type(request: AnyRequest) -> AnyResponse:
         return _type_page(context, await find_type(context), entered, is_stale=True, status=409)
     except RequestError as rejected:
         return _type_page(context, known, entered, problems=_problems(rejected), status=400)
-    return see(type_url(context, known.type_id, done="changed"))
+    return see_done(context, type_url(context, known.type_id), "The identity type was changed.")
 
 
 @page_at("/types/delete", CHANGE)
@@ -138,12 +133,12 @@ async def delete_type(request: AnyRequest) -> AnyResponse:
         return _deletion_page(context, known, conflict.description, status=409)
     except NotFound:
         raise NoSuchPage from None
-    return see(f"{context.home}/types?done=deleted")
+    return see_done(context, f"{context.home}/types", "The identity type was deleted.")
 
 
-def type_url(context: ConsoleContext, type_id: str, **query: str) -> str:
+def type_url(context: ConsoleContext, type_id: str) -> str:
     """The URL of the page of an identity type."""
-    return f"{context.home}/types/type?{urlencode({'id': type_id, **query})}"
+    return f"{context.home}/types/type?{urlencode({'id': type_id})}"
 
 
 async def find_type(context: ConsoleContext, name: str = "id") -> IdentityType:
@@ -234,7 +229,6 @@ def _type_page(
         problems=problems or {},
         version=fingerprint(known),
         id_characters_max=ID_CHARACTERS_MAX,
-        done=done_sentence(context, DONE),
         api=api_request(context, f"identity-types/{known.type_id}" if known else "identity-types"),
     )
 

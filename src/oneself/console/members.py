@@ -13,7 +13,7 @@ from typing import Any
 from litestar import Response
 
 from oneself.console.context import ConsoleContext, NoSuchPage, NotAllowed, console_context, requires
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.roles import NAMES
 from oneself.errors import Conflict, Forbidden, InvalidInput, NotFound
@@ -22,6 +22,7 @@ from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 SEE, MANAGE = requires("see_members"), requires("manage_members")
+REMOVED = "The user has no role here any more."
 OWN_ROLE = "Nobody changes their own role. Ask another administrator."
 
 
@@ -76,7 +77,8 @@ async def change_member(request: AnyRequest) -> AnyResponse:
             raise NoSuchPage from None
         except Forbidden:
             raise NotAllowed from None
-    return see(f"{context.home}/members?done={'removed' if chosen == 'none' else 'changed'}")
+    done = REMOVED if chosen == "none" else "The role was changed. It holds from the next page on."
+    return see_done(context, f"{context.home}/members", done)
 
 
 async def _create(context: ConsoleContext, username: str, password: str, role: str) -> None:
@@ -124,7 +126,6 @@ async def _list(
         problems=problems or {},
         username=username,
         role=role,
-        done=context.request.query_params.get("done", ""),
         own_role=OWN_ROLE,
     )
 

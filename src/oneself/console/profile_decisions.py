@@ -18,7 +18,7 @@ from litestar import Response
 
 from oneself.console.context import NoSuchPage, requires
 from oneself.console.formats import api_request, query_number, value_text
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.profile_reading import (
     NoSuchProfile,
@@ -51,6 +51,7 @@ CHOICES_PER_PAGE = 25
 #: As much of each side as tells it apart; the profile's own pages have everything.
 LISTED_MAX = 12
 ID_CHARS_MAX = 512
+SPLIT = "The profile was split. This is what stayed; the history says what went."
 CHANGED = "The profiles changed since you looked at them. Nothing was done. Look at what it comes to now."
 
 
@@ -99,7 +100,7 @@ async def split_profile(request: AnyRequest) -> AnyResponse:
                 await _split(reading, what, why)
         except RequestError as error:
             return await _split_page(reading, what, error, first(form, "reason"))
-    return see(reading.query.url(done="split"))
+    return see_done(reading.context, reading.query.url(), SPLIT)
 
 
 @page_at("/profiles/merge", DECIDE)
@@ -120,7 +121,8 @@ async def merge_profiles(request: AnyRequest) -> AnyResponse:
                 decided = await _merge(reading, other, gives_up, why)
         except RequestError as error:
             return await _merge_page(reading, other, gives_up, error, first(form, "reason"))
-    return see(reading.query.url(id=decided.profiles[0].view.survivor.profile_id, done="merged"))
+    survivor = reading.query.url(id=decided.profiles[0].view.survivor.profile_id)
+    return see_done(reading.context, survivor, "The profiles were merged.")
 
 
 async def _choices_page(reading: ProfileReading) -> AnyResponse:

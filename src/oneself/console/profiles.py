@@ -77,7 +77,6 @@ async def show_profile(request: AnyRequest) -> AnyResponse:
         devices=[visible_value(device) for device in devices][:IDS_MAX],
         consents=consents,
         api=reading.api_request(provenance="true", include_application_data="true"),
-        done=request.query_params.get("done", ""),
     )
 
 

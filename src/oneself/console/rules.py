@@ -16,7 +16,7 @@ from litestar import Response
 
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.formats import api_request
-from oneself.console.forms import accepted_form, first, page, see
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.preview_samples import (
     REFUSALS_MAX,
@@ -75,7 +75,6 @@ async def rule_list(request: AnyRequest) -> AnyResponse:
         "rules_part.html" if context.is_part else "rules.html",
         rules=listed,
         is_running=any(item.is_running for item in listed),
-        done=request.query_params.get("done", ""),
         api=api_request(context, "unification-rules/progress"),
         offer=await sample_offer(context),
     )
@@ -109,7 +108,7 @@ async def create_rule(request: AnyRequest) -> AnyResponse:
             )
     except RuleRejected as rejected:
         return _form(context, await context.config(), draft, rejected.detail, status=409)
-    return see(f"{context.home}/rules?done=created")
+    return _see_list(context, "created")
 
 
 @page_at("/rules/rule", CHANGE)
@@ -135,7 +134,7 @@ async def rename_rule(request: AnyRequest) -> AnyResponse:
         return _rule_page(context, await _asked(context), name=name, is_stale=True, status=409)
     if problem:
         return _rule_page(context, rule, name=name, problem=problem, status=400)
-    return see(f"{context.home}/rules?done=changed")
+    return _see_list(context, "renamed")
 
 
 @form_at("/rules/move", CHANGE)
@@ -146,7 +145,7 @@ async def move_rule(request: AnyRequest) -> AnyResponse:
     async with accepted_form(context) as form:
         steps = -1 if first(form, "to") == "up" else 1
         await context.services.rules.rules.move(context.dataset_ref, rule.rule_id, steps, actor=context.actor)
-    return see(f"{context.home}/rules?done=moved")
+    return _see_list(context, "moved")
 
 
 @page_at("/rules/switch", CHANGE)
@@ -166,7 +165,7 @@ async def switch_rule(request: AnyRequest) -> AnyResponse:
             await _change(context, rule, first(form, "version"), is_active=not rule.is_active)
     except PreconditionFailed:
         return _switch_page(context, await _asked(context), is_stale=True, status=409)
-    return see(f"{context.home}/rules?done={'off' if rule.is_active else 'on'}")
+    return _see_list(context, f"switched {'off' if rule.is_active else 'on'}")
 
 
 @page_at("/rules/preview", CHANGE)
@@ -211,7 +210,11 @@ async def delete_rule(request: AnyRequest) -> AnyResponse:
     rule = await _asked(context)
     async with accepted_form(context):
         await context.services.rules.rules.delete(context.dataset_ref, rule.rule_id, actor=context.actor)
-    return see(f"{context.home}/rules?done=deleted")
+    return _see_list(context, "deleted")
+
+
+def _see_list(context: ConsoleContext, done: str) -> AnyResponse:
+    return see_done(context, f"{context.home}/rules", f"The rule was {done}.")
 
 
 async def _asked(context: ConsoleContext) -> UnificationRule:

@@ -50,7 +50,6 @@ async def sample_page(request: AnyRequest) -> AnyResponse:
         "sample_part.html" if context.is_part else "sample.html",
         offer=await sample_offer(context),
         problem="",
-        is_removed=request.query_params.get("done") == "removed",
     )
 
 
@@ -68,7 +67,6 @@ async def add_sample(request: AnyRequest) -> AnyResponse:
             status=409,
             offer=await sample_offer(context),
             problem=conflict.description,
-            is_removed=False,
         )
     return see(f"{context.home}/overview?{urlencode({'dataset': added.dataset})}")
 
@@ -82,7 +80,7 @@ async def remove_sample(request: AnyRequest) -> AnyResponse:
             await _sample_data(context).remove(context.dataset_ref, context.actor)
     except NotFound:
         raise NoSuchPage from None
-    return see(f"{context.home}/sample?done=removed")
+    return see(f"{context.home}/sample")
 
 
 def _sample_data(context: ConsoleContext) -> SampleData:

@@ -15,8 +15,8 @@ from litestar import Response
 
 from oneself.adapters.change_event import decode_position, encode_position
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
-from oneself.console.formats import api_request, query_id, query_number
-from oneself.console.forms import accepted_form, decrypted_sentence, encrypted_sentence, first, page, see
+from oneself.console.formats import api_request, query_id
+from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.webhook_form import WebhookFields, fields_of, read_fields
 from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
@@ -60,7 +60,6 @@ async def webhook_list(request: AnyRequest) -> AnyResponse:
         webhooks=await context.services.feed.webhooks.find_all(context.dataset_ref),
         is_full_at=WEBHOOKS_MAX,
         api=api_request(context, "webhooks"),
-        is_deleted=request.query_params.get("done") == "deleted",
     )
 
 
@@ -104,10 +103,8 @@ async def test_webhook(request: AnyRequest) -> AnyResponse:
     webhook = await _asked(context)
     async with accepted_form(context):
         tested = await context.services.feed.webhooks.test(context.dataset_ref, webhook.row.webhook_id)
-    outcome = (
-        {"failure": encrypted_sentence(context, tested.failure)} if tested.failure else {"done": "accepted"}
-    )
-    return see(webhook_url(context, webhook.row.webhook_id, **outcome))
+    done = "The test was not accepted" if tested.failure else "The test was accepted."
+    return see_done(context, webhook_url(context, webhook.row.webhook_id), done, problem=tested.failure or "")
 
 
 @form_at("/webhooks/again", CHANGE)
@@ -121,7 +118,8 @@ async def send_again(request: AnyRequest) -> AnyResponse:
         number = await context.services.feed.webhooks.send_again(
             context.dataset_ref, webhook.row.webhook_id, ids
         )
-    return see(webhook_url(context, webhook.row.webhook_id, again=str(number)))
+    done = f"{number} deliver{'y is' if number == 1 else 'ies are'} sent again."
+    return see_done(context, webhook_url(context, webhook.row.webhook_id), done)
 
 
 @page_at("/webhooks/edit", CHANGE)
@@ -153,7 +151,7 @@ async def change_webhook(request: AnyRequest) -> AnyResponse:
         return await _form(context, fields, _problems(invalid), webhook=webhook, status=400)
     except PreconditionFailed:
         return await _form(context, fields, webhook=await _asked(context), status=409)
-    return see(webhook_url(context, webhook.row.webhook_id, done="changed"))
+    return see_done(context, webhook_url(context, webhook.row.webhook_id), "The webhook was changed.")
 
 
 @form_at("/webhooks/rotate", CHANGE)
@@ -184,7 +182,7 @@ async def delete_webhook(request: AnyRequest) -> AnyResponse:
     webhook = await _asked(context)
     async with accepted_form(context):
         await context.services.feed.webhooks.delete(context.dataset_ref, webhook.row.webhook_id)
-    return see(f"{context.home}/webhooks?done=deleted")
+    return see_done(context, f"{context.home}/webhooks", "The webhook was deleted.")
 
 
 def webhook_url(context: ConsoleContext, webhook_id: UUID, step: str = "webhook", **query: str) -> str:
@@ -235,10 +233,7 @@ async def _webhook_page(context: ConsoleContext, webhook: Webhook) -> AnyRespons
         ],
         further=further,
         start=webhook_url(context, webhook_id, state=state) if position is not None else "",
-        failure=decrypted_sentence(context, request.query_params.get("failure", "")),
-        again=query_number(request, "again") if "again" in request.query_params else None,
         days=context.services.settings.change_retention_days,
-        done=request.query_params.get("done", ""),
         url_of=lambda step, **query: webhook_url(context, webhook_id, step, **query),
         api=api_request(context, f"webhooks/{webhook_id}/deliveries", state=state),
     )

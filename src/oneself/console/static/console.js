@@ -17,6 +17,10 @@ for (const form of document.querySelectorAll("[data-attribute-form]")) {
 }
 // A page that reports a problem begins there.
 document.querySelector('[role="alert"][tabindex]')?.focus();
+// What a page says once is not said again when the browser shows the page as it was left.
+addEventListener("pagehide", () => {
+  for (const message of document.querySelectorAll("[data-flash]")) message.remove();
+});
 // Copies the text of an element, where the browser allows it.
 for (const button of document.querySelectorAll("[data-copy]")) {
   if (!navigator.clipboard) break;
