@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import pytest_asyncio
 
+from oneself.adapters.identity_server.connection import Connection
 from oneself.core.config.changes import (
     BlockList,
     DropAttributes,
@@ -25,11 +26,14 @@ from oneself.core.identity.identity_type import IdentityType
 from oneself.core.units import SEQ_MAX
 from oneself.core.values.attribute import Attribute
 from oneself.errors import Conflict
-from oneself.service.acting import act_as
+from oneself.service.acting import act_as, administrator
 from oneself.service.context import Actor, DatasetRef
+from oneself.service.directory.accounts import Registration
 from oneself.service.directory.applications import NewApplication
+from oneself.service.directory.code_webhooks import new_secret
 from oneself.service.events.write_keys import NewWriteKey
 from oneself.service.feed.webhooks import NewWebhook
+from oneself.service.identity_provider.settings import OwnIdentityServer
 from oneself.service.log.audit import AuditEntry
 from oneself.services import Services
 
@@ -190,6 +194,137 @@ async def test_console_users_roles_and_passwords(services: Services, acme: Datas
     assert "argon2" not in written
 
 
+async def test_the_webhook_for_codes(services: Services, acme: DatasetRef) -> None:
+    webhooks, subject = services.directory.code_webhooks, "webhook for codes"
+    first, _ = await webhooks.put(acme, "https://sms.example")
+    assert await changed(services, acme) == [(subject, "url", None, "https://sms.example")]
+    await webhooks.put(acme, "https://sms.example/v2")
+    assert await changed(services, acme) == [
+        (subject, "url", "https://sms.example", "https://sms.example/v2")
+    ]
+    before = len(await entries(services, acme))
+    await webhooks.put(acme, "https://sms.example/v2", first.secret)
+    assert len(await entries(services, acme)) == before
+    replaced = new_secret()
+    await webhooks.put(acme, "https://sms.example/v2", replaced)
+    assert await changed(services, acme) == [(subject, "secret", None, "replaced")]
+    assert await webhooks.delete(acme)
+    assert await changed(services, acme) == [(subject, "url", "https://sms.example/v2", None)]
+    before = len(await entries(services, acme))
+    assert not await webhooks.delete(acme)
+    assert len(await entries(services, acme)) == before
+    written = str(await stored(services))
+    assert first.secret not in written
+    assert replaced not in written
+
+
+async def test_trusted_issuers(services: Services, acme: DatasetRef) -> None:
+    issuers, subject = services.directory.issuers, "issuer https://login.example"
+    issuer = await issuers.add(acme, issuer="https://login.example", audience="shop")
+    assert await changed(services, acme) == [
+        (subject, "issuer", None, "https://login.example"),
+        (subject, "audience", None, "shop"),
+        (subject, "verified_claims", None, "as_stated"),
+    ]
+    await issuers.change(
+        acme, issuer.issuer_id, verified_claims="always", jwks_uri="https://login.example/keys"
+    )
+    assert await changed(services, acme) == [
+        (subject, "jwks_uri", None, "https://login.example/keys"),
+        (subject, "verified_claims", "as_stated", "always"),
+    ]
+    before = len(await entries(services, acme))
+    with pytest.raises(Conflict):
+        await issuers.add(acme, issuer="https://login.example")
+    assert len(await entries(services, acme)) == before
+    assert await issuers.remove(acme, issuer.issuer_id)
+    assert (subject, "audience", "shop", None) in await changed(services, acme)
+    before = len(await entries(services, acme))
+    assert not await issuers.remove(acme, issuer.issuer_id)
+    assert len(await entries(services, acme)) == before
+
+
+async def test_the_identity_server(services: Services, acme: DatasetRef) -> None:
+    servers, subject = services.identity_provider.servers, "identity server"
+    connection = Connection("https://is.example", "oneself", SECRET, "client_credentials")
+    await servers.create(acme, OwnIdentityServer(connection))
+    assert await changed(services, acme) == [
+        (subject, "url", None, "https://is.example"),
+        (subject, "client_id", None, "oneself"),
+        (subject, "grant", None, "client_credentials"),
+    ]
+    moved = msgspec.structs.replace(connection, url="https://is2.example", client_secret="another secret")
+    await servers.change(acme, lambda _: OwnIdentityServer(moved, "is", "a password of the sync"))
+    assert await changed(services, acme) == [
+        (subject, "url", "https://is.example", "https://is2.example"),
+        (subject, "sync_username", None, "is"),
+        (subject, "client_secret", None, "replaced"),
+        (subject, "sync_password", None, "replaced"),
+    ]
+    before = len(await entries(services, acme))
+    await servers.change(acme, lambda own: own)
+    assert len(await entries(services, acme)) == before
+    assert await servers.delete(acme)
+    assert (subject, "url", "https://is2.example", None) in await changed(services, acme)
+    written = str(await stored(services))
+    for secret in (SECRET, "another secret", "a password of the sync"):
+        assert secret not in written
+
+
+async def test_keys(services: Services, acme: DatasetRef) -> None:
+    signing = services.directory.signing_keys
+    former = (await signing.key_ring(acme)).current_id
+    present = await signing.rotate(acme)
+    assert await changed(services, acme) == [("signing key", "key_id", former, present)]
+    token_keys = services.events.token_keys
+    key = await token_keys.rotate(acme)
+    assert await changed(services, acme) == [(f"token key {key.key_id}", "state", None, "waiting")]
+    before = len(await entries(services, acme))
+    (active,) = [item for item in await token_keys.list(acme) if item.state == "active"]
+    with pytest.raises(Conflict):
+        await token_keys.destroy(acme, active.key_id)
+    assert not await token_keys.destroy(acme, 200)
+    assert len(await entries(services, acme)) == before
+    assert await token_keys.destroy(acme, key.key_id)
+    assert await changed(services, acme) == [(f"token key {key.key_id}", "state", "waiting", None)]
+
+
+async def test_accounts_without_whose_they_are(services: Services, acme: DatasetRef) -> None:
+    accounts, users = services.directory.accounts, services.directory.users
+    ann = Registration("ann@x.org", "a good password", "Ann", "Lee")
+    account = await accounts.create(acme, ann)
+    assert await changed(services, acme) == [("account", "stored", 0, 1)]
+    await users.change(acme, ADA, account.user_id, {"given_name": "Anna"}, {"emailaddress": True})
+    named = next(entry for entry in await entries(services, acme) if entry.kind == "account")
+    assert [msgspec.structs.astuple(item) for item in named.differences] == [
+        ("account", "given_name", None, "replaced"),
+        ("account", "emailaddress_verified", False, True),
+    ]
+    await accounts.set_password(acme, account.user_id, "another good password")
+    assert await changed(services, acme) == [("account", "password", None, "replaced")]
+    await users.delete(acme, ADA, account.user_id)
+    found = await entries(services, acme)
+    assert [("account", "stored", 1, 0)] in [
+        [msgspec.structs.astuple(item) for item in entry.differences] for entry in found
+    ]
+    written = str(await stored(services))
+    for text in ("ann@x.org", "Ann", "password another", str(account.user_id)):
+        assert text not in written
+
+
+async def test_what_people_change_of_their_own_account_has_no_entry(
+    services: Services, acme: DatasetRef
+) -> None:
+    act_as(None)
+    before = await entries(services, acme)
+    account = await services.directory.accounts.register(
+        acme, Registration("ann@x.org", "a good password", "Ann", "Lee")
+    )
+    await services.directory.accounts.set_password(acme, account.user_id, "another good password")
+    await services.directory.accounts.delete(acme, account.user_id)
+    assert await entries(services, acme) == before
+
+
 async def test_datasets(services: Services, acme: DatasetRef) -> None:
     await services.schema.datasets.create(acme, "web", {"label": "Web"})
     found = await entries(services, acme)
@@ -199,11 +334,24 @@ async def test_datasets(services: Services, acme: DatasetRef) -> None:
     assert await changed(services, acme) == [("dataset web", "name", "web", None)]
 
 
+async def test_what_the_settings_of_the_service_make_is_made_by_its_start(services: Services) -> None:
+    act_as(None)
+    settings = msgspec.structs.replace(
+        services.settings, bootstrap_org="globex", bootstrap_client_id="crm", bootstrap_admin_password=SECRET
+    )
+    globex = await services.setup.provisioning.provision(settings)
+    assert globex is not None
+    found = await entries(services, globex)
+    assert {item.kind for item in found} == {"organisation", "configure", "application", "console_user"}
+    assert {item.interface for item in found} == {"start"}
+    assert administrator() is None
+
+
 async def test_another_organisation_has_none_of_it(services: Services, acme: DatasetRef) -> None:
     other = (await services.setup.provisioning.create("zenith", name="Zenith")).dataset_ref
     await services.directory.console_users.create("eve", "a good password", {acme: "analyst"})
     kinds = {item.kind for item in await entries(services, other)}
-    assert kinds <= {"configure", "application"}
+    assert kinds <= {"organisation", "configure", "application"}
     assert (
         SettingDifference("console user eve", "role", None, "analyst")
         in (await last(services, acme)).differences

@@ -29,10 +29,17 @@ KINDS: Mapping[str, str] = {
     "verify": "Claims verified",
     "split": "Profile split",
     "merge": "Profiles merged",
-    "application": "Application changed",
-    "webhook": "Webhook changed",
-    "console_user": "Console user changed",
+    "organisation": "Organisation created",
     "dataset": "Dataset created or deleted",
+    "account": "User account changed",
+    "console_user": "Console user changed",
+    "application": "Application changed",
+    "issuer": "Trusted issuer changed",
+    "identity_server": "Identity server changed",
+    "signing_key": "Signing key replaced",
+    "token_key": "Token key changed",
+    "webhook": "Webhook changed",
+    "code_webhook": "Webhook for codes changed",
 }
 
 

@@ -37,6 +37,7 @@ INTERFACES: Mapping[str, str] = {
     "admin": "REST interface",
     "console": "console",
     "cli": "command line",
+    "start": "start of the service",
     "import": "import",
 }
 REFUSALS: Mapping[str, str] = {

@@ -5,6 +5,8 @@ Invariants: it grants nothing. An actor with a name that a use-case was told goe
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 
 from oneself.service.context import Actor
@@ -15,6 +17,21 @@ _ACTING: ContextVar[Actor | None] = ContextVar("acting", default=None)
 def act_as(actor: Actor | None) -> None:
     """Say who acts from now on, until this task ends. None: it is not known."""
     _ACTING.set(actor)
+
+
+@contextmanager
+def acting_as(actor: Actor) -> Iterator[None]:
+    """Say who acts in a block."""
+    token = _ACTING.set(actor)
+    try:
+        yield
+    finally:
+        _ACTING.reset(token)
+
+
+def administrator() -> Actor | None:
+    """Who acts in this task, if an interface for administrators said so; None: people act for themselves."""
+    return _ACTING.get()
 
 
 def named_or_acting(actor: Actor) -> Actor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
@@ -17,8 +17,8 @@ from oneself.core.config.difference import SettingDifference
 from oneself.service.acting import named_or_acting
 from oneself.service.context import ADMINISTRATOR, Actor
 from oneself.store.directory import OrganisationTables
+from oneself.store.tables.audit import AuditedKind
 
-AuditedKind = Literal["application", "webhook", "console_user", "dataset"]
 #: What stands for a secret that is new.
 REPLACED = "replaced"
 

@@ -23,6 +23,13 @@ import msgspec
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import Hasher, SecretBox
+from oneself.service.directory.account_audit import (
+    CREATED,
+    DELETED,
+    NEW_PASSWORD,
+    account_differences,
+    put_account_change,
+)
 from oneself.service.directory.common_passwords import COMMON_PASSWORDS
 from oneself.service.directory.mobile_numbers import digits_of
 from oneself.service.directory.tokens import AccessTokens
@@ -105,7 +112,10 @@ class Accounts:
         claims = _claims(user_id, username, registration)
         hashed = await self.hash_password(dataset_ref, username, registration.password)
         row = AccountRow(user_id, username, hashed, claims, time.time_ns() // 1000)
-        await self._directory.of(dataset_ref.org_id).accounts.put(row, _stored_key(username))
+        async with self._directory.transaction() as transaction:
+            tables = transaction.of(dataset_ref.org_id)
+            await tables.accounts.put(row, _stored_key(username))
+            await put_account_change(tables, CREATED)
         return account_of(row)
 
     async def create(self, dataset_ref: DatasetRef, registration: Registration) -> Account:
@@ -194,8 +204,9 @@ class Accounts:
             raise InvalidRegistration(problems)
         now = time.time_ns() // 1000
         change = _claims_change(account, changes, verified, now)
-        async with self._directory.transaction() as tables:
-            accounts = tables.of(dataset_ref.org_id).accounts
+        async with self._directory.transaction() as transaction:
+            tables = transaction.of(dataset_ref.org_id)
+            accounts = tables.accounts
             if ADDRESS_CLAIM in change.verified:
                 await accounts.lock_username(_stored_key(account.username))
                 await accounts.withdraw_from_others(account.user_id, now)
@@ -203,8 +214,11 @@ class Accounts:
                 await accounts.lock_mobile(digits)
                 await accounts.withdraw_mobile_from_others(account.user_id, digits, now)
             row = await accounts.put_claims(account.user_id, change, now)
-        if row is None:
-            raise await self._not_changed(dataset_ref, account.user_id)
+            if row is None:
+                raise await self._not_changed(dataset_ref, account.user_id)
+            was, now_is = account.claims.get, row.claims.get
+            fields = [field for field, claim in _CLAIM_OF.items() if was(claim) != now_is(claim)]
+            await put_account_change(tables, account_differences(fields, account.verified, row.verified))
         if "password" in changes:
             await self.set_password(dataset_ref, account.user_id, changes["password"])
         return msgspec.structs.replace(account, claims=row.claims, verified=row.verified)
@@ -220,11 +234,12 @@ class Accounts:
         if account is None:
             raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
         hashed = await self.hash_password(dataset_ref, account.username, password)
-        async with self._directory.transaction() as tables:
-            accounts = tables.of(dataset_ref.org_id).accounts
-            if not await accounts.put_password(user_id, hashed, time.time_ns() // 1000):
+        async with self._directory.transaction() as transaction:
+            tables = transaction.of(dataset_ref.org_id)
+            if not await tables.accounts.put_password(user_id, hashed, time.time_ns() // 1000):
                 raise NotFound(f"There is no user {user_id} in {dataset_ref.handle}.")
-            await self._tokens.revoke_user(tables, dataset_ref, user_id)
+            await self._tokens.revoke_user(transaction, dataset_ref, user_id)
+            await put_account_change(tables, NEW_PASSWORD)
 
     async def is_password(self, dataset_ref: DatasetRef, user_id: UUID, password: str) -> bool:
         """Whether this is the password of a user. Takes equally long either way."""
@@ -275,6 +290,7 @@ class Accounts:
             return False
         # Its grants went with it.
         await self._tokens.put_revoked(tables, dataset_ref, f"user:{user_id}")
+        await put_account_change(tables.of(dataset_ref.org_id), DELETED)
         return True
 
     async def _not_changed(self, dataset_ref: DatasetRef, user_id: UUID) -> Conflict | NotFound:

@@ -13,7 +13,9 @@ import msgspec
 
 from oneself.adapters.outgoing import OutgoingPolicy
 from oneself.adapters.webhook import OutgoingCode, WebhookClient, key_of, secret_of
+from oneself.core.config.difference import differences
 from oneself.errors import InvalidInput
+from oneself.service.audited import new_secret_of, put_audited
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import TOKEN_BYTES, SecretBox
 from oneself.service.delivery.outbox import CodeMessage, Content
@@ -24,6 +26,8 @@ from oneself.store.tables.delivery import DueDelivery
 
 #: The time to the second attempt: people wait for a code.
 RETRY_FIRST_S = 2.0
+#: What the audit log calls it.
+_SUBJECT = "webhook for codes"
 
 
 class CodeWebhook(msgspec.Struct, frozen=True):
@@ -68,17 +72,28 @@ class CodeWebhooks:
             key_of(secret)
         org_id = dataset_ref.org_id
         async with self._directory.transaction() as transaction:
-            table = (await transaction.lock(org_id)).code_webhook
-            row = None if secret else await table.find()
-            known = secret or (self._webhook(org_id, row).secret if row else None)
+            tables = await transaction.lock(org_id)
+            row = await tables.code_webhook.find()
+            before = self._webhook(org_id, row) if row else None
+            known = secret or (before.secret if before else None)
             webhook = CodeWebhook(url, known or new_secret(), time.time_ns() // 1000)
             encrypted = self._secret_box.encrypt(webhook.secret.encode(), purpose(org_id))
-            await table.put(CodeWebhookRow(url, encrypted, webhook.updated_at))
+            await tables.code_webhook.put(CodeWebhookRow(url, encrypted, webhook.updated_at))
+            changed = differences(_SUBJECT, {"url": before.url} if before else None, {"url": url})
+            if before and before.secret != webhook.secret:
+                changed.append(new_secret_of(_SUBJECT))
+            await put_audited(tables, "code_webhook", changed)
         return webhook, known is None
 
     async def delete(self, dataset_ref: DatasetRef) -> bool:
         """Delete the webhook of an organisation; False if it had none."""
-        return await self._directory.of(dataset_ref.org_id).code_webhook.delete()
+        async with self._directory.transaction() as transaction:
+            tables = await transaction.lock(dataset_ref.org_id)
+            row = await tables.code_webhook.find()
+            if row is not None:
+                await tables.code_webhook.delete()
+                await put_audited(tables, "code_webhook", differences(_SUBJECT, {"url": row.url}, None))
+        return row is not None
 
     def _webhook(self, org_id: int, row: CodeWebhookRow) -> CodeWebhook:
         plain = self._secret_box.decrypt(row.secret_encrypted, purpose(org_id))

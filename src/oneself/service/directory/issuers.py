@@ -15,11 +15,13 @@ from uuid import UUID
 import msgspec
 
 from oneself.adapters.outgoing import OutgoingPolicy
+from oneself.core.config.difference import differences
 from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.audited import put_audited
 from oneself.service.context import DatasetRef
 from oneself.service.directory.outgoing_urls import url_problem
 from oneself.service.directory.tokens import AUDIENCE
-from oneself.store.directory import Directory
+from oneself.store.directory import Directory, OrganisationTables
 from oneself.store.tables.trusted_issuer import TrustedIssuerRow, TrustedIssuerTable
 
 if TYPE_CHECKING:
@@ -30,6 +32,8 @@ AUDIENCE_CHARACTERS_MAX = 200
 ISSUERS_MAX = 20
 #: Which claims in tokens are verified: those of which the token says so, all, or none.
 VerifiedClaims = Literal["as_stated", "always", "never"]
+#: What the audit log has of an issuer.
+_AUDITED = ("issuer", "audience", "jwks_uri", "permissions", "verified_claims")
 
 
 class TrustedIssuer(msgspec.Struct, frozen=True):
@@ -77,24 +81,28 @@ class Issuers:
         """
         await self._check_addresses(fields)
         async with self._directory.transaction() as transaction:
-            issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
-            if len(await issuers.list()) >= ISSUERS_MAX:
+            tables = await transaction.lock(dataset_ref.org_id)
+            if len(await tables.trusted_issuers.list()) >= ISSUERS_MAX:
                 raise Conflict(f"An organisation trusts at most {ISSUERS_MAX} issuers.", code="too_many")
-            return await self._put(issuers, TrustedIssuer(issuer_id=uuid.uuid4(), **fields))
+            return await self._put(tables, None, TrustedIssuer(issuer_id=uuid.uuid4(), **fields))
 
     async def change(self, dataset_ref: DatasetRef, issuer_id: UUID, **fields: Any) -> TrustedIssuer:
         """Change the named fields. Raises as `add`, and NotFound."""
         await self._check_addresses(fields)
         async with self._directory.transaction() as transaction:
-            issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
-            before = await _get(issuers, issuer_id)
-            return await self._put(issuers, msgspec.structs.replace(before, **fields))
+            tables = await transaction.lock(dataset_ref.org_id)
+            before = await _get(tables.trusted_issuers, issuer_id)
+            return await self._put(tables, before, msgspec.structs.replace(before, **fields))
 
     async def remove(self, dataset_ref: DatasetRef, issuer_id: UUID) -> bool:
         """Remove a trusted issuer; False if there was none of this id."""
         async with self._directory.transaction() as transaction:
-            issuers = (await transaction.lock(dataset_ref.org_id)).trusted_issuers
-            return await issuers.delete(issuer_id)
+            tables = await transaction.lock(dataset_ref.org_id)
+            before = await _find(tables.trusted_issuers, issuer_id)
+            if before is not None:
+                await tables.trusted_issuers.delete(issuer_id)
+                await _put_change(tables, before, None)
+        return before is not None
 
     async def _check_addresses(self, fields: Mapping[str, Any]) -> None:
         """Look names up before the organisation is locked; `check` says what else is wrong."""
@@ -103,7 +111,9 @@ class Issuers:
             if url and not url_problem(url) and (problem := await self._policy.problem(url)):
                 raise InvalidInput(name, f"The {name} {problem}.")
 
-    async def _put(self, issuers: TrustedIssuerTable, issuer: TrustedIssuer) -> TrustedIssuer:
+    async def _put(
+        self, tables: OrganisationTables, before: TrustedIssuer | None, issuer: TrustedIssuer
+    ) -> TrustedIssuer:
         check(issuer, self._known)
         row = TrustedIssuerRow(
             issuer.issuer_id,
@@ -113,20 +123,37 @@ class Issuers:
             issuer.permissions,
             issuer.verified_claims,
         )
-        if not await issuers.put(row, time.time_ns() // 1000):
+        if not await tables.trusted_issuers.put(row, time.time_ns() // 1000):
             raise Conflict("This issuer is already trusted.", code="issuer")
-        return await _get(issuers, issuer.issuer_id)
+        await _put_change(tables, before, issuer)
+        return await _get(tables.trusted_issuers, issuer.issuer_id)
 
 
 async def _list(issuers: TrustedIssuerTable) -> list[TrustedIssuer]:
     return [_issuer(row) for row in await issuers.list()]
 
 
+async def _find(issuers: TrustedIssuerTable, issuer_id: UUID) -> TrustedIssuer | None:
+    return next((issuer for issuer in await _list(issuers) if issuer.issuer_id == issuer_id), None)
+
+
 async def _get(issuers: TrustedIssuerTable, issuer_id: UUID) -> TrustedIssuer:
-    for issuer in await _list(issuers):
-        if issuer.issuer_id == issuer_id:
-            return issuer
-    raise NotFound("No trusted issuer has this id.")
+    issuer = await _find(issuers, issuer_id)
+    if issuer is None:
+        raise NotFound("No trusted issuer has this id.")
+    return issuer
+
+
+async def _put_change(
+    tables: OrganisationTables, before: TrustedIssuer | None, after: TrustedIssuer | None
+) -> None:
+    """Record what changed; None: it is not trusted."""
+    described = [
+        {name: getattr(issuer, name) for name in _AUDITED} if issuer else None for issuer in (before, after)
+    ]
+    named = after or before
+    assert named is not None
+    await put_audited(tables, "issuer", differences(f"issuer {named.issuer}", *described))
 
 
 def check(issuer: TrustedIssuer, known: Collection[str]) -> None:

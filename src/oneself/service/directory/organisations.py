@@ -13,7 +13,9 @@ import re
 import time
 from typing import TYPE_CHECKING
 
+from oneself.core.config.difference import SettingDifference
 from oneself.errors import InvalidInput, NotFound
+from oneself.service.audited import put_audited
 from oneself.service.context import DEFAULT_DATASET, DatasetRef
 
 if TYPE_CHECKING:
@@ -72,4 +74,6 @@ class Organisations:
             org_id = await tables.organisations.put(handle, name, now)
             if org_id is not None:
                 await tables.of(org_id).datasets.put(DEFAULT_DATASET, now)
+                created = SettingDifference(f"organisation {handle}", "name", None, name)
+                await put_audited(tables.of(org_id), "organisation", [created])
         return org_id is not None

@@ -24,7 +24,9 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateNumbers, RSA
 from joserfc.jwk import RSAKey
 from joserfc.util import base64_to_int
 
+from oneself.core.config.difference import differences
 from oneself.errors import SettingsError
+from oneself.service.audited import put_audited
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.service.refreshed import Refreshed
@@ -126,10 +128,13 @@ class SigningKeys:
         """
         row = await self._new_key(dataset_ref)
         async with self._directory.transaction() as transaction:
-            keys = (await transaction.lock(dataset_ref.org_id)).signing_keys
-            now = time.time_ns() // 1000
+            tables = await transaction.lock(dataset_ref.org_id)
+            keys, now = tables.signing_keys, time.time_ns() // 1000
+            former = next((key.key_id for key in await keys.list(now) if key.retired_at is None), None)
             await keys.retire(now)
             await keys.put(row, ALGORITHM, now)
+            changed = differences("signing key", {"key_id": former}, {"key_id": row.key_id})
+            await put_audited(tables, "signing_key", changed)
         await self._at(dataset_ref).key_ring.newest()
         return row.key_id
 

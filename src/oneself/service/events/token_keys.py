@@ -18,7 +18,9 @@ from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
+from oneself.core.config.difference import SettingDifference
 from oneself.errors import Conflict, SettingsError
+from oneself.service.audited import put_audited
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox
 from oneself.service.events.persisted_token import KEY_ID_MAX, SECRET_BYTES, TokenKey, TokenKeyRing
@@ -86,9 +88,13 @@ class TokenKeys:
         await self._put_first(dataset_ref)
         async with self._directory.transaction() as transaction:
             # Locked before an id is chosen: no two rotations choose the same one.
-            keys = (await transaction.lock(dataset_ref.org_id)).token_keys
-            key_id = free_id([_key_state(row) for row in await keys.list()])
-            row = await keys.put(key_id, self._new_secret(dataset_ref, key_id), SPREAD_S)
+            tables = await transaction.lock(dataset_ref.org_id)
+            key_id = free_id([_key_state(row) for row in await tables.token_keys.list()])
+            secret = self._new_secret(dataset_ref, key_id)
+            row = await tables.token_keys.put(key_id, secret, SPREAD_S)
+            await put_audited(
+                tables, "token_key", [SettingDifference(f"token key {key_id}", "state", None, row.state)]
+            )
         self._forget(dataset_ref)
         return _key_state(row)
 
@@ -99,12 +105,18 @@ class TokenKeys:
         """
         if not 0 < key_id <= KEY_ID_MAX:
             return False
-        if await self._table(dataset_ref).delete(key_id):
-            self._forget(dataset_ref)
-            return True
-        if any(key.key_id == key_id for key in await self.list(dataset_ref)):
-            raise Conflict("The active key cannot be destroyed: rotate first.", code="active")
-        return False
+        async with self._directory.transaction() as transaction:
+            tables = await transaction.lock(dataset_ref.org_id)
+            known = next((row for row in await tables.token_keys.list() if row.key_id == key_id), None)
+            if known is None:
+                return False
+            if not await tables.token_keys.delete(key_id):
+                raise Conflict("The active key cannot be destroyed: rotate first.", code="active")
+            await put_audited(
+                tables, "token_key", [SettingDifference(f"token key {key_id}", "state", known.state, None)]
+            )
+        self._forget(dataset_ref)
+        return True
 
     async def _read(self, dataset_ref: DatasetRef) -> TokenKeyRing:
         rows = await self._table(dataset_ref).list()

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import cast, get_args
+from typing import Any, cast, get_args
 
 import msgspec
 
 from oneself.adapters.identity_server.connection import Connection, Grant
 from oneself.adapters.outgoing import outgoing_policy
+from oneself.core.config.difference import differences
 from oneself.errors import Conflict, InvalidInput, NotFound
+from oneself.service.audited import new_secret_of, put_audited
 from oneself.service.context import DatasetRef
 from oneself.service.crypto import SecretBox, same
 from oneself.settings import Settings
@@ -24,6 +26,8 @@ from oneself.store.directory import Directory, OrganisationTables
 from oneself.store.tables.identity_server import IdentityServerRow
 
 TEXT_CHARACTERS_MAX = 1_000
+#: What the audit log calls it.
+_SUBJECT = "identity server"
 
 
 class Secrets(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,7 +81,7 @@ class IdentityServers:
             tables = await transaction.lock(dataset_ref.org_id)
             if await tables.identity_server.find() is not None:
                 raise Conflict("This organisation has an identity server of its own already.")
-            return await self._put(tables, own)
+            return await self._put(tables, None, own)
 
     async def change(
         self, dataset_ref: DatasetRef, change: Callable[[OwnIdentityServer], OwnIdentityServer]
@@ -91,13 +95,18 @@ class IdentityServers:
             row = await tables.identity_server.find()
             if row is None:
                 raise NotFound("This organisation has no identity server of its own.")
-            return await self._put(tables, change(self._own(dataset_ref, row)))
+            before = self._own(dataset_ref, row)
+            return await self._put(tables, before, change(before))
 
     async def delete(self, dataset_ref: DatasetRef) -> bool:
         """Delete the organisation's own settings, so that the deployment's apply; False if it had none."""
         async with self._directory.transaction() as transaction:
             tables = await transaction.lock(dataset_ref.org_id)
-            return await tables.identity_server.delete()
+            row = await tables.identity_server.find()
+            if row is not None:
+                await tables.identity_server.delete()
+                await _put_change(tables, self._own(dataset_ref, row), None)
+        return row is not None
 
     def is_sync_caller(self, name: str, password: str) -> bool:
         """Whether these are the deployment's credentials for reports."""
@@ -108,7 +117,9 @@ class IdentityServers:
         own = await self.get(dataset_ref)
         return own is not None and _both_same((name, password), (own.sync_username, own.sync_password))
 
-    async def _put(self, tables: OrganisationTables, given: OwnIdentityServer) -> OwnIdentityServer:
+    async def _put(
+        self, tables: OrganisationTables, before: OwnIdentityServer | None, given: OwnIdentityServer
+    ) -> OwnIdentityServer:
         check(given)
         if problem := await self._policy.problem(given.connection.url):
             raise InvalidInput("url", f"The url {problem}.")
@@ -116,6 +127,7 @@ class IdentityServers:
         own = msgspec.structs.replace(given, connection=msgspec.structs.replace(given.connection, url=url))
         await tables.identity_server.put(self._row(tables.org_id, own))
         await tables.claim_sync.request()
+        await _put_change(tables, before, own)
         return own
 
     def _row(self, org_id: int, own: OwnIdentityServer) -> IdentityServerRow:
@@ -158,6 +170,32 @@ def check(own: OwnIdentityServer) -> None:
         raise InvalidInput("sync_username", "Set both sync_username and sync_password, or neither.")
     if ":" in (own.sync_username or ""):
         raise InvalidInput("sync_username", "sync_username must not contain a colon.")
+
+
+async def _put_change(
+    tables: OrganisationTables, before: OwnIdentityServer | None, after: OwnIdentityServer | None
+) -> None:
+    """Record what changed; None: the organisation has no settings of its own."""
+    changed = differences(_SUBJECT, _audited(before), _audited(after))
+    if before and after:
+        if before.connection.client_secret != after.connection.client_secret:
+            changed.append(new_secret_of(_SUBJECT, "client_secret"))
+        if after.sync_password and before.sync_password != after.sync_password:
+            changed.append(new_secret_of(_SUBJECT, "sync_password"))
+    await put_audited(tables, "identity_server", changed)
+
+
+def _audited(own: OwnIdentityServer | None) -> dict[str, Any] | None:
+    """What the audit log has of an identity server."""
+    if own is None:
+        return None
+    connection = own.connection
+    return {
+        "url": connection.url,
+        "client_id": connection.client_id,
+        "grant": connection.grant,
+        "sync_username": own.sync_username,
+    }
 
 
 def _connection_of(settings: Settings) -> Connection | None:

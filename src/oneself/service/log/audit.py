@@ -1,4 +1,4 @@
-"""The audit log: who changed settings, applications, webhooks and console users, erased a person, verified a
+"""The audit log: who changed settings and whatever else administrators change, erased a person, verified a
 claim, or split and merged profiles by hand, and when, in every dataset of an organisation.
 
 Invariants: it says which settings were changed, from what to what. It has no secret, and nothing of a person:
@@ -18,7 +18,7 @@ from oneself.core.values.attribute import IDENTITY_ATTRIBUTES
 from oneself.service.context import DatasetRef
 from oneself.store.database import Database
 from oneself.store.directory import Directory
-from oneself.store.tables.audit import AuditRow
+from oneself.store.tables.audit import AuditedKind, AuditRow
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -31,9 +31,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
     entry_id: UUID
     at: int
     dataset: str
-    kind: Literal[
-        "configure", "erase", "verify", "split", "merge", "application", "webhook", "console_user", "dataset"
-    ]
+    kind: Literal["configure", "erase", "verify", "split", "merge"] | AuditedKind
     interface: str
     application: str | None
     version: int

@@ -17,8 +17,9 @@ from oneself.core.config.configuration import Config
 from oneself.core.identity.dataset_settings import NEW_DEFAULT_DATASET
 from oneself.core.values.attribute import IDENTITY_ATTRIBUTES, READ_ONLY, READ_WRITE, Attribute
 from oneself.errors import Conflict
+from oneself.service.acting import acting_as
 from oneself.service.configuration import Configurations
-from oneself.service.context import DatasetRef
+from oneself.service.context import Actor, DatasetRef
 from oneself.service.directory.accounts import CLAIMS
 from oneself.service.directory.applications import Application, Applications, NewApplication
 from oneself.service.directory.console_users import ConsoleUsers
@@ -28,6 +29,8 @@ from oneself.service.setup.activation import with_mandatory_category
 from oneself.settings import Settings
 
 ADMIN = "admin"
+#: Who provisions an organisation that the settings of the service name.
+_START = Actor("start")
 
 
 class ProvisionedOrganisation(msgspec.Struct, frozen=True):
@@ -81,8 +84,12 @@ class OrganisationSetup:
         """
         if settings.bootstrap_org is None:
             return None
-        created = await self._organisations.put(settings.bootstrap_org, settings.bootstrap_org)
-        dataset_ref = await self._organisations.get(settings.bootstrap_org)
+        with acting_as(_START):
+            return await self._provision(settings, settings.bootstrap_org)
+
+    async def _provision(self, settings: Settings, handle: str) -> DatasetRef:
+        created = await self._organisations.put(handle, handle)
+        dataset_ref = await self._organisations.get(handle)
         if settings.bootstrap_client_id:
             await self._ensure_application(
                 dataset_ref, settings.bootstrap_client_id, settings.bootstrap_client_secret

@@ -13,10 +13,21 @@ from oneself.store.queries import Queries
 from oneself.store.tables.table import OrganisationTable
 
 _sql = Queries("audit")
-#: Kinds of log entries, then those of entries that belong to no dataset.
-AuditKind = Literal[
-    "configure", "erase", "claims", "split", "merge", "application", "webhook", "console_user", "dataset"
+#: Kinds of entries that belong to no dataset: what was changed.
+AuditedKind = Literal[
+    "organisation",
+    "dataset",
+    "account",
+    "console_user",
+    "application",
+    "issuer",
+    "identity_server",
+    "signing_key",
+    "token_key",
+    "webhook",
+    "code_webhook",
 ]
+AuditKind = Literal["configure", "erase", "claims", "split", "merge"] | AuditedKind
 
 
 class AuditRow(msgspec.Struct, frozen=True):
@@ -53,6 +64,6 @@ class AuditTable(OrganisationTable):
             for row in found
         ]
 
-    async def put(self, seq: int, entry_id: UUID, kind: AuditKind, content: dict[str, Any]) -> None:
+    async def put(self, seq: int, entry_id: UUID, kind: AuditedKind, content: dict[str, Any]) -> None:
         """Insert an entry that belongs to no dataset."""
         await self._executor.execute(_sql.put, self._org_id, seq, entry_id, kind, rows.encode_json(content))
