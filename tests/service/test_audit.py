@@ -334,6 +334,43 @@ async def test_datasets(services: Services, acme: DatasetRef) -> None:
     assert await changed(services, acme) == [("dataset web", "name", "web", None)]
 
 
+async def test_what_was_configured_in_a_deleted_dataset_stays(services: Services, acme: DatasetRef) -> None:
+    datasets, change = services.schema.datasets, services.configurations.change
+    await datasets.create(acme, "web", {"label": "Web"})
+    web = await datasets.get(acme, "web")
+    await datasets.change(acme, "web", {"allowed_origins": ["https://shop.example"]}, actor=ADA)
+    await change(web.dataset_id, lambda _: PutBlocked(BlockList(frozenset({"ann@x.org"}))))
+    await services.events.write_keys.create(web, NewWriteKey("server", "Shop"), ADA)
+    act_as(Actor("admin", "crm"))
+    await change(web.dataset_id, lambda _: PutAttributes((PLAN,)))
+    before = await entries(services, acme)
+    assert [entry.kind for entry in before if entry.dataset == "web"] == ["configure"] * 5
+    act_as(ADA)
+    await datasets.delete(acme, "web")
+    deleted, *after = await entries(services, acme)
+    assert deleted.kind == "dataset"
+    assert after == before
+    written = " ".join(await stored(services))
+    assert "https://shop.example" in written
+    assert "ann@x.org" not in written
+    await datasets.create(acme, "web", {})
+    await datasets.delete(acme, "web")
+    assert (await entries(services, acme))[-len(before) :] == before
+
+
+async def test_removed_sample_data_leaves_that_it_was_added_and_removed(
+    services: Services, acme: DatasetRef
+) -> None:
+    samples = services.overview.sample_data
+    before = {entry.entry_id for entry in await entries(services, acme)}
+    await samples.add(acme, ADA)
+    await samples.remove(acme, ADA)
+    while await samples.step():
+        pass
+    left = [entry for entry in await entries(services, acme) if entry.entry_id not in before]
+    assert [(entry.kind, entry.dataset) for entry in left] == [("dataset", ""), ("dataset", "")]
+
+
 async def test_what_the_settings_of_the_service_make_is_made_by_its_start(services: Services) -> None:
     act_as(None)
     settings = msgspec.structs.replace(

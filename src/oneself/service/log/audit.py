@@ -1,5 +1,6 @@
 """The audit log: who changed settings and whatever else administrators change, erased a person, verified a
-claim, or split and merged profiles by hand, and when, in every dataset of an organisation.
+claim, or split and merged profiles by hand, and when, in every dataset of an organisation. It has what was
+configured in a dataset that was deleted since, except for sample data.
 
 Invariants: it says which settings were changed, from what to what. It has no secret, and nothing of a person:
 blocked values are counted, and what was erased, split or merged is a number.
@@ -67,7 +68,7 @@ def _entry(row: AuditRow) -> AuditEntry:
         interface=content.get("face", ""),
         application=content.get("application"),
         version=row.config_version,
-        changes=_kinds(content.get("change", {})),
+        changes=tuple(content["changes"]) if "changes" in content else _kinds(content.get("change", {})),
         profiles=len(content.get("profile_ids", ())),
         parts=len(content.get("fragment_ids", ())),
         claims=_claims(content),

@@ -207,9 +207,9 @@ class Datasets:
         return PlannedChange(decide)
 
     async def delete(self, dataset_ref: DatasetRef, name: str) -> None:
-        """Delete an unused dataset. Raises NotFound, Conflict.
+        """Delete an unused dataset. What was configured in it stays in the audit log.
 
-        After CACHED_S, no process finds it any more.
+        After CACHED_S, no process finds it any more. Raises NotFound, Conflict.
         """
         if name == DEFAULT_DATASET:
             raise Conflict(
@@ -222,14 +222,15 @@ class Datasets:
                 await self._configurations.change_in(
                     Transaction(transaction.connection, dataset_id), lambda _: None
                 )
-            datasets = transaction.of(dataset_ref.org_id).datasets
-            if await datasets.is_used(at.dataset_id):
+            tables = transaction.of(dataset_ref.org_id)
+            if await tables.datasets.is_used(at.dataset_id):
                 sentence = f"The dataset {name!r} holds profiles or events and cannot be deleted."
                 raise Conflict(sentence, code="in_use")
-            if not await datasets.delete(at.dataset_id):
+            await tables.audit.copy_configuration(at.dataset_id, name)
+            if not await tables.datasets.delete(at.dataset_id):
                 raise _unknown(dataset_ref, name)
             deleted = SettingDifference(f"dataset {name}", "name", name, None)
-            await put_audited(transaction.of(dataset_ref.org_id), "dataset", [deleted])
+            await put_audited(tables, "dataset", [deleted])
         self.forget(dataset_ref, name)
 
     def forget(self, dataset_ref: DatasetRef, name: str) -> None:

@@ -1,5 +1,6 @@
 """The audit trail: entries of the table `log` (configuration, erasures, verifications, splits and merges by
-hand), and of the table `audit_entry`, which has what belongs to no dataset."""
+hand), and of the table `audit_entry`, which has what belongs to no dataset, and what was configured in
+datasets that were deleted."""
 
 from __future__ import annotations
 
@@ -32,7 +33,7 @@ AuditKind = Literal["configure", "erase", "claims", "split", "merge"] | AuditedK
 
 class AuditRow(msgspec.Struct, frozen=True):
     """A change of configuration, an erasure, a verification or a decision by hand, as it is logged; or a
-    change of what belongs to no dataset."""
+    change of what belongs to no dataset, or of a dataset that was deleted."""
 
     #: Empty: it belongs to none.
     dataset: str
@@ -67,3 +68,7 @@ class AuditTable(OrganisationTable):
     async def put(self, seq: int, entry_id: UUID, kind: AuditedKind, content: dict[str, Any]) -> None:
         """Insert an entry that belongs to no dataset."""
         await self._executor.execute(_sql.put, self._org_id, seq, entry_id, kind, rows.encode_json(content))
+
+    async def copy_configuration(self, dataset_id: int, name: str) -> None:
+        """Copy what was configured in a dataset, whose log is deleted next."""
+        await self._executor.execute(_sql.copy_configuration, self._org_id, dataset_id, name)

@@ -1,5 +1,6 @@
 -- The audit trail: in the table `log`, configuration changes, erasures, verifications, splits and merges by
--- hand; in the table `audit_entry`, what belongs to no dataset. $1 is the organisation.
+-- hand; in the table `audit_entry`, what belongs to no dataset, and the configuration changes of deleted
+-- datasets. $1 is the organisation.
 
 -- name: list
 -- A page of what was done in all datasets of an organisation, the last first.
@@ -36,7 +37,9 @@ CROSS JOIN LATERAL (
 ) AS entry
 WHERE dataset.org_id = $1
 UNION ALL
-(SELECT '', seq, entry_id, kind, 0, content FROM audit_entry
+(SELECT coalesce(content->>'dataset', ''), seq, entry_id, kind,
+        coalesce((content->>'version')::integer, 0), content
+ FROM audit_entry
  WHERE org_id = $1 AND seq BETWEEN $2 AND $3
  ORDER BY seq DESC
  LIMIT $4::integer + $5::integer)
@@ -51,3 +54,20 @@ LIMIT $4::integer OFFSET $5::integer;
 -- $4: kind
 -- $5: content
 INSERT INTO audit_entry (org_id, seq, entry_id, kind, content) VALUES ($1, $2, $3, $4, $5::text::jsonb);
+
+-- name: copy_configuration
+-- Copy what was configured in a dataset, which is deleted next.
+-- The change itself stays behind, because blocked values are in it; its kinds are copied.
+-- $2: the dataset
+-- $3: its name
+INSERT INTO audit_entry (org_id, seq, entry_id, kind, content)
+SELECT $1, seq, observation_id, kind,
+       content - 'change' || jsonb_build_object(
+           'dataset', $3::text,
+           'version', config_version,
+           'changes', CASE WHEN content->'change' ? 'changes'
+                           THEN jsonb_path_query_array(content, '$.change.changes[*].type')
+                           ELSE jsonb_path_query_array(content, '$.change.type') END
+       )
+FROM log
+WHERE dataset_id = $2 AND kind = 'configure';
