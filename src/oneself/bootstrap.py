@@ -93,6 +93,7 @@ from oneself.service.profiles.profiles import Profiles
 from oneself.service.profiles.refusals import Refusals
 from oneself.service.profiles.search import ProfileSearch
 from oneself.service.profiles.stored_values import StoredValues
+from oneself.service.rules.admitted_later import AdmittedLater
 from oneself.service.rules.preview import Previews
 from oneself.service.rules.proven_preview import ProvenPreviews
 from oneself.service.rules.rules import Reindexer, Rules
@@ -401,12 +402,13 @@ def _identity(base: _Foundation, schema: groups.SchemaServices) -> groups.Identi
 
 def _rules(base: _Foundation) -> groups.RuleServices:
     shared, tunables = (base.database, base.configurations), base.tunables
+    admitted_later = AdmittedLater(base.database, base.ingest.tombstones, base.reconciler.wake)
     return groups.RuleServices(
         rules=Rules(*shared),
         previews=base.previews,
         proven_previews=ProvenPreviews(*shared, entries_max=tunables.preview_entries_max),
         change_previews=ChangePreviews(*shared, tunables.preview_limits, tunables.preview_entries_max),
-        reindexer=Reindexer(*shared, base.ingest),
+        reindexer=Reindexer(*shared, base.ingest, admitted_later),
     )
 
 

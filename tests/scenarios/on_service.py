@@ -21,6 +21,7 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Resolution, Submission
 from oneself.service.privacy.erasure import Erasure
 from oneself.service.privacy.selection import ErasureTarget
+from oneself.service.rules.admitted_later import AdmittedLater
 from oneself.service.rules.rules import Reindexer, Rules, UnknownRule
 from oneself.store.database import Database
 from oneself.store.tombstones import Tombstones
@@ -124,7 +125,12 @@ class Service:
     async def _index(self) -> Outcome:
         """Run all waiting jobs, also of other datasets. Returns only the outcomes of this dataset."""
         recording = _RecordingIngest(self._database, self._configurations)
-        indexer = Reindexer(self._database, self._configurations, recording)
+        indexer = Reindexer(
+            self._database,
+            self._configurations,
+            recording,
+            AdmittedLater(self._database, recording.tombstones),
+        )
         while await indexer.step():
             pass
         return Outcome(

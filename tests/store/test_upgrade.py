@@ -22,6 +22,8 @@ from oneself.core.identity.identifier import TRACKER, tracker_digest
 from oneself.store.database import Database
 from oneself.store.directory import Directory
 from oneself.store.migrate import known, migrate, pending
+from oneself.store.tables.log import BEGINNING
+from oneself.store.transaction import Tables
 from support.databases import Databases
 from support.earlier_version import DATASETS, FOLDER, SECRET_KEY, restore_database
 from support.service import RunningService
@@ -254,6 +256,30 @@ async def test_blocked_values_are_put_in_order(made_databases: Databases) -> Non
 async def _blocked(connection: asyncpg.Connection[asyncpg.Record]) -> dict[int, Any]:
     rows = await connection.fetch("SELECT dataset_id, document -> 'blocked' AS blocked FROM oneself.config")
     return {row["dataset_id"]: json.loads(row["blocked"]) for row in rows}
+
+
+async def test_what_was_dropped_before_the_upgrade_can_be_read_again(made_databases: Databases) -> None:
+    url = await restore_database(made_databases)
+    connection = await asyncpg.connect(url)
+    dropped = """{"dropped": [{"namespace": "customerId", "code": "blocked_value"}]}"""
+    row = await connection.fetchrow(
+        """
+        UPDATE oneself.log SET plan = plan || $1::text::jsonb
+        WHERE (dataset_id, seq) = (
+            SELECT dataset_id, min(seq) FROM oneself.log
+            WHERE kind = 'event' AND plan IS NOT NULL GROUP BY dataset_id LIMIT 1
+        )
+        RETURNING dataset_id, seq, observation_id
+        """,
+        dropped,
+    )
+    assert row is not None
+    await connection.close()
+    await migrate(url)
+    async with await Database.open(url, max_size=1) as database:
+        found = await Tables(database, row["dataset_id"]).dropped_values.list_after(BEGINNING, 1_000)
+        keys = [(entry.seq, entry.observation_id, entry.admitted_by) for entry, _ in found]
+        assert (row["seq"], row["observation_id"], ()) in keys
 
 
 @pytest.mark.parametrize("number", range(len(QUESTIONS)), ids=QUESTIONS)

@@ -18,6 +18,7 @@ from oneself.service.ingest.trackers import new_tracker
 from oneself.service.log.verify import verify
 from oneself.service.privacy.selection import ErasureTarget
 from oneself.service.profiles.refusals import Refusals
+from oneself.service.rules.admitted_later import AdmittedLater
 from oneself.service.rules.rules import Reindexer
 from oneself.services import Services
 
@@ -70,7 +71,13 @@ class ProfilesHarness:
     def index_by(self, **limits: int) -> None:
         """Run background work with these limits of `Reindexer`."""
         services = self.services
-        reindexer = Reindexer(services.database, services.configurations, services.ingest, **limits)
+        reindexer = Reindexer(
+            services.database,
+            services.configurations,
+            services.ingest,
+            AdmittedLater(services.database, services.ingest.tombstones),
+            **limits,
+        )
         rules = msgspec.structs.replace(services.rules, reindexer=reindexer)
         self.services = msgspec.structs.replace(services, rules=rules)
 

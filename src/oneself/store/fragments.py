@@ -221,8 +221,8 @@ FRAGMENTS = {
     )""",
     # Of an entry of the log, without what the fold adds to it.
     "copied_columns": "dataset_id, seq, observation_id, profile_id, kind, name, config_version, content, "
-    "plan, content_redacted, replay",
+    "plan, content_redacted, replay, admitted_by",
     # To read an entry of the log: see tables.log.
     "entry_columns": "seq, observation_id, profile_id, kind, config_version, content::text, plan::text, "
-    "content_redacted, replay",
+    "content_redacted, replay, admitted_by",
 }

@@ -351,6 +351,7 @@ CREATE TABLE log (
     replay text NOT NULL DEFAULT 'judge'::text,
     fragment_id uuid,
     active_at bigint,
+    admitted_by bigint[],
     CONSTRAINT log_key PRIMARY KEY (dataset_id, seq, observation_id),
     CONSTRAINT log_replay_known CHECK ((replay = ANY (ARRAY['judge'::text, 'apply'::text])))
 );
@@ -359,8 +360,10 @@ CREATE INDEX log_by_profile ON log USING btree (dataset_id, profile_id, seq) WHE
 CREATE INDEX log_by_rare_kind ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['configure'::text, 'erase'::text]));
 CREATE INDEX log_of_configuration ON log USING btree (dataset_id, seq) WHERE (kind = 'configure'::text);
 CREATE INDEX log_of_decisions ON log USING btree (dataset_id, kind, seq DESC) WHERE (kind = ANY (ARRAY['split'::text, 'merge'::text]));
+CREATE INDEX log_of_dropped ON log USING btree (dataset_id, seq, observation_id) WHERE (plan ? 'dropped'::text);
 CREATE INDEX log_of_named_fragments ON log USING gin (((content -> 'fragment_ids'::text))) WHERE (kind = ANY (ARRAY['match'::text, 'review'::text]));
 CREATE INDEX log_of_parted_fragments ON log USING gin (((content -> 'fragment_ids'::text))) WHERE (kind = ANY (ARRAY['split'::text, 'merge'::text]));
+CREATE INDEX log_of_unread ON log USING btree (dataset_id, profile_id) WHERE ((admitted_by IS NOT NULL) AND (plan ? 'dropped'::text));
 CREATE INDEX log_of_verifications ON log USING btree (dataset_id, seq DESC) WHERE ((kind = 'claims'::text) AND (name = 'verification'::text));
 CREATE INDEX log_of_verified_users ON log USING btree (dataset_id, ((content ->> 'user_id'::text))) WHERE (kind = 'verification'::text);
 CREATE INDEX log_of_verified_values ON log USING btree (dataset_id, lower((content ->> 'value'::text))) WHERE (kind = 'verification'::text);

@@ -139,7 +139,9 @@ class ScratchDataset:
         named = rows.columns(2, ((item.namespace, item.value) for item in sorted(names.identifiers)))
         await execute(_sql.copy_profiles, live_id, profiles)
         await execute(_sql.copy_fragments, live_id, fragments)
-        await execute(_sql.copy_log, live_id, profiles, fragments)
+        await execute(
+            _sql.copy_log, live_id, profiles, fragments, list(map(str, fragments)), sorted(names.users)
+        )
         await execute(_sql.copy_names, live_id, *named, sorted(names.users))
         await execute(_sql.copy_settings, live_id)
         await execute(_sql.free_jobs, live_id)

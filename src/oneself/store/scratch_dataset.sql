@@ -122,15 +122,26 @@ SELECT * FROM oneself.refusal
 WHERE dataset_id = $1 AND (profile_id = ANY ($2::uuid[]) OR other_id = ANY ($2::uuid[]));
 
 -- name: copy_log
--- Copy what the log has of profiles and fragments, every change of the configuration, and every erasure.
+-- Copy what the log has of profiles, fragments and users, the changes of the configuration, and erasures.
 -- $1: dataset
 -- $2: profile ids
 -- $3: fragment ids
+-- $4: the same as JSON has them
+-- $5: users
 INSERT INTO pg_temp.log
 SELECT * FROM oneself.log WHERE dataset_id = $1 AND profile_id = ANY ($2::uuid[])
 UNION
 SELECT * FROM oneself.log
 WHERE dataset_id = $1 AND fragment_id = ANY ($3::uuid[]) AND fragment_id IS DISTINCT FROM profile_id
+UNION
+SELECT * FROM oneself.log
+WHERE dataset_id = $1 AND kind IN ('match', 'review') AND content -> 'fragment_ids' ?| $4::text[]
+UNION
+SELECT * FROM oneself.log
+WHERE dataset_id = $1 AND kind IN ('split', 'merge') AND content -> 'fragment_ids' ?| $4::text[]
+UNION
+SELECT * FROM oneself.log
+WHERE dataset_id = $1 AND kind = 'verification' AND content ->> 'user_id' = ANY ($5::text[])
 UNION
 SELECT * FROM oneself.log WHERE dataset_id = $1 AND kind IN ('configure', 'erase');
 

@@ -20,6 +20,7 @@ from oneself.store.tables.attribute_history import AttributeHistory
 from oneself.store.tables.browser import BrowserTable
 from oneself.store.tables.claim import ClaimTable
 from oneself.store.tables.config import ConfigTable
+from oneself.store.tables.dropped_value import DroppedValueTable
 from oneself.store.tables.event import EventTable
 from oneself.store.tables.explanation import ExplanationTable
 from oneself.store.tables.fragment import FragmentTable
@@ -91,6 +92,10 @@ class Tables:
     @property
     def config(self) -> ConfigTable:
         return ConfigTable(self._executor, self.dataset_id)
+
+    @property
+    def dropped_values(self) -> DroppedValueTable:
+        return DroppedValueTable(self._executor, self.dataset_id)
 
     @property
     def events(self) -> EventTable:

@@ -90,6 +90,8 @@ class Config(msgspec.Struct, frozen=True, dict=True):
     merge_limits: tuple[tuple[int, int], ...] = ()
     #: How often the write keys of the dataset changed: whoever caches them reads them again when it rises.
     write_keys_version: int = 0
+    #: Of a reading (`reading_of`): later configurations that admit identifiers which this one drops.
+    admitting: tuple["Config", ...] = ()
 
     @cached_property
     def types(self) -> dict[str, IdentityType]:

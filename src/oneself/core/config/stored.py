@@ -48,7 +48,7 @@ class ConfigDocument(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 #: The fields that both forms have.
-_SHARED = tuple(name for name in Config.__struct_fields__ if name != "schema")
+_SHARED = tuple(name for name in Config.__struct_fields__ if name not in ("schema", "admitting"))
 
 
 def to_document(config: Config) -> ConfigDocument:

@@ -42,9 +42,13 @@ def event_changes(
     `source`: the source of the values.
     """
     changes: list[Change] = []
+    # A plan that is applied as recorded may be older than the configuration that admits what it dropped.
+    dropped = {item.namespace for item in plan.dropped} if config.admitting else ()
     for raw in observation.identifiers:
         match = config.bindings.get(raw.namespace)
-        if match is None or isinstance(found := admit(raw, observation.trust, config), Dropped):
+        if match is None or raw.namespace in dropped:
+            continue
+        if isinstance(found := admit(raw, observation.trust, config), Dropped):
             continue
         is_own = found in plan.claims or state.has_holder(found, plan.unified_ids)
         if is_own and may_replace_identity(profile, match, source, config):

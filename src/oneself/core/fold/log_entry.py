@@ -5,13 +5,14 @@ Invariants: values are frozen; stored names never change (`face`, `judge`).
 Source: docs/concepts/log-and-fold.md.
 """
 
-from collections.abc import Container
-from typing import Any, Literal, Self
+from collections.abc import Container, Mapping
+from typing import Any, Literal, Protocol, Self
 from uuid import UUID
 
 import msgspec
 
 from oneself.core.config.changes import ConfigChange
+from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.joins import View
 from oneself.core.profiles.verification import ClaimVerification
@@ -53,6 +54,9 @@ class LogEntry(msgspec.Struct, frozen=True, kw_only=True):
     content_redacted: bool = False
     #: `judge`: a replay resolves the observation again. `apply`: it applies the plan as recorded.
     replay: ReplayPolicy = "judge"
+    #: Later versions of the configuration, each of which admits something that the entry names and the ones
+    #: before drop.
+    admitted_by: tuple[int, ...] = ()
 
 
 class Reconfigured(msgspec.Struct, frozen=True):
@@ -163,6 +167,34 @@ class ManualMerge(_ByHand, frozen=True, kw_only=True):
     gave_up: str | None = None
     #: The fragments of that user, which are nobody's from then on.
     disowned: tuple[UUID, ...] = ()
+
+
+class _Versioned(Protocol):
+    """What an entry says of the configurations that it is read by."""
+
+    @property
+    def config_version(self) -> int: ...
+    @property
+    def admitted_by(self) -> tuple[int, ...]: ...
+
+
+def config_of(entry: _Versioned, configs: Mapping[int, Config]) -> Config:
+    """The configuration that an entry is read by, of all versions."""
+    config = configs[entry.config_version]
+    return reading_of(entry, config, configs) if entry.admitted_by else config
+
+
+def reading_of(entry: _Versioned, config: Config, configs: Mapping[int, Config]) -> Config:
+    """The configuration of an entry's time together with later ones that admit more of what it names.
+
+    `configs`: by version. A later one that is missing there admits nothing.
+    """
+    # A configuration keeps its readings, as it keeps its cached properties.
+    known: dict[tuple[int, ...], Config] = vars(config).setdefault("readings", {})
+    versions = tuple(version for version in entry.admitted_by if version in configs)
+    if versions not in known:
+        known[versions] = msgspec.structs.replace(config, admitting=tuple(configs[v] for v in versions))
+    return known[versions]
 
 
 class _Observed(msgspec.Struct, frozen=True):

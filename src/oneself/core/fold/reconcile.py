@@ -17,7 +17,7 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply_recorded
-from oneself.core.fold.log_entry import EntryKey, LogEntry, observation_of, recorded_plan
+from oneself.core.fold.log_entry import EntryKey, LogEntry, config_of, observation_of, recorded_plan
 from oneself.core.fold.resolve_again import FoldScope, ResolvedAgain, detach_until, resolve_again
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, Identifier
 from oneself.core.identity_graph.evidence_level import EvidenceLevel
@@ -45,10 +45,20 @@ class BelievedLog(msgspec.Struct, frozen=True):
     configs: Mapping[int, Config]
 
     def config_of(self, entry: LogEntry) -> Config:
-        return self.configs[entry.config_version]
+        return config_of(entry, self.configs)
 
     def fragment_of(self, entry: LogEntry) -> UUID | None:
         return self.fragments.get((entry.seq, entry.observation_id))
+
+    def find_unread(self) -> set[UUID]:
+        """The profiles of entries that name more than their plans have."""
+        return {
+            entry.profile_id
+            for entry in self.entries
+            if entry.admitted_by and entry.profile_id is not None and not entry.content_redacted
+            if extract_evidence(observation_of(entry), self.config_of(entry)).dropped
+            != recorded_plan(entry).dropped
+        }
 
     def of_profiles(self, profile_ids: Container[UUID | None]) -> "BelievedLog":
         """What the log has of some of them."""

@@ -8,7 +8,7 @@ Invariants: pure; it reads log entries, not the database.
 Source: docs/concepts/log-and-fold.md, docs/concepts/trust.md (erasure).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from uuid import UUID
 
 import msgspec
@@ -30,6 +30,7 @@ from oneself.core.fold.log_entry import (
     Reconfigured,
     decided_of,
     observation_of,
+    reading_of,
     recorded_plan,
     reviewed_of,
     verification_of,
@@ -71,10 +72,18 @@ class Touched(msgspec.Struct, frozen=True):
     reviewed: frozenset[UUID] = frozenset()
     #: What a person decided about fragments.
     decided: ManualSplit | ManualMerge | None = None
+    #: The configuration that the entry is read by, if later ones admit more of it than that of its time.
+    read_by: Config | None = None
 
 
-def touches(entry: LogEntry, config: Config) -> Touched:
-    """What an entry may touch when it is replayed."""
+_NO_CONFIGS: Mapping[int, Config] = {}
+
+
+def touches(entry: LogEntry, config: Config, configs: Mapping[int, Config] = _NO_CONFIGS) -> Touched:
+    """What an entry may touch when it is replayed.
+
+    `config`: of its time. `configs`: by version, those that may admit more of it.
+    """
     if entry.kind == "configure":
         return Touched()
     if entry.kind == "erase":
@@ -89,12 +98,13 @@ def touches(entry: LogEntry, config: Config) -> Touched:
     if (decided := decided_of(entry)) is not None:
         return Touched(decided=decided)
     observation = observation_of(entry)
+    read_by = reading_of(entry, config, configs) if entry.admitted_by else None
+    evidence = extract_evidence(observation, read_by or config)
     if entry.replay == "judge":
-        return Touched(observation, extract_evidence(observation, config))
+        return Touched(observation, evidence, read_by=read_by)
     plan = recorded_plan(entry)
-    return Touched(
-        observation, extract_evidence(observation, config), frozenset((plan.profile_id, *plan.unified_ids))
-    )
+    profile_ids = frozenset((plan.profile_id, *plan.unified_ids))
+    return Touched(observation, evidence, profile_ids, read_by=read_by)
 
 
 def replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched | None = None) -> Config:
@@ -113,7 +123,8 @@ def replay(state: WorkingSet, entry: LogEntry, config: Config, touched: Touched 
     if entry.kind in (VERIFICATION, REVIEW, MANUAL_SPLIT, MANUAL_MERGE):
         return config
     try:
-        _replay(state, entry, config, touched or touches(entry, config))
+        found = touched or touches(entry, config)
+        _replay(state, entry, found.read_by or config, found)
     except KeyError as missing:
         raise Diverged(
             f"Entry {entry.seq} needs profile {missing}, which nothing before it makes."

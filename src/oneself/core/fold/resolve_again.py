@@ -18,7 +18,7 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply, apply_recorded
-from oneself.core.fold.log_entry import EntryKey, LogEntry, observation_of, recorded_plan
+from oneself.core.fold.log_entry import EntryKey, LogEntry, config_of, observation_of, recorded_plan
 from oneself.core.fold.redaction import without_identifiers
 from oneself.core.identity.identifier import USER_ID, Identifier
 from oneself.core.resolution.evidence import Evidence, extract_evidence, identities_of
@@ -81,7 +81,7 @@ def resolve_again(entries: list[LogEntry], configs: Mapping[int, Config], scope:
     waiting = list(scope.detached)
     for entry in entries:
         detach_until(again.state, waiting, entry.seq)
-        folded = _fold(again, entry, configs[entry.config_version], scope)
+        folded = _fold(again, entry, config_of(entry, configs), scope)
         if folded is None:
             again.dropped.append((entry.seq, entry.observation_id))
         else:
@@ -203,10 +203,10 @@ def _plan(
             is_known=scope.is_known(evidence.devices, observation.profile_id, entry.seq),
         )
     if not evidence.identifiers and observation.addressed_id is None and not observation.creates and home:
-        return Plan(profile_id=home, survivor_id=home)
+        return Plan(profile_id=home, survivor_id=home, dropped=evidence.dropped)
     plan = resolve(state, observation, config, evidence, user_accepted=True)
     if isinstance(plan, Rejection):
-        return _attachment(observation, home)
+        return _attachment(observation, home, evidence)
     kept = tuple(
         refusal
         for refusal in recorded.refusals
@@ -226,10 +226,10 @@ def _keeping_profile(plan: Plan, entry: LogEntry, observation: Observation, conf
     return msgspec.structs.replace(plan, profile_id=made, creates=True, merges=(*plan.merges, merge))
 
 
-def _attachment(observation: Observation, home: UUID | None) -> Plan:
+def _attachment(observation: Observation, home: UUID | None, evidence: Evidence) -> Plan:
     """The plan of an observation that nothing leads anywhere: it stays with the words of its fragment."""
     profile_id = home or observation.new_profile_id
-    return Plan(profile_id=profile_id, survivor_id=profile_id, creates=home is None)
+    return Plan(profile_id=profile_id, survivor_id=profile_id, creates=home is None, dropped=evidence.dropped)
 
 
 def _without_parted(evidence: Evidence, fragment_id: UUID, entry: LogEntry, scope: FoldScope) -> Evidence:

@@ -112,7 +112,18 @@ def _is_verified(match: IdentifierSource, observation: Observation) -> bool:
 
 
 def admit(raw: Identifier, trust: SenderTrust, config: Config) -> Identifier | Dropped:
-    """The normalised identifier, or why it is dropped. `raw`: as sent. `trust`: of the sender."""
+    """The normalised identifier, or why it is dropped. `raw`: as sent. `trust`: of the sender.
+
+    What the configuration drops, a later one may admit (`Config.admitting`).
+    """
+    outcome = _admit(raw, trust, config)
+    if isinstance(outcome, Identifier) or not config.admitting:
+        return outcome
+    later = (_admit(raw, trust, item) for item in config.admitting)
+    return next((item for item in later if isinstance(item, Identifier)), outcome)
+
+
+def _admit(raw: Identifier, trust: SenderTrust, config: Config) -> Identifier | Dropped:
     namespace = config.namespace(raw.namespace)
     if namespace is None:
         return Dropped(raw.namespace, "unknown_namespace")

@@ -31,7 +31,7 @@ from oneself.store.transaction import Transaction
 async def fold_surroundings(
     scratch: ScratchLog, found: Surroundings, view: View, configs: Mapping[int, Config]
 ) -> None:
-    """Fold the copied entries. Needs `show_folded`."""
+    """Fold the copied entries. Needs `show_folded`. `configs`: by version, up to the instant."""
     transaction = scratch.transaction
     if view != "all":
         await scratch.put_believed()
@@ -41,15 +41,19 @@ async def fold_surroundings(
             for start in range(0, len(run), ENTRIES_PER_CHUNK):
                 chunk, config = run[start : start + ENTRIES_PER_CHUNK], configs[version]
                 if view == "all":
-                    await _fold_believed(transaction, found.part, chunk, config)
+                    await _fold_believed(transaction, found.part, chunk, config, configs)
                 else:
-                    await fold_part(transaction, found.part, chunk, config)
+                    await fold_part(transaction, found.part, chunk, config, configs)
 
 
 async def _fold_believed(
-    transaction: Transaction, part: GraphPart, entries: list[LogEntry], config: Config
+    transaction: Transaction,
+    part: GraphPart,
+    entries: list[LogEntry],
+    config: Config,
+    configs: Mapping[int, Config],
 ) -> None:
-    touched = [part.concerned(touches(entry, config)) for entry in entries]
+    touched = [part.concerned(touches(entry, config, configs)) for entry in entries]
     await fold_run(transaction, entries, touched, config, transaction.log.put_fragments)
 
 

@@ -146,7 +146,8 @@ class _Earlier:
         await scratch.show_live()
         configs = await tables.log.find_configurations()
         today = configs[max(configs)]
-        config = configs[max(number for number, item in configs.items() if item.seq <= self._at)]
+        known_then = {number: item for number, item in configs.items() if item.seq <= self._at}
+        config = known_then[max(known_then)]
         live, then = (Lookup(scratch.database, GivenConfiguration(item)) for item in (today, config))
         seeds = Seeds()
         for text in texts:
@@ -154,7 +155,7 @@ class _Earlier:
         found = await find_surroundings(scratch, seeds, self._view, configs, self._entries_max)
         erasures = await tables.log.find_erasures_of(found.part.rows, ())
         await scratch.show_folded()
-        await fold_surroundings(scratch, found, self._view, configs)
+        await fold_surroundings(scratch, found, self._view, known_then)
         await bridge(tables, bridges_until(erasures, self._at), config, self._at + 1)
         parts = [await self._find(then, live, text) for text in texts]
         await scratch.show_live()

@@ -20,7 +20,7 @@ from uuid import UUID
 import msgspec
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import LogEntry, observation_of
+from oneself.core.fold.log_entry import LogEntry, config_of, observation_of
 from oneself.core.identity.identifier import ANONYMOUS_ID, TRACKER, USER_ID, Identifier
 from oneself.core.identity.normalise import display_value
 from oneself.core.identity_graph.joins import View
@@ -189,7 +189,7 @@ def _named_in(entries: Iterable[LogEntry], configs: Mapping[int, Config]) -> set
         identifier
         for entry in entries
         if entry.profile_id is not None
-        for identifier in extract_evidence(observation_of(entry), configs[entry.config_version]).identifiers
+        for identifier in extract_evidence(observation_of(entry), config_of(entry, configs)).identifiers
     }
 
 

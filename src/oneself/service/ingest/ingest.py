@@ -74,7 +74,8 @@ class Ingest:
         self._on_unreconciled = on_unreconciled
         self._database = database
         self._configurations = configurations
-        self._tombstones = tombstones or Tombstones("")
+        #: By which it recognises who was erased.
+        self.tombstones = tombstones or Tombstones("")
         self._telemetry = telemetry or NullTelemetry()
         self._batch_limits = batch_limits
         self._batchers: dict[int, Batcher[Submission, Resolution]] = {}
@@ -91,7 +92,7 @@ class Ingest:
                 dataset_id,
                 self._database,
                 self._configurations,
-                self._tombstones,
+                self.tombstones,
                 self._telemetry,
                 self._on_unreconciled,
             )

@@ -17,7 +17,7 @@ import msgspec
 
 from oneself.core.config.configuration import Config
 from oneself.core.fold.apply import apply_recorded
-from oneself.core.fold.log_entry import Erased, LogEntry, observation_of
+from oneself.core.fold.log_entry import Erased, LogEntry, config_of, observation_of
 from oneself.core.fold.reconcile import BelievedLog
 from oneself.core.fold.replay import tombstone
 from oneself.core.fold.resolve_again import Detached, FoldScope
@@ -304,7 +304,7 @@ def _find_named(entries: Iterable[LogEntry], configs: Mapping[int, Config]) -> s
     return {
         identifier
         for entry in entries
-        for identifier in extract_evidence(observation_of(entry), configs[entry.config_version]).identifiers
+        for identifier in extract_evidence(observation_of(entry), config_of(entry, configs)).identifiers
     }
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from uuid import UUID
 
 from oneself.core.config.configuration import Config
-from oneself.core.fold.log_entry import LogEntry, ManualSplit
+from oneself.core.fold.log_entry import LogEntry, ManualSplit, config_of
 from oneself.core.fold.replay import Touched
 from oneself.core.identity_graph.footprint import graph_footprint
 from oneself.core.identity_graph.observe import Observed
@@ -46,7 +46,7 @@ async def gather_graph(
 
 def observed_then(entry: ChangingEntry, configs: Mapping[int, Config]) -> Observed:
     """What an entry says by itself, by the configuration of its time. `configs`: by version."""
-    config = configs[entry.config_version]
+    config = config_of(entry, configs)
     evidence = extract_evidence(entry.observation, config)
     return Observed(entry.observation, evidence, entry.seq, config, graph_rules(config))
 
@@ -70,8 +70,9 @@ def fold_entry(
         graph.record(touched.verification, config, entry.seq)
     observation, evidence = touched.observation, touched.evidence
     if observation is not None and evidence is not None and entry.profile_id is not None:
+        read_by = touched.read_by or config
         observed = Observed(
-            observation, evidence, entry.seq, config, graph.rules, is_redacted=entry.content_redacted
+            observation, evidence, entry.seq, read_by, graph.rules, is_redacted=entry.content_redacted
         )
         graph.observe(observed, entry.profile_id, unified_ids)
 

@@ -211,6 +211,7 @@ class Reconciler:
         are parted, if it is known. `locked`: what is locked already."""
         alone = await self.find_reach(transaction, listed, locked)
         may_be_equal = not locked and alone.is_simple
+        may_be_equal = may_be_equal and not await transaction.dropped_values.has_unread(alone.profile_ids)
         if may_be_equal and not alone.differing(await alone.find_expected(NOTHING_LOGGED, config)):
             return []
         among = await transaction.unreconciled_fragments.find_some(alone.rows)
@@ -226,7 +227,8 @@ class Reconciler:
         config = await transaction.config.find()
         log = await load_log(transaction, reach.profile_ids, reach.rows)
         expected = await reach.find_expected(log, config)
-        if differing := reach.differing(expected):
+        unread = await transaction.profiles.find_survivors(frozenset(log.find_unread()))
+        if differing := reach.differing(expected).union(unread.values()):
             believed = await _find_believed(transaction, reach, differing, log)
             cause = await transaction.log.find_observation(seq)
             recorder = ChangeRecorder({}, cause or uuid.uuid4(), parted_by=parted_by)
@@ -268,6 +270,9 @@ async def _fold_again(
     await transaction.log.delete(apart.dropped)
     await transaction.log.freeze_refused(sorted(believed.profile_ids))
     await transaction.log.freeze_entries(await transaction.fragments.find_entries(neighbours))
+    beside = (await transaction.fragments.find_believed_of(neighbours)).values()
+    jobs = await transaction.log.find_of_fragments((), await find_unified_ids(transaction, beside))
+    await transaction.log.freeze_entries((entry.seq, entry.observation_id) for entry in jobs)
     entries = _complete(apart, config, seq)
     recorder.compare_believed(
         former,

@@ -46,6 +46,11 @@ async def refold(transaction: Transaction, part: GraphPart, recorder: ChangeReco
     `recorder`: gathers the changes for those who follow.
     """
     before = await read_graph(transaction, part.rows)
+    recorder.note_graph(before, await read_graph(transaction, await fold_again(transaction, part)))
+
+
+async def fold_again(transaction: Transaction, part: GraphPart) -> set[UUID]:
+    """The same; returns the fragments that the part had and those that it has now."""
     believed = {row.believed_id for row in part.rows.values()}
     believed |= await transaction.log.find_profiles(part.entries)
     await _delete(transaction, part)
@@ -59,8 +64,8 @@ async def refold(transaction: Transaction, part: GraphPart, recorder: ChangeReco
     entries.sort(key=lambda entry: (entry.seq, entry.observation_id))
     fragment_ids = set(part.rows)
     for version, run in groupby(entries, key=lambda entry: entry.config_version):
-        fragment_ids |= await fold_part(transaction, part, list(run), configs[version])
-    recorder.note_graph(before, await read_graph(transaction, fragment_ids))
+        fragment_ids |= await fold_part(transaction, part, list(run), configs[version], configs)
+    return fragment_ids
 
 
 async def _delete(transaction: Transaction, part: GraphPart) -> None:
@@ -73,10 +78,17 @@ async def _delete(transaction: Transaction, part: GraphPart) -> None:
 
 
 async def fold_part(
-    transaction: Transaction, part: GraphPart, entries: list[LogEntry], config: Config
+    transaction: Transaction,
+    part: GraphPart,
+    entries: list[LogEntry],
+    config: Config,
+    configs: Mapping[int, Config],
 ) -> set[UUID]:
-    """Fold entries of one configuration; returns the fragments that begin."""
-    touched = [part.concerned(touches(entry, config)) for entry in entries]
+    """Fold entries of one configuration; returns the fragments that begin.
+
+    `configs`: by version, those that may admit more of an entry.
+    """
+    touched = [part.concerned(touches(entry, config, configs)) for entry in entries]
     unified = await _find_unified(transaction, touched)
     reindexed = {profile.profile_id for found in unified.values() for profile in found}
     graph = await gather_graph(transaction, touched, config, reindexed)

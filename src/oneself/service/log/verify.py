@@ -6,7 +6,7 @@ they see is locked or changed. Source: docs/concepts/log-and-fold.md.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 from uuid import UUID
 
@@ -64,10 +64,10 @@ async def _verify(shadow: Shadow, progress: Progress) -> VerifyReport:
 
 async def fold_dataset(transaction: Transaction, progress: Callable[[int], None], done: int) -> int:
     """Fold a dataset's log into the tables of a transaction; returns `done` plus the entries folded."""
-    config = Config()
+    config, configs = Config(), await transaction.log.find_configurations()
     position = BEGINNING
     while entries := await transaction.log.list_after(position):
-        config = await _fold_chunk(transaction, entries, config)
+        config = await _fold_chunk(transaction, entries, config, configs)
         position = entries[-1].seq, entries[-1].observation_id
         done += len(entries)
         progress(done)
@@ -76,10 +76,12 @@ async def fold_dataset(transaction: Transaction, progress: Callable[[int], None]
     return done
 
 
-async def _fold_chunk(transaction: Transaction, entries: list[LogEntry], config: Config) -> Config:
+async def _fold_chunk(
+    transaction: Transaction, entries: list[LogEntry], config: Config, configs: Mapping[int, Config]
+) -> Config:
     """Fold entries together up to each change of what the next ones touch, or may join."""
     for run in runs(entries):
-        touched = [touches(entry, config) for entry in run]
+        touched = [touches(entry, config, configs) for entry in run]
         config = await fold_run(transaction, run, touched, config, transaction.fragments.copy_entries)
     return config
 

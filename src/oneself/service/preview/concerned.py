@@ -29,11 +29,13 @@ from oneself.core.identity_graph.unreconciled import admits_more, changes_guards
 from oneself.core.resolution.evidence import identities_of
 from oneself.core.resolution.reindex import find_job
 from oneself.service.log.believed_profiles import find_unified_ids
+from oneself.service.rules.admitted_later import ENTRIES_PER_PAGE, AdmittingConfig
 from oneself.service.rules.former_values import find_former, former_identifiers
 from oneself.service.rules.stored_values import find_verified, proven_values
 from oneself.store.loaded_graph import users_of
 from oneself.store.scratch_dataset import CopiedNames, ScratchDataset
 from oneself.store.tables.fragment import FragmentRow
+from oneself.store.tables.log import BEGINNING
 
 #: How much a preview copies. To part or join as many takes less than a minute, within which proxies wait.
 FRAGMENTS_MAX = 1_000
@@ -119,6 +121,8 @@ async def _seeds(scratch: ScratchDataset, steps: ConfigSteps) -> AsyncIterator[l
     former = find_job(steps.last, LEGACY_ID_JOB) if LEGACY_ID_JOB in job_ids else None
     for source in sources:
         await _put_values(scratch, source, steps.last)
+        async for page in _put_dropped(scratch, source, steps.last):
+            yield page
     if former is not None:
         await _put_former(scratch, former.source)
     if sources:
@@ -149,6 +153,29 @@ async def _put_values(scratch: ScratchDataset, source: IdentifierSource, config:
                 *former_identifiers(former, row),
             )
         )
+
+
+async def _put_dropped(
+    scratch: ScratchDataset, source: IdentifierSource, config: Config
+) -> AsyncIterator[list[UUID]]:
+    """Note what is read again, and yield the fragments that name it, page by page."""
+    configs = {**await scratch.live.log.find_configurations(), config.version: config}
+    admitting, after = AdmittingConfig(configs, config.version, source.name), BEGINNING
+    while page := await scratch.live.dropped_values.list_after(after, ENTRIES_PER_PAGE):
+        last, _ = page[-1]
+        after = last.seq, last.observation_id
+        admitted = {
+            fragment_id: evidence
+            for entry, fragment_id in page
+            if fragment_id is not None and (evidence := admitting.find_admitted(entry)) is not None
+        }
+        heads = await scratch.live.fragments.find_heads_of("proven", admitted)
+        await scratch.values.put(
+            (identifier, heads[fragment_id])
+            for fragment_id, evidence in admitted.items()
+            for identifier in evidence.persons
+        )
+        yield list(admitted)
 
 
 async def _put_former(scratch: ScratchDataset, source: IdentifierSource) -> None:

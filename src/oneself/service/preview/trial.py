@@ -18,6 +18,7 @@ from oneself.service.ingest.ingest import Ingest
 from oneself.service.log.join_reviewer import JoinReviewer
 from oneself.service.log.reconciler import Reconciler
 from oneself.service.preview.concerned import ConfigSteps
+from oneself.service.rules.admitted_later import AdmittedLater
 from oneself.service.rules.rules import Reindexer
 from oneself.store.scratch_dataset import ScratchDataset
 
@@ -45,7 +46,9 @@ class Trial:
         # One connection does one thing at a time.
         limits = BatchLimits(batches_in_flight_max=1)
         self._ingest = Ingest(database, self._configurations, batch_limits=limits)
-        self._reindexer = Reindexer(database, self._configurations, self._ingest)
+        self._reindexer = Reindexer(
+            database, self._configurations, self._ingest, AdmittedLater(database, self._ingest.tombstones)
+        )
         self._reviewer = JoinReviewer(database)
         self._reconciler = Reconciler(database, on_reconciled=self._note)
         self._scratch = scratch

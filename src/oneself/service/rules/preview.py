@@ -16,7 +16,7 @@ from oneself.core.config.configuration import Config
 from oneself.core.config.configure import configure
 from oneself.core.config.rule_checks import check_rule
 from oneself.core.fold.apply import fold
-from oneself.core.fold.log_entry import LogEntry
+from oneself.core.fold.log_entry import LogEntry, config_of
 from oneself.core.fold.replay import Diverged, replay
 from oneself.core.identity.identifier import Identifier
 from oneself.core.identity.identifier_source import IdentifierSource, UnificationRule
@@ -285,7 +285,7 @@ def _groups(entries: list[LogEntry], configs: dict[int, Config]) -> tuple[tuple[
     for entry in entries:
         # A sign-out, say, may be nobody's in a world where the two were never joined.
         with suppress(Diverged):
-            replay(state, entry, configs[entry.config_version])
+            replay(state, entry, config_of(entry, configs))
     groups: dict[UUID, list[UUID]] = {}
     for profile_id in sorted(state.profiles):
         survivor = state.survivor(profile_id)

@@ -29,10 +29,12 @@ from oneself.service.configuration import Configurations, PlannedChange
 from oneself.service.context import Actor, DatasetRef
 from oneself.service.ingest.ingest import Ingest
 from oneself.service.ingest.submission import ObservationRejected, Submission
+from oneself.service.rules.admitted_later import AdmittedLater
 from oneself.service.rules.former_values import unindexed_former
 from oneself.service.rules.stored_values import unindexed
 from oneself.store.database import Database
 from oneself.store.reindex_queue import IndexedProfile, ReindexQueue, open_queue
+from oneself.store.tables.log import BEGINNING
 from oneself.store.tables.reindex_job import LeasedJob, ReindexProgress, lease_job
 from oneself.store.transaction import Tables, Transaction
 
@@ -204,6 +206,7 @@ class Reindexer:
         database: Database,
         configurations: Configurations,
         ingest: Ingest,
+        admitted_later: AdmittedLater,
         *,
         profiles_per_page: int = PROFILES_PER_PAGE,
         identifiers_per_page_max: int = IDENTIFIERS_PER_PAGE_MAX,
@@ -211,6 +214,7 @@ class Reindexer:
         self._database = database
         self._configurations = configurations
         self._ingest = ingest
+        self._admitted_later = admitted_later
         self._profiles_per_page = profiles_per_page
         self._identifiers_per_page_max = identifiers_per_page_max
 
@@ -245,6 +249,8 @@ class Reindexer:
         if work is not None:
             # Long enough to put the profiles in order.
             left = await jobs.put_progress(job, ORDERING_LEASE_S)
+        if left is not None and work is not None and work.namespace != LEGACY_ID:
+            left = await self._read_dropped(left, work.namespace)
         if work is not None and left is not None:
             async with open_queue(self._database, job, work.source) as queue:
                 left = await self._index_pages(queue, left)
@@ -252,6 +258,19 @@ class Reindexer:
                 left = await self._index_fragments(left)
         if left is not None:
             await jobs.finish(left)
+
+    async def _read_dropped(self, job: LeasedJob, namespace: str) -> LeasedJob | None:
+        """Read again what was named in a namespace and dropped. Returns as `_index_pages`."""
+        jobs, after = Tables(self._database, job.dataset_id).reindex_jobs, BEGINNING
+        left: LeasedJob | None = job
+        while left is not None:
+            page = await self._admitted_later.read_page(job.dataset_id, after, namespace)
+            # A page is folded with all that is tied to it.
+            left = await jobs.put_progress(left, ORDERING_LEASE_S)
+            if page is None:
+                break
+            after = page.last
+        return left
 
     async def _index_pages(self, queue: ReindexQueue, job: LeasedJob) -> LeasedJob | None:
         """Page after page; the job at the end, None if its lease is lost."""

@@ -33,6 +33,7 @@ from oneself.store import rows
 from oneself.store.database import Database
 from oneself.store.queries import Queries
 from oneself.store.tables.fragment import FragmentEntry
+from oneself.store.tables.log_row import read_entry, read_versions
 from oneself.store.tables.profile import ProfileTable
 from oneself.store.tables.table import Table
 
@@ -52,7 +53,6 @@ CHANGING_OF_PROFILES, CHANGING_OF_FRAGMENTS = (
         "FROM fragment_entry WHERE dataset_id = $1 AND fragment_id = part.id",
     )
 )
-_plans = msgspec.json.Decoder(Plan)
 _ids = msgspec.json.Decoder(list[UUID])
 
 ENTRIES_PER_CHUNK = 1000
@@ -86,6 +86,8 @@ class ChangingEntry(msgspec.Struct, frozen=True):
     fragment_id: UUID
     config_version: int
     observation: Observation
+    #: As of `LogEntry`.
+    admitted_by: tuple[int, ...] = ()
 
 
 class NewEntry(msgspec.Struct, frozen=True):
@@ -185,7 +187,7 @@ class LogTable(Table):
     async def find_decisions_of(self, fragment_ids: Iterable[UUID]) -> list[LogEntry]:
         """What people decided about fragments, in order."""
         found = await self._executor.fetch(_sql.find_decisions_of, self._dataset_id, _texts(fragment_ids))
-        return [_read_entry(row) for row in found]
+        return [read_entry(row) for row in found]
 
     async def forget_reasons(self, fragment_ids: Iterable[UUID]) -> None:
         """Remove the words of people from what they decided about fragments, and what splits ended."""
@@ -206,17 +208,17 @@ class LogTable(Table):
         found = await self._executor.fetch(
             _sql.find_verifications, self._dataset_id, sorted(users), sorted(values)
         )
-        return {(row["seq"], row["observation_id"]): _read_entry(row) for row in found}
+        return {(row["seq"], row["observation_id"]): read_entry(row) for row in found}
 
     async def list_after(self, position: tuple[int, UUID], limit: int = ENTRIES_PER_CHUNK) -> list[LogEntry]:
         """The next entries after a position (seq, observation id), in order."""
         found = await self._executor.fetch(_sql.list_after, self._dataset_id, *position, limit)
-        return [_read_entry(row) for row in found]
+        return [read_entry(row) for row in found]
 
     async def find_of_profiles(self, profile_ids: Sequence[UUID]) -> list[LogEntry]:
         """Everything that is attached to profiles, in order."""
         found = await self._executor.fetch(_sql.find_of_profiles, self._dataset_id, profile_ids)
-        return [_read_entry(row) for row in found]
+        return [read_entry(row) for row in found]
 
     async def find_keys_of_profiles(self, profile_ids: Iterable[UUID]) -> set[EntryKey]:
         """The entries that are attached to profiles."""
@@ -262,7 +264,7 @@ class LogTable(Table):
         """Entries, and the reindexing of profiles and of fragments, in order."""
         columns = *rows.columns(2, sorted(entries)), sorted(profile_ids), _texts(fragment_ids)
         found = await self._executor.fetch(_sql.find_of_fragments, self._dataset_id, *columns)
-        return [_read_entry(row) for row in found]
+        return [read_entry(row) for row in found]
 
     async def find_erasures_of(
         self, fragment_ids: Iterable[UUID], devices: Iterable[Identifier]
@@ -270,12 +272,12 @@ class LogTable(Table):
         """The erasures that joined fragments or let browsers begin anew, in order."""
         columns = sorted(fragment_ids), [rows.encode_json(device) for device in sorted(devices)]
         found = await self._executor.fetch(_sql.find_erasures_of, self._dataset_id, *columns)
-        return [_read_entry(row) for row in found]
+        return [read_entry(row) for row in found]
 
     async def find_reviews_of(self, fragment_ids: Iterable[UUID]) -> list[LogEntry]:
         """The reviews of joins that looked at fragments, in order."""
         found = await self._executor.fetch(_sql.find_reviews_of, self._dataset_id, _texts(fragment_ids))
-        return [_read_entry(row) for row in found]
+        return [read_entry(row) for row in found]
 
     async def find_given_up(self, fragment_ids: Iterable[UUID]) -> dict[str, set[UUID]]:
         """User whose account was given up in a decision about fragments → the fragments that were theirs."""
@@ -319,7 +321,7 @@ class LogTable(Table):
         config = Config()
         configs = {config.version: config}
         for row in await self._executor.fetch(_sql.find_changes, self._dataset_id):
-            entry = _read_entry(row)
+            entry = read_entry(row)
             config = configure(config, msgspec.convert(entry.content, Reconfigured).change, entry.seq)
             configs[config.version] = config
         return configs
@@ -416,25 +418,16 @@ def _redacted_row(entry: LogEntry) -> tuple[object, ...]:
     return entry.seq, entry.observation_id, entry.profile_id, name, content, plan, entry.content_redacted
 
 
-def _read_entry(row: Any) -> LogEntry:
-    return LogEntry(
-        seq=row["seq"],
-        observation_id=row["observation_id"],
-        profile_id=row["profile_id"],
-        kind=row["kind"],
-        config_version=row["config_version"],
-        content=msgspec.json.decode(row["content"]),
-        plan=_plans.decode(row["plan"]) if row["plan"] is not None else None,
-        content_redacted=row["content_redacted"],
-        replay=row["replay"],
-    )
-
-
 def _read_changing(row: Any) -> ChangingEntry:
     content = msgspec.json.decode(row["content"])
     observation = msgspec.convert({"observation": content}, _Recorded).observation
     return ChangingEntry(
-        row["seq"], row["profile_id"], row["fragment_id"], row["config_version"], observation
+        seq=row["seq"],
+        profile_id=row["profile_id"],
+        fragment_id=row["fragment_id"],
+        config_version=row["config_version"],
+        observation=observation,
+        admitted_by=read_versions(row),
     )
 
 

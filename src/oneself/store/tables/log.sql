@@ -440,7 +440,7 @@ FROM (
     LIMIT $3
 ) AS scanned
 LEFT JOIN LATERAL (
-    SELECT profile_id, kind, config_version, content::text, fragment_id
+    SELECT profile_id, kind, config_version, content::text, fragment_id, admitted_by
     FROM log
     WHERE dataset_id = $1 AND seq = scanned.seq AND observation_id = scanned.observation_id AND {changing}
     OFFSET 0
