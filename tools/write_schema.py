@@ -23,7 +23,8 @@ HEADER = """\
 -- store/sql/migrations, which contains the comments. A test fails if the two differ.
 """
 TABLES = """
-SELECT class.oid, class.relname AS name, class.reloptions AS options
+SELECT class.oid, class.relname AS name, class.reloptions AS options,
+       CASE WHEN class.relpersistence = 'u' THEN ' UNLOGGED' ELSE '' END AS persistence
 FROM pg_class AS class
 WHERE class.relnamespace = $1::regnamespace AND class.relkind = 'r' AND class.relname <> 'migration'
 ORDER BY class.relname
@@ -62,7 +63,7 @@ async def describe(connection: asyncpg.Connection[asyncpg.Record]) -> str:
         lines += [row["definition"] for row in constraints if not row["is_foreign"]]
         options = f" WITH ({', '.join(table['options'])})" if table["options"] else ""
         body = ",\n".join(f"    {line}" for line in lines)
-        statements = [f"CREATE TABLE {table['name']} (\n{body}\n){options};"]
+        statements = [f"CREATE{table['persistence']} TABLE {table['name']} (\n{body}\n){options};"]
         statements += [f"{row['definition']};" for row in await connection.fetch(INDEXES, table["oid"])]
         parts.append("\n".join(statements) + "\n")
         foreign_keys += [

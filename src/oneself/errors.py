@@ -11,6 +11,7 @@
     │   └── Expired             what is asked for was deleted because it was too old
     ├── ServiceError            nothing was changed; the same request may succeed later
     │   ├── Contended           the request lost too many races for the same rows
+    │   │   └── Occupied        a decision about very many profiles is being made
     │   └── Unavailable         the database does not answer
     ├── IdentityServerFailed    an identity server or token issuer did not answer as it should
     ├── DeliveryDeferred        a mail or message cannot be sent now; a later attempt may succeed
@@ -114,6 +115,14 @@ class ServiceError(OneselfError):
 
 class Contended(ServiceError):
     """The request lost every race for the same rows; the number of retries is bounded."""
+
+
+class Occupied(Contended):
+    """A decision about very many profiles has locked what is named. `names`: which of it, as hashes."""
+
+    def __init__(self, names: frozenset[int] = frozenset()) -> None:
+        super().__init__("A decision about very many profiles is being made.")
+        self.names = names
 
 
 class Unavailable(ServiceError):

@@ -23,9 +23,10 @@ from oneself.service.acting import named_or_acting
 from oneself.service.audited import actor_content
 from oneself.service.coalesce import Coalesced
 from oneself.service.context import Actor
+from oneself.service.lost_races import repeat
 from oneself.store.database import Database
 from oneself.store.tables.unreconciled_fragment import EVERY_FRAGMENT
-from oneself.store.transaction import Tables, Transaction, begin
+from oneself.store.transaction import Tables, Transaction
 
 Decide = Callable[[Config], ConfigChange | None]
 #: Writes what has to be there together with a new configuration.
@@ -108,8 +109,9 @@ class Configurations:
         without either, who acts in this task.
         `expected`: the versions that the caller knows. Raises PreconditionFailed if the version is another.
         """
-        async with begin(self._database, dataset_id) as transaction:
-            changed = await self.change_in(
+
+        async def act(transaction: Transaction) -> Config:
+            return await self.change_in(
                 transaction,
                 decide,
                 interface=interface,
@@ -118,6 +120,8 @@ class Configurations:
                 also=also,
                 expected=expected,
             )
+
+        changed = await repeat(self._database, dataset_id, act)
         self._known[dataset_id] = changed
         return changed
 

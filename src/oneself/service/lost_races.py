@@ -7,9 +7,10 @@ import random
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from oneself.errors import Contended
+from oneself.errors import Contended, Occupied
 from oneself.store.database import Database
 from oneself.store.transaction import Transaction, begin
+from oneself.store.wide_lock import wait_until_released
 
 Outcome = TypeVar("Outcome")
 
@@ -34,14 +35,20 @@ async def repeat(
 ) -> Outcome:
     """What a transaction comes to that is repeated while it loses races. Raises Contended.
 
+    It waits, without a connection, while a decision about very many profiles has locked what it names.
+
     `beside_writers`: False if nobody else may write to the dataset meanwhile.
     """
-    for attempt in range(ATTEMPTS_MAX):
+    attempt = 0
+    while attempt < ATTEMPTS_MAX:
         try:
             async with begin(database, dataset_id) as transaction:
                 if attempt >= ATTEMPTS_BESIDE_WRITERS or not beside_writers:
                     await transaction.lock_config()
                 return await act(transaction)
+        except Occupied:
+            await wait_until_released(database, dataset_id)
         except Contended:
             await pause(attempt)
+            attempt += 1
     raise Contended("Too many other requests write to the same person.")

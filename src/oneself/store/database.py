@@ -59,6 +59,8 @@ class Database:
     def __init__(self, url: str, pool: Pool) -> None:
         self.url = url
         self.pool = pool
+        #: Dataset → the instant, by the monotonic clock in s, at which it had no wide lock (see `wide_lock`).
+        self.free_since_s: dict[int, float] = {}
 
     @classmethod
     async def open(cls, url: str, *, min_size: int = 1, max_size: int = 10) -> Database:
@@ -143,6 +145,7 @@ class ConnectionDatabase(Database):
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self.free_since_s = {}
 
     async def close(self) -> None:
         """Nothing: whoever opened the connection closes it."""

@@ -709,6 +709,18 @@ CREATE INDEX webhook_delivery_finished ON webhook_delivery USING btree (finished
 CREATE INDEX webhook_delivery_in_order ON webhook_delivery USING btree (org_id, webhook_id, recorded_at, observation_id, number);
 CREATE INDEX webhook_delivery_waiting ON webhook_delivery USING btree (org_id, webhook_id, recorded_at, observation_id, number) WHERE (state = 'waiting'::text);
 
+CREATE TABLE wide_lock (
+    dataset_id integer NOT NULL,
+    lock_id uuid NOT NULL,
+    CONSTRAINT wide_lock_key PRIMARY KEY (dataset_id)
+);
+
+CREATE UNLOGGED TABLE wide_lock_name (
+    lock_id uuid NOT NULL,
+    hash bigint NOT NULL,
+    CONSTRAINT wide_lock_name_key PRIMARY KEY (lock_id, hash)
+);
+
 CREATE TABLE write_key (
     dataset_id integer NOT NULL,
     key_id uuid NOT NULL,

@@ -6,12 +6,14 @@ of the connection: `store/shadow.py` puts scratch tables before the live ones.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable
+import time
+from collections.abc import AsyncIterator, Collection, Iterable
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, cast
 from uuid import UUID
 
 from oneself.core.identity.identifier import Identifier
+from oneself.errors import Occupied
 from oneself.store.clock import TransactionClock, read_clock
 from oneself.store.directory import DirectoryTables
 from oneself.store.queries import Queries
@@ -43,6 +45,7 @@ from oneself.store.tables.unreconciled_fragment import UnreconciledFragmentTable
 from oneself.store.tables.verification_queue import VerificationQueueTable
 from oneself.store.tables.verified_claim import VerifiedClaimTable
 from oneself.store.tables.view_profile import ViewProfileTable
+from oneself.store.tables.wide_lock import WideLockTable
 from oneself.store.tables.write_key import WriteKeyTable
 from oneself.store.write_queue import WriteQueue
 
@@ -53,6 +56,8 @@ if TYPE_CHECKING:
 _sql = Queries("transaction", folder=".")
 #: A statement for each lock is parsed faster than one for all, as long as they are few.
 LOCKED_SINGLY_MAX = 4
+#: How long a process relies on having seen no wide lock of a dataset (see `wide_lock`).
+RELIED_ON_S = 1.0
 
 
 class Tables:
@@ -182,6 +187,10 @@ class Tables:
         return ViewProfileTable(self._executor, self.dataset_id)
 
     @property
+    def wide_locks(self) -> WideLockTable:
+        return WideLockTable(self._executor, self.dataset_id)
+
+    @property
     def write_keys(self) -> WriteKeyTable:
         return WriteKeyTable(self._executor, self.dataset_id)
 
@@ -192,11 +201,14 @@ class Transaction(Tables):
     `later`: its tables for writes that `flush` sends together, at the latest before the commit.
     """
 
-    __slots__ = ("_queue", "connection", "later")
+    __slots__ = ("_queue", "connection", "has_wide_lock", "is_alone", "later")
 
     def __init__(self, connection: Connection, dataset_id: int) -> None:
         super().__init__(connection, dataset_id)
         self.connection = connection
+        #: Whether nobody else may write to the dataset until it ends.
+        self.is_alone = False
+        self.has_wide_lock = False
         self._queue = WriteQueue()
         self.later = Tables(cast("Executor", self._queue), dataset_id)
 
@@ -209,13 +221,35 @@ class Transaction(Tables):
         await self.connection.execute(_sql.allow_idle, f"{seconds}s")
 
     async def lock_identifiers(self, identifiers: Iterable[Identifier], keys: Iterable[str] = ()) -> None:
-        """Lock identifiers and request keys in one sorted order, and keep the configuration as it is."""
-        hashes = _hashes(self.dataset_id, identifiers, keys)
+        """Lock identifiers and request keys in one sorted order, and keep the configuration as it is.
+
+        Raises Occupied.
+        """
+        hashes = hashes_of(self.dataset_id, identifiers, keys)
         await self.connection.execute(_sql.lock_identifiers, config_hash(self.dataset_id), hashes)
+        if hashes and not self.has_wide_lock:
+            await self.check_free(hashes)
+
+    async def check_free(self, names: Collection[int]) -> bool:
+        """Whether the dataset has no wide lock. Raises Occupied if one has some of these names.
+
+        `names`: hashes. Call it when they are locked, and before anything is read that they lead to.
+        """
+        locked = await self.wide_locks.find_locked(names)
+        if locked:
+            raise Occupied(frozenset(locked))
+        return locked is None
 
     async def lock_config(self) -> None:
-        """Wait for every transaction that ingests into the dataset, and keep others out."""
+        """Wait for every transaction that ingests into the dataset, and keep others out.
+
+        Raises Occupied instead of waiting for a decision about very many profiles, because others would wait
+        behind this transaction.
+        """
+        if await self.wide_locks.is_in_force():
+            raise Occupied
         await self.connection.execute(_sql.lock_config, config_hash(self.dataset_id))
+        self.is_alone = True
 
     async def read_clock(self) -> TransactionClock:
         """The instant of this transaction.
@@ -247,14 +281,16 @@ async def begin_locked(
     identifiers: Iterable[Identifier],
     keys: Iterable[str] = (),
     *,
+    profile_ids: Iterable[UUID] = (),
     plans_once: bool = False,
 ) -> AsyncIterator[Transaction]:
-    """The same, begun with `Transaction.lock_identifiers`, in one message to the server.
+    """The same, begun with `Transaction.lock_identifiers`, in one message to the server. Raises Occupied.
 
-    `plans_once`: each statement is planned once for a connection, whatever its parameters are. The statements
-    have to find their rows by a key without joins.
+    `profile_ids`: what is addressed; it is locked when it is read. `plans_once`: each statement is planned
+    once for a connection, whatever its parameters are. The statements have to find their rows by a key
+    without joins.
     """
-    hashes = _hashes(dataset_id, identifiers, keys)
+    hashes = hashes_of(dataset_id, identifiers, keys)
     if len(hashes) > LOCKED_SINGLY_MAX:
         literals = str(config_hash(dataset_id)), "'{" + ",".join(map(str, hashes)) + "}'"
         lock = _sql.lock_identifiers.replace("$1", literals[0]).replace("$2", literals[1])
@@ -264,14 +300,24 @@ async def begin_locked(
     first = f"{_sql.plan_once}; {lock}" if plans_once else lock
     async with database.transaction(first) as connection:
         transaction = Transaction(connection, dataset_id)
+        asked_s = time.monotonic()
+        if asked_s - database.free_since_s.get(dataset_id, -RELIED_ON_S) >= RELIED_ON_S:
+            addressed = hashes_of_profiles(dataset_id, profile_ids)
+            if await transaction.check_free(hashes + addressed):
+                database.free_since_s[dataset_id] = asked_s
         yield transaction
         await transaction.flush()
 
 
-def _hashes(dataset_id: int, identifiers: Iterable[Identifier], keys: Iterable[str]) -> list[int]:
+def hashes_of(dataset_id: int, identifiers: Iterable[Identifier], keys: Iterable[str] = ()) -> list[int]:
     """The hashes of identifiers and request keys, sorted."""
     hashes = {lock_hash(dataset_id, i.namespace, i.value) for i in identifiers}
     return sorted(hashes.union(lock_hash(dataset_id, "key", key) for key in keys))
+
+
+def hashes_of_profiles(dataset_id: int, profile_ids: Iterable[UUID]) -> list[int]:
+    """The hashes of profiles, by which a wide lock has them."""
+    return [lock_hash(dataset_id, "profile", str(item)) for item in profile_ids]
 
 
 @asynccontextmanager

@@ -39,6 +39,7 @@ from oneself.store import identity_graph
 from oneself.store.change_recorder import ChangeRecorder
 from oneself.store.database import Database
 from oneself.store.transaction import Transaction
+from oneself.store.wide_lock import NAMES_LOCKED_SINGLY_MAX, WideLock
 
 #: A decision folds the log of the profiles again; those of more fragments are left to the background.
 FRAGMENTS_MAX = 20_000
@@ -75,9 +76,11 @@ class Decisions:
         *,
         fragments_max: int = FRAGMENTS_MAX,
         entries_max: int = ENTRIES_MAX,
+        names_singly_max: int = NAMES_LOCKED_SINGLY_MAX,
         wait_max_s: float = WAIT_MAX_S,
     ) -> None:
         self._database = database
+        self._names_singly_max = names_singly_max
         self._wait_max_s = wait_max_s
         self._accounts = accounts
         self._lookup = lookup
@@ -98,9 +101,11 @@ class Decisions:
             if found is None:
                 return None
 
-            async def decide(transaction: Transaction) -> Decided:
-                survivor_id = found.survivor.profile_id
-                members = await find_members(transaction, self._reconciler, survivor_id, why.view)
+            async def decide(transaction: Transaction, wide_lock: WideLock) -> Decided:
+                survivor_ids = [found.survivor.profile_id]
+                (members,) = await find_members(
+                    transaction, self._reconciler, wide_lock, survivor_ids, why.view
+                )
                 sides = await choose_sides(transaction, members, found, asked)
                 split = ManualSplit(
                     interface=actor.interface,
@@ -145,8 +150,8 @@ class Decisions:
                     return None
                 ids.append(found.survivor.profile_id)
 
-            async def decide(transaction: Transaction) -> Decided:
-                return await self._merge(transaction, dataset_ref, actor, ids, why, gives_up)
+            async def decide(transaction: Transaction, wide_lock: WideLock) -> Decided:
+                return await self._merge(transaction, wide_lock, dataset_ref, actor, ids, why, gives_up)
 
             return await self._in_transaction(dataset_ref, decide)
 
@@ -155,15 +160,14 @@ class Decisions:
     async def _merge(
         self,
         transaction: Transaction,
+        wide_lock: WideLock,
         dataset_ref: DatasetRef,
         actor: Actor,
         survivor_ids: Sequence[UUID],
         why: Why,
         gives_up: str | None,
     ) -> Decided:
-        one, other = [
-            await find_members(transaction, self._reconciler, item, why.view) for item in survivor_ids
-        ]
+        one, other = await find_members(transaction, self._reconciler, wide_lock, survivor_ids, why.view)
         if one.fragment_ids & other.fragment_ids:
             raise InvalidInput("with", "Both ids mean the same profile already.")
         check_users(one, other, gives_up)
@@ -188,15 +192,22 @@ class Decisions:
         return decided
 
     async def _in_transaction(
-        self, dataset_ref: DatasetRef, decide: Callable[[Transaction], Awaitable[Decided]]
+        self, dataset_ref: DatasetRef, decide: Callable[[Transaction, WideLock], Awaitable[Decided]]
     ) -> Decided:
-        async def alone(transaction: Transaction) -> Decided:
-            if not await transaction.unreconciled_fragments.try_lock():
-                raise _BeingReconciled
-            return await decide(transaction)
+        dataset_id = dataset_ref.dataset_id
+
+        async def attempts() -> Decided:
+            async with WideLock(self._database, dataset_id, singly_max=self._names_singly_max) as wide_lock:
+
+                async def alone(transaction: Transaction) -> Decided:
+                    if not await transaction.unreconciled_fragments.try_lock():
+                        raise _BeingReconciled
+                    return await decide(transaction, wide_lock)
+
+                return await repeat(self._database, dataset_id, alone)
 
         try:
-            return await self._when_reconciled(lambda: repeat(self._database, dataset_ref.dataset_id, alone))
+            return await self._when_reconciled(attempts)
         except _DryRun as dry:
             return dry.decided
         except TooLarge as error:

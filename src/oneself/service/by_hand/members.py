@@ -5,11 +5,12 @@ Invariants: read again after it was locked; whoever changes the profile meanwhil
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 import msgspec
 
+from oneself.core.identity.identifier import Identifier
 from oneself.core.identity_graph.fragment import Fragment
 from oneself.core.identity_graph.joins import View
 from oneself.errors import Conflict, Contended
@@ -18,10 +19,13 @@ from oneself.service.log.believed_profiles import find_unified_ids
 from oneself.service.log.reconciler import Reconciler
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Transaction
+from oneself.store.wide_lock import WideLock
 
 #: How long the transaction of a decision may be idle while it is computed who is with whom, and what that
 #: amounts to. If the process ends meanwhile, its connection ends, and the transaction with it.
 IDLE_MAX_S = 600
+#: How often very large profiles are locked again that grow meanwhile; hardly anything leads to them any more.
+LOCKED_AGAIN_MAX = 3
 
 
 class ProfileMoved(Exception):
@@ -46,6 +50,11 @@ class Members(msgspec.Struct, frozen=True):
         return frozenset(self.rows)
 
     @property
+    def locked(self) -> tuple[object, ...]:
+        """What is locked before they are read once more."""
+        return self.reach.locked, self.rows.keys()
+
+    @property
     def first(self) -> UUID:
         """The fragment that stands for the profile: the one with its id, else the oldest."""
         if self.survivor_id in self.rows:
@@ -54,19 +63,36 @@ class Members(msgspec.Struct, frozen=True):
 
 
 async def find_members(
-    transaction: Transaction, reconciler: Reconciler, survivor_id: UUID, view: View
-) -> Members:
-    """The fragments of a profile, with its names and its profiles of the view `all` locked.
+    transaction: Transaction,
+    reconciler: Reconciler,
+    wide_lock: WideLock,
+    survivor_ids: Sequence[UUID],
+    view: View,
+) -> list[Members]:
+    """The fragments of profiles, with their names and their profiles of the view `all` locked.
 
-    Raises Contended if it changes meanwhile, ProfileMoved, TooLarge, Conflict `shared_browser`.
+    Raises Contended if they change meanwhile, ProfileMoved, TooLarge, Conflict `shared_browser`.
     """
     await transaction.allow_idle(IDLE_MAX_S)
-    before = await _find(transaction, reconciler, survivor_id, view)
-    await before.reach.lock(transaction)
-    members = await _find(transaction, reconciler, survivor_id, view, before.reach)
-    if members.reach.locked != before.reach.locked or members.rows.keys() != before.rows.keys():
-        raise Contended("The profile was changed meanwhile.")
-    return members
+    before = [await _find(transaction, reconciler, item, view) for item in survivor_ids]
+    for _ in range(LOCKED_AGAIN_MAX):
+        await _lock(transaction, wide_lock, before)
+        reaches = [item.reach for item in before]
+        found = [await _find(transaction, reconciler, item, view, *reaches) for item in survivor_ids]
+        if [item.locked for item in found] == [item.locked for item in before]:
+            return found
+        if not transaction.has_wide_lock:
+            break
+        before = found
+    raise Contended("The profile was changed meanwhile.")
+
+
+async def _lock(transaction: Transaction, wide_lock: WideLock, members: Sequence[Members]) -> None:
+    names = frozenset[Identifier]().union(*(item.reach.names for item in members))
+    profile_ids = frozenset[UUID]().union(*(item.reach.profile_ids for item in members))
+    fragment_ids = frozenset[UUID]().union(*(item.reach.rows for item in members))
+    await wide_lock.lock(transaction, names, profile_ids | fragment_ids)
+    await transaction.profiles.lock_survivors(profile_ids)
 
 
 async def _find(

@@ -26,9 +26,10 @@ from oneself.core.config.changes import DropWriteKey, PutWriteKey
 from oneself.errors import Conflict, InvalidInput, NotFound
 from oneself.service.coalesce import Coalesced
 from oneself.service.crypto import digest, new_secret
+from oneself.service.lost_races import repeat
 from oneself.service.schema.dataset_settings import ORIGINS_MAX, is_origin
 from oneself.store.tables.write_key import WriteKeyRow
-from oneself.store.transaction import Tables, Transaction, begin
+from oneself.store.transaction import Tables, Transaction
 
 if TYPE_CHECKING:
     from oneself.core.config.configuration import Config
@@ -130,7 +131,8 @@ class WriteKeys:
 
     async def delete(self, dataset_ref: DatasetRef, key_id: UUID, actor: Actor) -> bool:
         """Delete a key; no event is accepted by it any more. False if the dataset has no such key."""
-        async with begin(self._database, dataset_ref.dataset_id) as transaction:
+
+        async def act(transaction: Transaction) -> bool:
             await transaction.lock_config()
             if not await transaction.write_keys.delete(key_id):
                 return False
@@ -140,7 +142,9 @@ class WriteKeys:
                 interface=actor.interface,
                 application=actor.application,
             )
-        return True
+            return True
+
+        return await repeat(self._database, dataset_ref.dataset_id, act)
 
     async def find(self, dataset_ref: DatasetRef, text: str, config: Config) -> WriteKey | None:
         """The key of a dataset by its text, as of a configuration; None if the dataset had no such key.

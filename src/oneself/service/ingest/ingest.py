@@ -22,7 +22,7 @@ from oneself.core.resolution.evidence import Evidence, extract_evidence
 from oneself.core.resolution.footprint import footprint_of
 from oneself.core.resolution.kinds import policy_of
 from oneself.core.values.patch import writes_once
-from oneself.errors import Contended, Unavailable
+from oneself.errors import Contended, Occupied, Unavailable
 from oneself.service.configuration import Configurations
 from oneself.service.ingest.asked_view import AskedView
 from oneself.service.ingest.batch_decision import BatchDecision
@@ -36,8 +36,15 @@ from oneself.service.lost_races import ATTEMPTS_MAX, pause
 from oneself.store import identity_graph, working_set
 from oneself.store.database import Database
 from oneself.store.tombstones import Tombstones, exactly
-from oneself.store.transaction import Transaction, begin_locked, find_outcome
+from oneself.store.transaction import (
+    Transaction,
+    begin_locked,
+    find_outcome,
+    hashes_of,
+    hashes_of_profiles,
+)
 from oneself.store.view_reader import Viewed
+from oneself.store.wide_lock import wait_until_released
 from oneself.store.working_set import StaleToken
 from oneself.telemetry import NullTelemetry, Telemetry
 
@@ -49,6 +56,8 @@ OBSERVATIONS_PER_YIELD = 40
 #: How often to ask a restarting server whether it received a commit whose connection broke.
 OUTCOME_ATTEMPTS_MAX = 20
 OUTCOME_DELAY_MS = 250
+#: How many observations wait at once for decisions about very many profiles; others get Contended.
+OCCUPIED_MAX = 20_000
 
 
 class _BatchOutdated(Exception):
@@ -79,6 +88,10 @@ class Ingest:
         self._telemetry = telemetry or NullTelemetry()
         self._batch_limits = batch_limits
         self._batchers: dict[int, Batcher[Submission, Resolution]] = {}
+        #: Dataset → the wait for a decision about very many profiles.
+        self._released: dict[int, asyncio.Task[None]] = {}
+        #: How many observations wait for such decisions.
+        self._occupied = 0
 
     async def submit(self, dataset_id: int, submission: Submission) -> Resolution:
         """The outcome of an observation, once it is durable.
@@ -97,7 +110,30 @@ class Ingest:
                 self._on_unreconciled,
             )
             batcher = self._batchers[dataset_id] = Batcher(writer.commit, _conflict_keys, self._batch_limits)
-        return await batcher.submit(submission)
+        while True:
+            try:
+                return await batcher.submit(submission)
+            except Occupied:
+                await self._wait_until_released(dataset_id)
+
+    async def _wait_until_released(self, dataset_id: int) -> None:
+        """Wait until a decision about very many profiles is made, all observations in the order of arrival.
+
+        Raises Contended when too many wait.
+        """
+        waiting = self._released.get(dataset_id)
+        if waiting is None:
+            waiting = asyncio.create_task(wait_until_released(self._database, dataset_id))
+            self._released[dataset_id] = waiting
+            waiting.add_done_callback(lambda _: self._released.pop(dataset_id))
+        if self._occupied >= OCCUPIED_MAX:
+            raise Contended("Too many observations are waiting.")
+        self._occupied += 1
+        try:
+            # Whoever gives up does not end the wait of the others.
+            await asyncio.shield(waiting)
+        finally:
+            self._occupied -= 1
 
     async def close(self) -> None:
         """Wait until every submitted observation has its outcome."""
@@ -163,7 +199,30 @@ class _BatchWriter:
         self._configurations = configurations
 
     async def commit(self, submissions: list[Submission]) -> list[Outcome | Exception]:
-        """Bounded attempts at one batch."""
+        """The outcomes of one batch, Occupied for observations that have to wait for a decision."""
+        try:
+            return await self._commit(submissions)
+        except Occupied as error:
+            waits = [self._names_any(item, error.names) for item in submissions]
+            if not any(waits) or all(waits):
+                return [error] * len(submissions)
+            left = [item for item, is_waiting in zip(submissions, waits, strict=True) if not is_waiting]
+            outcomes = iter(await self.commit(left))
+            return [error if is_waiting else next(outcomes) for is_waiting in waits]
+
+    def _names_any(self, submission: Submission, names: frozenset[int]) -> bool:
+        """Whether an observation locks or addresses one of these, by their hashes."""
+        config = self._configurations.known(self._dataset_id)
+        assert config is not None
+        observation = submission.observation
+        named = [(observation, extract_evidence(observation, config))]
+        keys = frozenset[str]() if submission.key is None else frozenset({submission.key})
+        footprint = footprint_of(named, config, keys=keys, try_token_fast_path=False)
+        hashes = hashes_of(self._dataset_id, footprint.identifiers, footprint.keys)
+        return not names.isdisjoint(hashes + hashes_of_profiles(self._dataset_id, footprint.profile_ids))
+
+    async def _commit(self, submissions: list[Submission]) -> list[Outcome | Exception]:
+        """Bounded attempts at one batch. Raises Occupied, Contended."""
         try_token_fast_path = True
         for attempt in range(ATTEMPTS_MAX):
             try:
@@ -175,6 +234,9 @@ class _BatchWriter:
                 self._telemetry.batch_retried("tokens_past")
                 try_token_fast_path = False
                 continue
+            except Occupied:
+                self._telemetry.batch_retried("decided_about")
+                raise
             except Contended as error:
                 cause = type(error).__name__
             self._telemetry.batch_retried(cause)
@@ -203,7 +265,11 @@ class _BatchWriter:
             locked = footprint.identifiers, footprint.keys
             plans_once = all(map(_only_names, submissions))
             async with begin_locked(
-                self._database, self._dataset_id, *locked, plans_once=plans_once
+                self._database,
+                self._dataset_id,
+                *locked,
+                profile_ids=footprint.profile_ids,
+                plans_once=plans_once,
             ) as transaction:
                 state, records = await working_set.gather(transaction, footprint)
                 is_viewed = any(item.view != "all" for item in submissions)

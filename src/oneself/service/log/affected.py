@@ -9,7 +9,7 @@ Source: docs/decisions/0027-the-view-all-is-reconciled.md.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from uuid import UUID
 
 import msgspec
@@ -43,8 +43,8 @@ class Affected(msgspec.Struct, frozen=True):
     separations: Mapping[UUID, Separation]
     #: Pairs of a fragment and the survivor that an entry of it is attached to.
     attached: frozenset[tuple[UUID, UUID]]
-    #: What they ever claimed.
-    claimed: frozenset[Identifier]
+    #: Everything by which an observation may lead to them.
+    names: frozenset[Identifier]
 
     @property
     def fragments(self) -> list[Fragment]:
@@ -57,29 +57,22 @@ class Affected(msgspec.Struct, frozen=True):
         return all(item is None or item.namespace != ANONYMOUS_ID for item in browsers)
 
     @property
-    def names(self) -> set[Identifier]:
-        """Everything by which an observation may lead to them."""
-        named = {claim.tenure.identifier for item in self.fragments for claim in item.claims}
-        devices = {item.browser for item in self.fragments if item.browser is not None}
-        users = {Identifier(USER_ID, user) for item in self.fragments for user in users_of(item)}
-        return {*self.claimed, *named, *devices, *users}
-
-    @property
     def locked(self) -> tuple[object, ...]:
         """What a reconciliation locks before it reads them once more."""
         return self.profile_ids, self.rows.keys(), self.names
 
-    async def lock(self, transaction: Transaction) -> None:
-        """Lock everything by which an observation may lead to them, and their profiles."""
-        await transaction.lock_identifiers(self.names)
+    async def lock(self, transaction: Transaction, locked: Collection[Affected]) -> None:
+        """Lock everything by which an observation may lead to them, and their profiles.
+
+        `locked`: what is locked already.
+        """
+        await transaction.lock_identifiers(self.names.difference(*(other.names for other in locked)))
         await transaction.profiles.lock_survivors(self.profile_ids)
 
     def is_covered_by(self, locked: Collection[Affected]) -> bool:
         """Whether nobody else can change any of it, because all of that is locked."""
-        profile_ids, names = self.profile_ids, self.names
-        for other in locked:
-            profile_ids, names = profile_ids - other.profile_ids, names - other.names
-        return not (profile_ids or names)
+        profile_ids = self.profile_ids.difference(*(other.profile_ids for other in locked))
+        return not (profile_ids or self.names.difference(*(other.names for other in locked)))
 
     async def find_expected(self, log: BelievedLog, config: Config) -> ExpectedPartition:
         """Who is one person among them. Other requests go on meanwhile."""
@@ -127,8 +120,17 @@ async def find_reach(
         tuple(await transaction.person_joins.find(rows)),
         await transaction.separations.find(rows),
         frozenset((item, survivors.get(profile_id, profile_id)) for item, profile_id in attached),
-        frozenset(claim.identifier for claim in claims),
+        _names(rows, (claim.identifier for claim in claims)),
     )
+
+
+def _names(rows: Mapping[UUID, FragmentRow], claimed: Iterable[Identifier]) -> frozenset[Identifier]:
+    """Everything by which an observation may lead to fragments. `claimed`: what their profiles ever did."""
+    fragments = [row.fragment for row in rows.values()]
+    named = {claim.tenure.identifier for item in fragments for claim in item.claims}
+    devices = {item.browser for item in fragments if item.browser is not None}
+    users = {Identifier(USER_ID, user) for item in fragments for user in users_of(item)}
+    return frozenset({*claimed, *named, *devices, *users})
 
 
 async def _read(

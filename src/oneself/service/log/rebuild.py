@@ -13,6 +13,7 @@ import msgspec
 
 from oneself.service.log.verify import Progress, fold_dataset
 from oneself.store.shadow import CHANGES_RECORDED_MAX, TABLES, Shadow, open_shadow
+from oneself.store.wide_lock import wait_until_released
 
 if TYPE_CHECKING:
     from oneself.store.database import Database
@@ -37,22 +38,27 @@ async def rebuild(
     Raises replay.Diverged if an entry that was once accepted is rejected now; that dataset keeps its state.
     """
     async with open_shadow(database) as shadow:
-        return await _rebuild(shadow, await shadow.find_datasets(), progress, changes_max)
+        return await _rebuild(database, shadow, await shadow.find_datasets(), progress, changes_max)
 
 
 async def rebuild_outdated(database: "Database", progress: Progress) -> Rebuilt:
     """The same for the datasets whose state an earlier version folded in another way."""
     async with open_shadow(database) as shadow:
-        return await _rebuild(shadow, await shadow.pending_rebuilds.list(), progress)
+        return await _rebuild(database, shadow, await shadow.pending_rebuilds.list(), progress)
 
 
 async def _rebuild(
-    shadow: Shadow, dataset_ids: list[int], progress: Progress, changes_max: int = CHANGES_RECORDED_MAX
+    database: "Database",
+    shadow: Shadow,
+    dataset_ids: list[int],
+    progress: Progress,
+    changes_max: int = CHANGES_RECORDED_MAX,
 ) -> Rebuilt:
     total = await shadow.count_entries(dataset_ids)
     corrected = dict.fromkeys(TABLES, 0)
     done = 0
     for dataset_id in dataset_ids:
+        await wait_until_released(database, dataset_id)
         async with shadow.replacing():
             done = await _fold_locked(shadow, dataset_id, lambda n: progress(n, max(n, total)), done)
             await shadow.record_changes(dataset_id, changes_max)

@@ -220,7 +220,7 @@ class Reconciler:
         reach = await self.find_reach(transaction, seeds, [alone]) if together else alone
         if not reach.is_covered_by(locked):
             before = reach
-            await before.lock(transaction)
+            await before.lock(transaction, locked)
             reach = await self.find_reach(transaction, seeds, [before])
             if reach.locked != before.locked:
                 raise Contended("A profile was changed while it was being reconciled.")
