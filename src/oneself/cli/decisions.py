@@ -10,6 +10,7 @@ import typer
 
 from oneself.cli.context import out, run
 from oneself.cli.output import AsJson, Dataset, Org, ViewName, Yes, confirm, dataset_of, show, view_of
+from oneself.cli.progress_bar import elapsed_time
 from oneself.core.identity.identifier import visible_value
 from oneself.errors import InvalidInput, NotFound
 
@@ -163,7 +164,9 @@ def _decide(
 
     async def decided(services: Services, *, dry: bool) -> Decided:
         at = await dataset_of(services, org, dataset)
-        found = await act(services, at, await view_of(services, at, view), dry=dry)
+        seen = await view_of(services, at, view)
+        with elapsed_time("Computing the profiles" if dry else "Deciding"):
+            found = await act(services, at, seen, dry=dry)
         if found is None:
             raise NotFound(f"No profile of dataset {dataset} has this id.")
         return found

@@ -20,6 +20,7 @@ from uuid import UUID
 
 import msgspec
 
+from oneself.core.config.configuration import Config
 from oneself.core.fold.log_entry import EndedMerge, ManualMerge, ManualSplit
 from oneself.core.identity_graph.joins import MANUAL
 from oneself.errors import Conflict, Contended, InvalidInput
@@ -42,10 +43,10 @@ from oneself.store.transaction import Transaction
 from oneself.store.wide_lock import NAMES_LOCKED_SINGLY_MAX, WideLock
 
 #: A decision folds the log of the profiles again; those of more fragments are left to the background.
-FRAGMENTS_MAX = 20_000
+FRAGMENTS_MAX = 100_000
 #: The same of observations. Their fold has to end before the database ends the transaction, which is idle
 #: meanwhile.
-ENTRIES_MAX = 50_000
+ENTRIES_MAX = 250_000
 #: How often profiles are looked up that other decisions move meanwhile.
 LOOKUPS_MAX = 5
 #: How long a decision waits, with pauses, for profiles that are being reconciled or decided about.
@@ -241,18 +242,7 @@ class Decisions:
     ) -> Decided:
         """`before`: the profile that is split."""
         config = await transaction.config.find()
-        # Who gave up an account has changed since the fragments were read.
-        read = [row for members in decided_about for row in members.rows.values()] if ended is None else []
-        graph = await identity_graph.gather_decided(transaction, decision.fragment_ids, config, read)
-        clock = await transaction.read_clock()
-        latest, decision_id = max(graph.latest_seq, ended.seq if ended else 0), uuid.uuid4()
-        seq = max(clock.now, config.seq + 1, latest + 1)
-        if isinstance(decision, ManualSplit):
-            graph.split(decision, decision_id, seq)
-        else:
-            graph.merge(decision, seq)
-        await identity_graph.save(transaction, graph, ChangeRecorder({}, decision_id, parted_by=MANUAL))
-        await transaction.log.put_decision(seq, decision_id, decision, config.version)
+        seq, decision_id = await _record(transaction, decision, decided_about, config, ended)
         locked = [members.reach for members in decided_about]
         await self._reconciler.follow(transaction, set(decision.fragment_ids), seq, locked)
         await transaction.flush()
@@ -277,6 +267,29 @@ async def _until_found(attempt: Callable[[], Awaitable[Decided | None]]) -> Deci
         except ProfileMoved:
             continue
     raise Contended("Other decisions keep moving the same profiles.")
+
+
+async def _record(
+    transaction: Transaction,
+    decision: ManualSplit | ManualMerge,
+    decided_about: Sequence[Members],
+    config: Config,
+    ended: EndedTies | None,
+) -> tuple[int, UUID]:
+    """Write a decision, and the views `own` and `proven` as they are after it; returns its entry."""
+    # Who gave up an account has changed since the fragments were read.
+    read = [row for members in decided_about for row in members.rows.values()] if ended is None else []
+    graph = await identity_graph.gather_decided(transaction, decision.fragment_ids, config, read)
+    clock = await transaction.read_clock()
+    latest, decision_id = max(graph.latest_seq, ended.seq if ended else 0), uuid.uuid4()
+    seq = max(clock.now, config.seq + 1, latest + 1)
+    if isinstance(decision, ManualSplit):
+        graph.split(decision, decision_id, seq)
+    else:
+        graph.merge(decision, seq)
+    await identity_graph.save(transaction, graph, ChangeRecorder({}, decision_id, parted_by=MANUAL))
+    await transaction.log.put_decision(seq, decision_id, decision, config.version)
+    return seq, decision_id
 
 
 def _ended_merges(before: ProfileView, profiles: Sequence[DecidedProfile]) -> list[EndedMerge]:

@@ -36,6 +36,8 @@ _encode_state = msgspec.json.Encoder(order="deterministic").encode
 UPDATED_AT_ONCE = 200
 #: So many fragments are read again when they are locked, by the same statement.
 READ_AGAIN_MAX = 200
+#: So many fragments are read by one statement.
+READ_AT_ONCE = 2_000
 _ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "observation_id", "active_at")
 
 
@@ -121,10 +123,19 @@ class FragmentTable(Table):
     async def find(
         self, fragment_ids: Iterable[UUID], users: Iterable[str] = (), exact_keys: Iterable[bytes] = ()
     ) -> list[FragmentRow]:
-        """Fragments by id, those of users themselves, and those of exactly some identifiers."""
-        asked = sorted(fragment_ids), sorted(users), sorted(exact_keys)
+        """Fragments by id, those of users themselves, and those of exactly some identifiers.
+
+        Very many are read in pieces: other requests go on meanwhile.
+        """
+        ordered = sorted(fragment_ids)
+        asked = ordered[:READ_AT_ONCE], sorted(users), sorted(exact_keys)
         found = await self._executor.fetch(_sql.find, self._dataset_id, *asked) if any(asked) else []
-        return [read_fragment(row) for row in found]
+        fragments = [read_fragment(row) for row in found]
+        for start in range(READ_AT_ONCE, len(ordered), READ_AT_ONCE):
+            asked = ordered[start : start + READ_AT_ONCE], [], []
+            found = await self._executor.fetch(_sql.find, self._dataset_id, *asked)
+            fragments += map(read_fragment, found)
+        return fragments
 
     async def find_versions(self, fragment_ids: Iterable[UUID]) -> dict[UUID, str]:
         """Fragment → the version of its row."""

@@ -56,6 +56,8 @@ CHANGING_OF_PROFILES, CHANGING_OF_FRAGMENTS = (
 _ids = msgspec.json.Decoder(list[UUID])
 
 ENTRIES_PER_CHUNK = 1000
+#: The entries of more profiles are read in pieces.
+PROFILES_READ_AT_ONCE_MAX = 1000
 #: From this number on, entries are appended by COPY.
 COPIED_MIN = 10
 _COLUMNS = (
@@ -216,9 +218,13 @@ class LogTable(Table):
         return [read_entry(row) for row in found]
 
     async def find_of_profiles(self, profile_ids: Sequence[UUID]) -> list[LogEntry]:
-        """Everything that is attached to profiles, in order."""
-        found = await self._executor.fetch(_sql.find_of_profiles, self._dataset_id, profile_ids)
-        return [read_entry(row) for row in found]
+        """Everything that is attached to profiles, in order. Of many profiles, it is read in pieces: other
+        requests go on meanwhile. Needs a transaction."""
+        asked = _sql.find_of_profiles, self._dataset_id, profile_ids
+        if len(profile_ids) <= PROFILES_READ_AT_ONCE_MAX or isinstance(self._executor, Database):
+            return [read_entry(row) for row in await self._executor.fetch(*asked)]
+        cursor = self._executor.cursor(*asked, prefetch=ENTRIES_PER_CHUNK)
+        return [read_entry(row) async for row in cursor]
 
     async def find_keys_of_profiles(self, profile_ids: Iterable[UUID]) -> set[EntryKey]:
         """The entries that are attached to profiles."""
@@ -234,10 +240,8 @@ class LogTable(Table):
 
     async def count_of_profiles(self, profile_ids: Iterable[UUID], limit: int) -> int:
         """How many entries are attached to profiles, at most `limit`."""
-        count: int = await self._executor.fetchval(
-            _sql.count_of_profiles, self._dataset_id, sorted(profile_ids), limit
-        )
-        return count
+        asked = self._dataset_id, sorted(profile_ids), limit
+        return int(await self._executor.fetchval(_sql.count_of_profiles, *asked))
 
     async def find_attached(self, profile_ids: Iterable[UUID]) -> set[tuple[UUID, UUID]]:
         """Pairs of a fragment and one of these profiles that an entry of it is attached to."""
@@ -328,15 +332,12 @@ class LogTable(Table):
 
     async def find_change_seq(self) -> int:
         """An instant (µs) later than everything in the log."""
-        seq: int = await self._executor.fetchval(_sql.find_change_seq, self._dataset_id)
-        return seq
+        return int(await self._executor.fetchval(_sql.find_change_seq, self._dataset_id))
 
     async def find_activity(
         self, asked: Iterable[tuple[UUID, int]], before_seq: int
     ) -> list[tuple[UUID, int]]:
-        """When survivors were last active by an instant (µs), by their entries before a seq: each survivor
-        with
-        the instant of its last activity."""
+        """Survivors with their last activity by an instant (µs), by their entries before a seq."""
         columns = rows.columns(2, sorted(asked))
         found = await self._executor.fetch(_sql.find_activity, self._dataset_id, *columns, before_seq)
         return [(row["profile_id"], row["at"]) for row in found]
@@ -370,8 +371,9 @@ class LogTable(Table):
     async def redact(self, entries: Sequence[LogEntry]) -> None:
         """Replace entries by these, with the same seqs and observations; from then on their plans are applied
         as recorded."""
-        if entries:
-            columns = rows.columns(7, (_redacted_row(entry) for entry in entries))
+        for start in range(0, len(entries), ENTRIES_PER_CHUNK):
+            some = entries[start : start + ENTRIES_PER_CHUNK]
+            columns = rows.columns(7, (_redacted_row(entry) for entry in some))
             await self._executor.execute(_sql.redact, self._dataset_id, *columns)
 
     async def freeze(self, entries: Iterable[tuple[int, UUID]]) -> None:
