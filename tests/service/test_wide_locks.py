@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -23,11 +23,11 @@ from oneself.service.log.reconciler import Reconciler
 from oneself.service.log.verify import verify
 from oneself.services import Services
 from oneself.store import transaction, wide_lock
-from oneself.store.database import Database
 from oneself.store.transaction import Tables, begin, hashes_of
 from oneself.store.wide_lock import WideLock, wait_until_released
 from support.interactions_harness import InteractionsHarness, mail
 from support.reconciled_view import assert_reconciled
+from support.waiting import until_async
 
 pytestmark = pytest.mark.postgres
 INFO = mail("info@acme.example")
@@ -215,8 +215,8 @@ async def test_who_locked_a_name_before_is_waited_for(services: Services, site: 
 
             locking = asyncio.create_task(lock())
             tables = Tables(services.database, dataset_id)
-            while await tables.wide_locks.find_locked(hashes_of(dataset_id, named)) is None:
-                await asyncio.sleep(0)
+            hashes = hashes_of(dataset_id, named)
+            await until_async(lambda: tables.wide_locks.find_locked(hashes), "The names are not recorded.")
             done, _ = await asyncio.wait({locking}, timeout=wide_lock.RELIED_ON_S * 5)
             assert not done
     await wait_until_released(services.database, dataset_id)

@@ -5,7 +5,9 @@ Source: docs/concepts/trust.md, docs/concepts/log-and-fold.md.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable
+from itertools import islice
 from uuid import UUID
 
 from oneself.core.config.configuration import Config
@@ -20,6 +22,9 @@ from oneself.store.loaded_graph import LoadedGraph, exact_digest
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables, Transaction
 
+#: So many fragments are added before other requests go on: some milliseconds.
+ADDED_AT_ONCE = 1_000
+
 
 async def gather(
     transaction: Transaction,
@@ -33,7 +38,7 @@ async def gather(
     `read`: fragments that are read already.
     """
     loaded = LoadedGraph(rules, with_records=footprint.has_values)
-    loaded.add(read)
+    await _add_pieces(loaded, read)
     graph, fragments = loaded.graph, transaction.fragments
     await _add_browsers(transaction, loaded, footprint)
     if footprint.claimed or footprint.reports_claims:
@@ -59,6 +64,14 @@ async def gather(
             graph.exact[exact[row.exact_key]] = row.fragment.fragment_id
     loaded.begin()
     return loaded
+
+
+async def _add_pieces(loaded: LoadedGraph, read: Iterable[FragmentRow]) -> None:
+    """Add fragments; of very many, other requests go on between the pieces."""
+    rows = iter(read)
+    while piece := list(islice(rows, ADDED_AT_ONCE)):
+        loaded.add(piece)
+        await asyncio.sleep(0)
 
 
 async def read_decisions(tables: Tables, graph: IdentityGraph) -> None:

@@ -49,8 +49,9 @@ FRAGMENTS_MAX = 100_000
 ENTRIES_MAX = 250_000
 #: How often profiles are looked up that other decisions move meanwhile.
 LOOKUPS_MAX = 5
-#: How long a decision waits, with pauses, for profiles that are being reconciled or decided about.
-WAIT_MAX_S = 20.0
+#: How long a decision waits, with pauses, for profiles that are being reconciled or decided about: as long as
+#: a decision about the largest ones takes, and longer.
+WAIT_MAX_S = 180.0
 PAUSE_MAX_S = 0.2
 
 

@@ -10,11 +10,12 @@ Source: docs/decisions/0056-decisions-about-very-large-people.md.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
-from oneself.core.fold.log_entry import LogEntry, recorded_plan
+from oneself.core.fold.log_entry import EntryKey, LogEntry, recorded_plan
 from oneself.core.fold.replay import tombstone
 from oneself.core.profiles.claim import Claim
 from oneself.core.profiles.profile import Profile
@@ -30,18 +31,27 @@ async def put_entries(
     transaction: Transaction, before: Iterable[LogEntry], after: Iterable[LogEntry], new: list[NewEntry]
 ) -> None:
     """Write entries as they are folded now, and append new ones; all are applied as recorded from now on."""
+    # Work for the processor: other requests go on meanwhile.
+    changed, frozen = await asyncio.to_thread(_differing, before, after)
+    await transaction.log.redact(changed)
+    await transaction.log.freeze_entries(frozen)
+    await transaction.log.append(new)
+
+
+def _differing(
+    before: Iterable[LogEntry], after: Iterable[LogEntry]
+) -> tuple[list[LogEntry], list[EntryKey]]:
+    """The entries that a fold has changed, and those of which it has changed only how they are applied."""
     known = {(entry.seq, entry.observation_id): entry for entry in before}
     changed: list[LogEntry] = []
-    frozen = []
+    frozen: list[EntryKey] = []
     for entry in after:
         key = entry.seq, entry.observation_id
         if not _is_same(known[key], entry):
             changed.append(entry)
         elif known[key].replay != entry.replay:
             frozen.append(key)
-    await transaction.log.redact(changed)
-    await transaction.log.freeze_entries(frozen)
-    await transaction.log.append(new)
+    return changed, frozen
 
 
 async def put_state(

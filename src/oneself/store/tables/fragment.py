@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from typing import Any, Literal
@@ -145,7 +146,12 @@ class FragmentTable(Table):
     async def find_members(self, view: StoredView, head: UUID) -> list[FragmentRow]:
         """The fragments of a profile in a view, by id. `head`: the fragment that heads it."""
         found = await self._executor.fetch(_MEMBERS[view], self._dataset_id, head)
-        return sorted(map(read_fragment, found), key=lambda row: row.fragment.fragment_id)
+        fragments: list[FragmentRow] = []
+        for start in range(0, len(found), READ_AT_ONCE):
+            fragments += map(read_fragment, found[start : start + READ_AT_ONCE])
+            # Other requests go on between the pieces.
+            await asyncio.sleep(0)
+        return sorted(fragments, key=lambda row: row.fragment.fragment_id)
 
     async def find_member_ids(self, view: StoredView, head: UUID) -> set[UUID]:
         """The ids of the fragments of a profile in a view. `head`: the fragment that heads it."""
