@@ -1,10 +1,10 @@
 """How long does it take to split a person of many fragments, and whoever writes to them meanwhile waits?
 
-Method: a person of 10, 1 000 and 100 000 fragments (quick: 10 and 300): browsers that had each sent an event, of
-which servers then said one address. Then three times each, of 100 000 once: the dry run of taking one browser
-out, the split itself, the merge by hand that takes it back, and the dry run of taking everything apart. In the
-view `proven`; the view `all` follows in the same transaction. Meanwhile new visitors send events to the same
-process, one at a time, 50 ms after the one before.
+Method: a person of 10, 1 000 and 100 000 fragments (quick: 10 and 300): browsers that had each sent an event,
+of which servers then said one address. Then three times each, of 100 000 once: the dry run of taking one
+browser out, the split itself, the merge by hand that takes it back, and the dry run of taking everything
+apart. In the view `proven`; the view `all` follows in the same transaction. Meanwhile new visitors send
+events to the same process, one at a time, 50 ms after the one before.
 Units: ms, the median; of the events of others, the 99th percentile while the four are done; the ratio of the
 most fragments to the fewest.
 """

@@ -20,8 +20,8 @@ PLANNED_ONCE = "plan_cache_mode = force_generic_plan"
 ASKED = "'plan_cache_mode'"
 BY_DATASET = re.compile(r"\(*(?:\w+\.)?dataset_id = \$1\)*")
 #: One row of a dataset: its configuration, whether people keep anything apart, whether identifiers changed
-#: hands, and the last of an index.
-ONE_ROW = ("config_key", "on separation", "on identifier_transfer", "Backward")
+#: hands, its wide lock, and the last of an index.
+ONE_ROW = ("config_key", "wide_lock_key", "on separation", "on identifier_transfer", "Backward")
 
 
 class RecordingConnection:
