@@ -84,8 +84,10 @@ class WideLock:
         Few are locked one by one. Raises Contended.
         """
         named = set(identifiers)
-        if len(named) <= self._singly_max or transaction.is_alone:
+        if len(named) <= self._singly_max:
             return await transaction.lock_identifiers(named)
+        if transaction.is_alone:
+            return None
         await transaction.wide_locks.lock_key()
         transaction.has_wide_lock = True
         names = hashes_of(self._dataset_id, named) + hashes_of_profiles(self._dataset_id, profile_ids)
@@ -94,7 +96,7 @@ class WideLock:
             await tables.wide_locks.put(self._lock_id, set(names))
             await asyncio.sleep(RELIED_ON_S + CLOCKS_DIFFER_S)
             await _wait_for_writers(tables)
-        await transaction.lock_identifiers(())
+        return await transaction.lock_identifiers(())
 
     @asynccontextmanager
     async def _beside(self) -> AsyncIterator[Tables]:
