@@ -38,12 +38,12 @@ from oneself.service.log import affected
 from oneself.service.log.verify import verify
 from oneself.service.lost_races import ATTEMPTS_MAX
 from oneself.services import Services
-from oneself.store import identity_graph
 from oneself.store.database import SERVER_SETTINGS, Database
 from oneself.store.graph_writer import COMPUTED_AT_ONCE_MAX
+from oneself.store.identity_graph import ADDED_AT_ONCE
 from oneself.store.tables import fragment as fragment_table
-from oneself.store.tables import log as log_table
-from oneself.store.tables.fragment import UPDATED_AT_ONCE, FragmentRow
+from oneself.store.tables.fragment import READ_AT_ONCE, UPDATED_AT_ONCE, FragmentRow
+from oneself.store.tables.log import PROFILES_READ_AT_ONCE_MAX
 from oneself.store.tables.unreconciled_fragment import UnreconciledFragmentTable
 from oneself.store.transaction import begin
 from support.interactions_harness import ACTOR, InteractionsHarness, customer, mail
@@ -328,10 +328,11 @@ async def test_decisions_that_arrive_together_come_one_after_the_other(
     await assert_sound(site)
 
 
-async def test_a_large_profile_is_computed_in_a_thread_and_written_in_pieces(
+async def test_a_large_profile_is_computed_in_a_thread_and_read_and_written_in_pieces(
     site: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     devices = [f"browser-{number}" for number in range(COMPUTED_AT_ONCE_MAX + 1)]
+    assert len(devices) > max(READ_AT_ONCE, PROFILES_READ_AT_ONCE_MAX, ADDED_AT_ONCE)
     await asyncio.gather(*(site.event(device=device) for device in devices))
     await asyncio.gather(*(site.event(INFO, device=device, **SERVER) for device in devices))
     threads: set[int] = set()
@@ -353,28 +354,6 @@ async def test_a_large_profile_is_computed_in_a_thread_and_written_in_pieces(
     assert threading.get_ident() not in threads
     assert sum(written) >= len(devices)
     assert max(written) <= UPDATED_AT_ONCE
-    await assert_sound(site)
-
-
-async def test_very_many_parts_are_read_and_written_in_pieces(
-    site: InteractionsHarness, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    devices = [f"browser-{number}" for number in range(6)]
-    for device in devices:
-        await site.event(device=device, values={"traits": {"plan": device}})
-        await site.event(INFO, device=device, **SERVER)
-    at_once = await split(site, "browser-0", SplitBrowser("browser-5"), "proven", dry_run=True)
-    for module, name in (
-        (fragment_table, "READ_AT_ONCE"),
-        (log_table, "PROFILES_READ_AT_ONCE_MAX"),
-        (log_table, "ENTRIES_PER_CHUNK"),
-        (identity_graph, "ADDED_AT_ONCE"),
-    ):
-        monkeypatch.setattr(module, name, 2)
-    in_pieces = await split(site, "browser-0", SplitBrowser("browser-5"), "proven", dry_run=True)
-    assert in_pieces.version == at_once.version
-    decided = await split(site, "browser-0", SplitBrowser("browser-5"), "proven")
-    assert decided.version == at_once.version
     await assert_sound(site)
 
 

@@ -22,9 +22,8 @@ from oneself.service.context import Actor
 from oneself.service.log.reconciler import Reconciler
 from oneself.service.log.verify import verify
 from oneself.services import Services
-from oneself.store import transaction, wide_lock
-from oneself.store.transaction import Tables, begin, hashes_of
-from oneself.store.wide_lock import WideLock, wait_until_released
+from oneself.store.transaction import RELIED_ON_S, Tables, begin, hashes_of
+from oneself.store.wide_lock import CLOCKS_DIFFER_S, WideLock, wait_until_released
 from support.interactions_harness import InteractionsHarness, mail
 from support.reconciled_view import assert_reconciled
 from support.waiting import until_async
@@ -85,10 +84,7 @@ async def paused(services: Services, monkeypatch: pytest.MonkeyPatch) -> AsyncIt
 
 
 @pytest.fixture
-async def site(services: Services, monkeypatch: pytest.MonkeyPatch) -> InteractionsHarness:
-    for name, seconds in (("POLL_S", 0.02), ("RELIED_ON_S", 0.1), ("CLOCKS_DIFFER_S", 0.05)):
-        monkeypatch.setattr(wide_lock, name, seconds)
-    monkeypatch.setattr(transaction, "RELIED_ON_S", wide_lock.RELIED_ON_S)
+async def site(services: Services) -> InteractionsHarness:
     site = await InteractionsHarness(services).begin()
     for device in ("one", "two"):
         await site.event(device=device)
@@ -217,16 +213,15 @@ async def test_who_locked_a_name_before_is_waited_for(services: Services, site: 
             tables = Tables(services.database, dataset_id)
             hashes = hashes_of(dataset_id, named)
             await until_async(lambda: tables.wide_locks.find_locked(hashes), "The names are not recorded.")
-            done, _ = await asyncio.wait({locking}, timeout=wide_lock.RELIED_ON_S * 5)
+            done, _ = await asyncio.wait({locking}, timeout=RELIED_ON_S + CLOCKS_DIFFER_S + 0.5)
             assert not done
     await wait_until_released(services.database, dataset_id)
 
 
 async def test_a_wide_lock_is_waited_for_so_long(
-    site: InteractionsHarness, paused: PausedDecision, monkeypatch: pytest.MonkeyPatch
+    services: Services, site: InteractionsHarness, paused: PausedDecision
 ) -> None:
-    monkeypatch.setattr(wide_lock, "WAIT_MAX_S", 0.05)
     await paused.split(site, "one", "two", "proven")
     with pytest.raises(Contended):
-        await site.event(device="one")
+        await wait_until_released(services.database, site.dataset_ref.dataset_id, 0.05)
     await paused.resume()

@@ -22,8 +22,8 @@ from oneself.store.loaded_graph import LoadedGraph, exact_digest
 from oneself.store.tables.fragment import FragmentRow
 from oneself.store.transaction import Tables, Transaction
 
-#: So many fragments are added before other requests go on: some milliseconds.
-ADDED_AT_ONCE = 1_000
+#: So many fragments are added before other requests go on: about a millisecond.
+ADDED_AT_ONCE = 200
 
 
 async def gather(

@@ -51,7 +51,7 @@ LOCK_WAIT_S = 1
 WRITERS_END_S = 60.0
 #: How often whoever waits for a wide lock asks whether it is in force.
 POLL_S = 0.2
-#: How long it is waited for.
+#: How long they wait.
 WAIT_MAX_S = 900.0
 
 
@@ -122,9 +122,9 @@ async def _wait_for_writers(tables: Tables) -> None:
             await asyncio.sleep(POLL_S)
 
 
-async def wait_until_released(database: Database, dataset_id: int) -> None:
-    """Wait until no transaction has a wide lock of a dataset. Raises Contended after WAIT_MAX_S."""
-    tables, deadline = Tables(database, dataset_id), time.monotonic() + WAIT_MAX_S
+async def wait_until_released(database: Database, dataset_id: int, wait_max_s: float = WAIT_MAX_S) -> None:
+    """Wait until no transaction has a wide lock of a dataset. Raises Contended if that takes longer."""
+    tables, deadline = Tables(database, dataset_id), time.monotonic() + wait_max_s
     while await tables.wide_locks.is_in_force():
         if time.monotonic() > deadline:
             raise Contended("A decision about very many profiles is still being made.")

@@ -38,7 +38,7 @@ UPDATED_AT_ONCE = 200
 #: So many fragments are read again when they are locked, by the same statement.
 READ_AGAIN_MAX = 200
 #: So many fragments are read by one statement.
-READ_AT_ONCE = 2_000
+READ_AT_ONCE = 200
 _ENTRY_COLUMNS = ("dataset_id", "fragment_id", "seq", "observation_id", "active_at")
 
 

@@ -57,7 +57,7 @@ _ids = msgspec.json.Decoder(list[UUID])
 
 ENTRIES_PER_CHUNK = 1000
 #: The entries of more profiles are read in pieces.
-PROFILES_READ_AT_ONCE_MAX = 1000
+PROFILES_READ_AT_ONCE_MAX = 200
 #: From this number on, entries are appended by COPY.
 COPIED_MIN = 10
 _COLUMNS = (
