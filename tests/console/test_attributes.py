@@ -267,16 +267,9 @@ async def test_texts_are_texts(ada: ConsoleBrowser) -> None:
 @pytest.mark.parametrize(
     "path",
     [
-        "?scope=unknown",
         "/attribute?id=unknown",
-        "/attribute",
         "/delete?id=unknown",
-        "/new?scope=identity_attributes",
         "/count?id=unknown",
-        "/check?after=x",
-        "/check?seen=-1",
-        "/check?found=x",
-        "/check?seen=99999999999999999999999",
     ],
 )
 async def test_addresses_that_lead_nowhere_are_no_errors_of_the_service(

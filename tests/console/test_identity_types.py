@@ -157,9 +157,8 @@ async def test_built_in_and_used_types_stay(
     await ada.open(PAGE, id="emailAddress")
     await ada.submit(to=f"{PAGE}?id=profileId", version="")
     assert ada.page.status_code == 409
-    for type_id in ("missing", "a\0b", "x" * 5000):
-        await ada.open(PAGE, id=type_id)
-        assert ada.page.status_code == 404
+    await ada.open(PAGE, id="missing")
+    assert ada.page.status_code == 404
 
 
 async def test_an_analyst_reads_types(

@@ -77,7 +77,8 @@ async def test_a_split_of_nothing_says_why(ada: ConsoleBrowser, site: Interactio
     profile_id = str(await profile(site, "C-7", "browser-1"))
     assert (await ada.open(f"{PROFILES}/split", id=profile_id, what=what)).status_code == 400
     assert 'role="alert"' in ada.page.text
-    assert (await ada.open(f"{PROFILES}/split", id=profile_id, what="nonsense")).status_code == 404
+    assert (await ada.open(f"{PROFILES}/split", id=profile_id, what="nonsense")).status_code == 400
+    assert "The parameter “what” is wrong." in ada.text
 
 
 async def test_a_merge_shows_both_and_the_result(

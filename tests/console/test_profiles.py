@@ -180,9 +180,10 @@ async def test_a_profile_as_it_was(ada: ConsoleBrowser, site: InteractionsHarnes
     assert "As it was on" in ada.text
     assert "gold" in ada.text
     assert "silver" not in ada.text
-    for at, status in (("2020-01-01T00:00", 404), ("2999-01-01T00:00", 400), ("yesterday", 400)):
-        assert (await ada.open(f"{PROFILES}/profile", id=profile_id, at=at)).status_code == status, at
-        assert ada.heading == "No such profile"
+    assert (await ada.open(f"{PROFILES}/profile", id=profile_id, at="2020-01-01T00:00")).status_code == 404
+    assert ada.heading == "No such profile"
+    assert (await ada.open(f"{PROFILES}/profile", id=profile_id, at="2999-01-01T00:00")).status_code == 400
+    assert "The instant is in the future." in ada.text
 
 
 async def test_a_dataset_is_chosen_and_stays_chosen(
@@ -199,26 +200,18 @@ async def test_a_dataset_is_chosen_and_stays_chosen(
     await ada.open(profile)
     assert "of the dataset web" in ada.text
     assert all("dataset=web" in link for link in ada.parsed.links if "/profiles" in link and "id=" in link)
-    assert (await ada.open(PROFILES, dataset="unknown")).status_code == 404
 
 
 @pytest.mark.parametrize(
     "path",
     [
-        "/profile",
         "/profile?id=unknown",
         "/profile?id=unknown&view=proven",
-        "/profile?id=unknown&view=everything",
-        "/events?id=unknown&after=x",
-        "/joins?id=unknown&after=x",
-        "/identifiers?id=unknown&offset=-1",
-        "/compare?id=unknown",
-        "?after=x",
     ],
 )
 async def test_addresses_that_lead_to_no_profile(ada: ConsoleBrowser, path: str) -> None:
     assert (await ada.open(PROFILES + path)).status_code == 404
-    assert ada.heading in ("No such profile", "There is no such page")
+    assert ada.heading == "No such profile"
 
 
 async def test_browsers_and_former_ids_of_some_parts_alone(

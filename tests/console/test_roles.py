@@ -42,17 +42,18 @@ async def test_a_role_reaches_what_the_table_says_and_nothing_else(
     for method, path, handler in ROUTES:
         if not path.startswith(ORGANISATION):
             continue
+        named = {"id": known, "name": "nobody", "with": "nobody"}
         answer = await browser.http.request(
-            method, path.replace("{org:str}", "acme"), params={"id": known}, data={"csrf": "none"}
+            method, path.replace("{org:str}", "acme"), params=named, data={"csrf": "none"}
         )
         is_allowed = handler.opt["permission"] in MAY[role]  # type: ignore[index]
         if not is_allowed:
             assert (answer.status_code, "Your role does not allow this" in answer.text) == (403, True), path
         elif method == "GET":
-            assert answer.status_code in (200, 404), path
+            assert answer.status_code in (200, 400, 404), path
         else:
             # The form is not one of this session: that is looked at after the role.
-            assert "This form has expired" in answer.text or answer.status_code == 404, path
+            assert "This form has expired" in answer.text or answer.status_code in (400, 404), path
 
 
 @pytest.mark.parametrize("role", ["analyst", "privacy_officer"])

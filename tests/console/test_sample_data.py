@@ -71,7 +71,7 @@ async def test_sample_data_is_added_marked_and_removed(
     assert "The sample data was removed" not in ada.text
     assert "There is no sample data" in ada.text
     await ada.open(f"{HOME}/profiles", dataset="sample")
-    assert ada.page.status_code == 404
+    assert ada.page.status_code == 400
     await add(ada)
     assert "This is sample data" in ada.text
     await ada.open(f"{HOME}/audit")

@@ -160,7 +160,7 @@ async def test_deliveries_are_paged(
     assert len(last) == 1
     assert not seen & set(last)
     await ada.open(f"{LIST}/webhook", id=str(webhook_id), before="x")
-    assert ada.page.status_code == 404
+    assert ada.page.status_code == 400
 
 
 async def test_a_webhook_is_changed_unless_somebody_else_did(

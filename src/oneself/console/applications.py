@@ -17,6 +17,7 @@ from oneself.console.context import ConsoleContext, NoSuchPage, console_context,
 from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
+from oneself.console.query import required_text
 from oneself.errors import InvalidInput, NotFound, PreconditionFailed
 from oneself.service.directory.applications import (
     NAME_CHARACTERS_MAX,
@@ -151,8 +152,8 @@ def _applications(context: ConsoleContext) -> Applications:
 
 
 async def _asked(context: ConsoleContext) -> Application:
-    """The application that a page is about. Raises NoSuchPage."""
-    found = await _applications(context).find(context.dataset_ref, context.request.query_params.get("id", ""))
+    """The application that a page is about. Raises InvalidParameter, NoSuchPage."""
+    found = await _applications(context).find(context.dataset_ref, required_text(context.request, "id"))
     if found is None:
         raise NoSuchPage
     return found

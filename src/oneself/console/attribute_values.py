@@ -14,16 +14,18 @@ import msgspec
 from litestar import Response
 
 from oneself.console.attributes import SEE, asked_attribute, attribute_url
-from oneself.console.context import ConsoleContext, NoSuchPage, console_context
+from oneself.console.context import ConsoleContext, console_context
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
+from oneself.console.query import InvalidParameter, optional_id, query_number, query_search
 from oneself.service.profiles.invalid_values import START, InvalidValuesPage
 from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 #: As many as a page shows, and as a URL holds.
 PATHS_MAX = 40
-COUNT_MAX = 10**12
+#: A longer URL is not accepted by every browser and proxy.
+FOUND_CHARACTERS_MAX = 100_000
 
 
 class CountedPath(msgspec.Struct, frozen=True, array_like=True):
@@ -42,8 +44,8 @@ async def count_values(request: AnyRequest) -> AnyResponse:
     counted = await context.services.profiles.stored_values.count_page(
         context.dataset_ref, attribute, _after(request)
     )
-    profiles = _number(request, "profiles") + counted.profiles
-    seen = _number(request, "seen") + counted.seen
+    profiles = query_number(request, "profiles") + counted.profiles
+    seen = query_number(request, "seen") + counted.seen
     further = ""
     if counted.last is not None:
         query = urlencode({"after": str(counted.last), "profiles": profiles, "seen": seen})
@@ -60,7 +62,7 @@ async def check_values(request: AnyRequest) -> AnyResponse:
     invalid = context.services.profiles.invalid_values
     read = await invalid.page(context.dataset_ref, _after(request))
     found = _added(_found(request), read)
-    seen = _number(request, "seen") + read.seen
+    seen = query_number(request, "seen") + read.seen
     template = "check_part.html" if context.is_part else "check.html"
     return page(
         context,
@@ -87,25 +89,15 @@ def _added(before: list[CountedPath], read: InvalidValuesPage) -> list[CountedPa
 
 
 def _found(request: AnyRequest) -> list[CountedPath]:
+    text = query_search(request, "found", FOUND_CHARACTERS_MAX)
     try:
-        found = msgspec.json.decode(request.query_params.get("found", "[]"), type=list[CountedPath])
+        return msgspec.json.decode(text or "[]", type=list[CountedPath])
     except msgspec.DecodeError:
-        raise NoSuchPage from None
-    return found
+        raise InvalidParameter("found", "It is what the page before has counted.") from None
 
 
 def _after(request: AnyRequest) -> UUID:
-    try:
-        return UUID(request.query_params["after"]) if "after" in request.query_params else START
-    except ValueError:
-        raise NoSuchPage from None
-
-
-def _number(request: AnyRequest, name: str) -> int:
-    text = request.query_params.get(name, "0")
-    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(COUNT_MAX)):
-        raise NoSuchPage
-    return int(text)
+    return optional_id(request, "after") or START
 
 
 ROUTES = (count_values, check_values)

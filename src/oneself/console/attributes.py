@@ -24,6 +24,7 @@ from oneself.console.attribute_form import (
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
 from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
+from oneself.console.query import query_choice, query_search, required_text
 from oneself.console.sample_data import sample_offer
 from oneself.console.words import BUILT_IN, SCOPES
 from oneself.core.config.configuration import Config
@@ -57,10 +58,8 @@ async def attribute_list(request: AnyRequest) -> AnyResponse:
     """List the attributes of a scope."""
     context = console_context(request)
     config = await context.config()
-    scope = request.query_params.get("scope", TRAITS)
-    if scope not in (*SCOPES, BUILT_IN):
-        raise NoSuchPage
-    search = request.query_params.get("q", "").strip()[:SEARCH_CHARACTERS_MAX]
+    scope = query_choice(request, "scope", (*SCOPES, BUILT_IN), TRAITS)
+    search = query_search(request, "q", SEARCH_CHARACTERS_MAX)
     attributes = [] if scope == BUILT_IN else config.schema.in_scope(scope)
     found = [attribute for attribute in attributes if _matches(attribute, search)]
     listed = [
@@ -180,8 +179,8 @@ def attribute_url(context: ConsoleContext, attribute: Attribute, step: str = "at
 
 
 def asked_attribute(config: Config, request: AnyRequest) -> Attribute:
-    """The attribute that a page is about. Raises NoSuchPage."""
-    attribute = config.schema.get(request.query_params.get("id", ""))
+    """The attribute that a page is about. Raises InvalidParameter, NoSuchPage."""
+    attribute = config.schema.get(required_text(request, "id"))
     if attribute is None:
         raise NoSuchPage
     return attribute
@@ -274,10 +273,7 @@ def _deletable(config: Config, request: AnyRequest) -> Attribute:
 
 
 def _writable(request: AnyRequest) -> str:
-    scope = request.query_params.get("scope", TRAITS)
-    if scope not in (TRAITS, APPLICATION_DATA):
-        raise NoSuchPage
-    return str(scope)
+    return query_choice(request, "scope", (TRAITS, APPLICATION_DATA), TRAITS)
 
 
 def _matches(attribute: Attribute, search: str) -> bool:

@@ -11,10 +11,11 @@ import msgspec
 from litestar import Response
 
 from oneself.console.context import ConsoleContext, console_context, requires
-from oneself.console.formats import base_url, query_number, value_text
+from oneself.console.formats import base_url, value_text
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
 from oneself.console.profile_words import interface_of
+from oneself.console.query import query_number
 from oneself.core.config.difference import SettingDifference
 from oneself.core.units import SEQ_MAX
 from oneself.service.log.audit import AuditEntry

@@ -30,7 +30,8 @@ from oneself.console.context import ConsoleContext, console_context, requires
 from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
-from oneself.console.identity_types import change_everywhere, find_type
+from oneself.console.identity_types import change_everywhere
+from oneself.console.query import InvalidParameter, alternatives, query_search, query_text
 from oneself.core.identity.identity_type import PROFILE_ID, IdentityType
 from oneself.errors import InvalidInput, PreconditionFailed
 from oneself.service.profiles.refusals import (
@@ -163,11 +164,15 @@ async def change_limits(request: AnyRequest) -> AnyResponse:
 
 
 async def _asked(context: ConsoleContext) -> BlockedList:
-    """The list that a page is about. Raises NoSuchPage."""
-    protection = await _protection(context)
-    if not context.request.query_params.get("type"):
+    """The list that a page is about. Raises InvalidParameter."""
+    protection, name = await _protection(context), query_text(context.request, "type")
+    if not name:
         return BlockedList(protection)
-    return BlockedList(protection, await find_type(context, "type"))
+    types = await context.services.schema.identity_types.list(context.dataset_ref)
+    known = {item.type_id: item for item in types}
+    if name not in known:
+        raise InvalidParameter("type", f"It can be {alternatives(known)}.")
+    return BlockedList(protection, known[name])
 
 
 async def _protection(context: ConsoleContext) -> Protection:
@@ -243,8 +248,7 @@ async def _list_page(
     problem: str = "",
     status: int = 200,
 ) -> AnyResponse:
-    query = context.request.query_params
-    search = query.get("q", "").strip()[:SEARCH_CHARACTERS_MAX]
+    search = query_search(context.request, "q", SEARCH_CHARACTERS_MAX)
     kinds: tuple[Kind, ...] = ("blocked_values", "blocked_patterns")
     entries = [(word, entry) for word in kinds for entry in sorted(listed.entries(word), key=str.casefold)]
     found = [item for item in entries if search.casefold() in item[1].casefold()]

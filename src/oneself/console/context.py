@@ -17,6 +17,7 @@ from litestar import Request
 from litestar.connection import ASGIConnection
 from litestar.handlers import BaseRouteHandler
 
+from oneself.console.query import InvalidParameter, alternatives, query_text
 from oneself.console.roles import NAMES, Permission, is_allowed
 from oneself.core.config.configuration import Config
 from oneself.service.acting import act_as
@@ -71,11 +72,13 @@ class ConsoleContext(msgspec.Struct, frozen=True):
         return Actor("console", console_user=self.session.username)
 
     async def in_dataset(self) -> ConsoleContext:
-        """The same page about the dataset that its query names. Raises NoSuchPage."""
-        name = self.request.query_params.get("dataset", DEFAULT_DATASET)
-        found = await self.services.schema.datasets.find(self.dataset_ref, name)
+        """The same page about the dataset that its query names. Raises InvalidParameter."""
+        name = query_text(self.request, "dataset") or DEFAULT_DATASET
+        datasets = self.services.schema.datasets
+        found = await datasets.find(self.dataset_ref, name)
         if found is None:
-            raise NoSuchPage
+            known = [item.name for item in await datasets.list(self.dataset_ref)]
+            raise InvalidParameter("dataset", f"It can be {alternatives(known)}.")
         return msgspec.structs.replace(self, chosen_ref=found)
 
     async def organisation_config(self) -> Config:

@@ -1,7 +1,6 @@
-"""Instants, values and API requests as pages show them, and instants and positions as their queries name
-them.
+"""Instants, values and API requests as pages show them.
 
-Invariants: instants are UTC. A query that is not valid is NoSuchPage: only links of pages lead there.
+Invariants: instants are UTC.
 """
 
 from __future__ import annotations
@@ -10,18 +9,14 @@ import shlex
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
-from uuid import UUID
 
 import msgspec
 
-from oneself.console.context import ConsoleContext, NoSuchPage
+from oneself.console.context import ConsoleContext
 from oneself.core.identity.identifier import Identifier, visible_value
-from oneself.core.units import SEQ_MAX
-from oneself.web.forms import AnyRequest
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 VALUE_CHARS_MAX = 500
-NUMBER_MAX = 10**15
 
 
 def when(instant: int) -> str:
@@ -33,17 +28,6 @@ def when(instant: int) -> str:
 def iso(instant: int) -> str:
     """An instant in µs since 1970 as the REST interface writes it."""
     return (_EPOCH + timedelta(microseconds=instant)).isoformat(timespec="microseconds")[:-6] + "Z"
-
-
-def instant_in(text: str) -> int | None:
-    """The instant that a text means, in µs since 1970; of UTC if it does not say. None: it means none."""
-    try:
-        moment = datetime.fromisoformat(text)
-        known = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        found = (known - _EPOCH) // timedelta(microseconds=1)
-    except (ValueError, OverflowError):
-        return None
-    return found if 0 <= found <= SEQ_MAX else None
 
 
 def value_text(value: Any) -> str:
@@ -63,22 +47,6 @@ def identifier_text(identifier: Identifier) -> str:
 def as_json(value: Any) -> str:
     """A JSON document with indentation."""
     return msgspec.json.format(msgspec.json.encode(value), indent=2).decode()
-
-
-def query_number(request: AnyRequest, name: str) -> int:
-    """A number in the query; 0 if there is none. Raises NoSuchPage."""
-    text = request.query_params.get(name, "0")
-    if not (text.isascii() and text.isdecimal()) or len(text) > len(str(NUMBER_MAX)):
-        raise NoSuchPage
-    return int(text)
-
-
-def query_id(request: AnyRequest, name: str) -> UUID:
-    """An id in the query. Raises NoSuchPage."""
-    try:
-        return UUID(request.query_params.get(name, ""))
-    except ValueError:
-        raise NoSuchPage from None
 
 
 def base_url(context: ConsoleContext) -> str:

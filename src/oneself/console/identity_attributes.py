@@ -29,6 +29,7 @@ from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.identity_words import CHANNELS
+from oneself.console.query import required_text
 from oneself.core.config.configuration import Config
 from oneself.core.identity.identifier_source import job_id_of
 from oneself.core.identity.identity_type import DEFAULT_CHANNELS, PROFILE_ID, IdentityBinding, can_bind
@@ -232,8 +233,8 @@ async def _states(context: ConsoleContext, config: Config) -> dict[str, str]:
 
 
 async def _asked(context: ConsoleContext) -> IdentityBinding:
-    """The identity attribute that a page is about. Raises NoSuchPage."""
-    known = (await context.config()).identity_attributes.get(context.request.query_params.get("name", ""))
+    """The identity attribute that a page is about. Raises InvalidParameter, NoSuchPage."""
+    known = (await context.config()).identity_attributes.get(required_text(context.request, "name"))
     if known is None:
         raise NoSuchPage
     return known

@@ -27,6 +27,7 @@ from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.identity_words import FIXED_SWITCHES, TYPE_SWITCHES
+from oneself.console.query import required_text
 from oneself.core.identity.identity_type import PROFILE_ID, IdentityType
 from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed, RequestError
 from oneself.service.configuration import PlannedChange
@@ -80,7 +81,7 @@ async def create_type(request: AnyRequest) -> AnyResponse:
 async def show_type(request: AnyRequest) -> AnyResponse:
     """Show an identity type; whoever may change it gets a form."""
     context = console_context(request)
-    known = await find_type(context)
+    known = await _asked(context)
     return _type_page(context, known, known)
 
 
@@ -88,7 +89,7 @@ async def show_type(request: AnyRequest) -> AnyResponse:
 async def change_type(request: AnyRequest) -> AnyResponse:
     """Change an identity type in every dataset, unless somebody else did since the form was opened."""
     context = console_context(request)
-    known = entered = await find_type(context)
+    known = entered = await _asked(context)
     changes = dict[str, Any]()
     try:
         async with accepted_form(context) as form:
@@ -106,7 +107,7 @@ async def change_type(request: AnyRequest) -> AnyResponse:
         )
         return review_page(context, needed, texts)
     except PreconditionFailed:
-        return _type_page(context, await find_type(context), entered, is_stale=True, status=409)
+        return _type_page(context, await _asked(context), entered, is_stale=True, status=409)
     except RequestError as rejected:
         return _type_page(context, known, entered, problems=_problems(rejected), status=400)
     return see_done(context, type_url(context, known.type_id), "The identity type was changed.")
@@ -116,14 +117,14 @@ async def change_type(request: AnyRequest) -> AnyResponse:
 async def confirm_type_deletion(request: AnyRequest) -> AnyResponse:
     """Say what a deletion does, and ask for confirmation."""
     context = console_context(request)
-    return _deletion_page(context, await find_type(context))
+    return _deletion_page(context, await _asked(context))
 
 
 @form_at("/types/delete", CHANGE)
 async def delete_type(request: AnyRequest) -> AnyResponse:
     """Delete an identity type that nobody uses."""
     context = console_context(request)
-    known = await find_type(context)
+    known = await _asked(context)
     try:
         async with accepted_form(context):
             await context.services.schema.identity_types.delete(
@@ -141,12 +142,11 @@ def type_url(context: ConsoleContext, type_id: str) -> str:
     return f"{context.home}/types/type?{urlencode({'id': type_id})}"
 
 
-async def find_type(context: ConsoleContext, name: str = "id") -> IdentityType:
-    """The identity type that a page is about. `name`: in its query. Raises NoSuchPage."""
+async def _asked(context: ConsoleContext) -> IdentityType:
+    """The identity type that a page is about. Raises InvalidParameter, NoSuchPage."""
+    type_id = required_text(context.request, "id")
     try:
-        return await context.services.schema.identity_types.find(
-            context.dataset_ref, context.request.query_params.get(name, "")
-        )
+        return await context.services.schema.identity_types.find(context.dataset_ref, type_id)
     except NotFound:
         raise NoSuchPage from None
 

@@ -15,6 +15,7 @@ from litestar import Response
 from oneself.console.context import ConsoleContext, NoSuchPage, NotAllowed, console_context, requires
 from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
+from oneself.console.query import required_text
 from oneself.console.roles import NAMES
 from oneself.errors import Conflict, Forbidden, InvalidInput, NotFound
 from oneself.service.crypto import new_password
@@ -101,8 +102,11 @@ async def _create(context: ConsoleContext, username: str, password: str, role: s
 
 
 async def _asked(context: ConsoleContext) -> tuple[str, str]:
-    """The user that a page is about, and their role. Raises NoSuchPage: none, or whoever asks."""
-    username = context.request.query_params.get("name", "")
+    """The user that a page is about, and their role; not whoever asks.
+
+    Raises InvalidParameter, NoSuchPage.
+    """
+    username = required_text(context.request, "name")
     known = await context.services.directory.console_users.find_of(context.dataset_ref)
     if username not in known or username == context.session.username:
         raise NoSuchPage

@@ -21,6 +21,7 @@ from oneself.console.handlers import page_at
 from oneself.console.overview_plots import bars, by_minute, group_sizes, plain_bars, ranked
 from oneself.console.profile_reading import ProfileQuery
 from oneself.console.profile_words import REFUSALS, interface_of
+from oneself.console.query import query_choice
 from oneself.console.sample_data import sample_offer
 from oneself.core.units import MINUTE_US
 from oneself.service.context import DEFAULT_DATASET
@@ -160,7 +161,7 @@ def _warnings(context: ConsoleContext, counts: DatasetCounts) -> list[ListedWarn
 async def _stream(context: ConsoleContext) -> dict[str, Any]:
     stream = context.services.history.event_stream
     found = await stream.page(context.dataset_ref, EventFilter(), size=EVENTS_MAX)
-    is_paused = context.request.query_params.get("stream") == "paused"
+    is_paused = query_choice(context.request, "stream", ("", "paused"), "") == "paused"
     return {
         "events": [_listed(context, event) for event in found.events],
         "is_paused": is_paused,

@@ -13,11 +13,12 @@ import msgspec
 from litestar import Response
 
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
-from oneself.console.formats import api_request, query_id, query_number
+from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, checked_form, first, page, see
 from oneself.console.handlers import form_at, page_at
 from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
 from oneself.console.profiles import ViewChoice
+from oneself.console.query import query_id, query_number
 from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.core.units import SEQ_MAX
 from oneself.errors import Conflict

@@ -16,8 +16,8 @@ from uuid import UUID
 import msgspec
 from litestar import Response
 
-from oneself.console.context import NoSuchPage, requires
-from oneself.console.formats import api_request, query_number, value_text
+from oneself.console.context import requires
+from oneself.console.formats import api_request, value_text
 from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
 from oneself.console.profile_reading import (
@@ -26,6 +26,7 @@ from oneself.console.profile_reading import (
     id_in,
     open_profile,
 )
+from oneself.console.query import InvalidParameter, query_number, query_text
 from oneself.core.identity.identifier import Identifier, visible_value
 from oneself.core.values.visibility import visible_values
 from oneself.errors import Conflict, InvalidInput, RequestError
@@ -50,7 +51,8 @@ DECIDE = requires("decide_profiles")
 CHOICES_PER_PAGE = 25
 #: As much of each side as tells it apart; the profile's own pages have everything.
 LISTED_MAX = 12
-ID_CHARS_MAX = 512
+#: What can be taken out, as the query names it.
+WHAT = "It is everything, profile: and an id, browser: and an id, or identifier: and its name and value."
 SPLIT = "The profile was split. This is what stayed; the history says what went."
 CHANGED = "The profiles changed since you looked at them. Nothing was done. Look at what it comes to now."
 
@@ -85,7 +87,7 @@ class Outcome(msgspec.Struct, frozen=True):
 async def choose_split(request: AnyRequest) -> AnyResponse:
     """Let the user choose what to take out, then show what would be left and what would go."""
     async with open_profile(request, is_now=True) as reading:
-        what = _asked_text(request, "what")
+        what = query_text(request, "what")
         return await (_split_page(reading, what) if what else _choices_page(reading))
 
 
@@ -93,7 +95,7 @@ async def choose_split(request: AnyRequest) -> AnyResponse:
 async def split_profile(request: AnyRequest) -> AnyResponse:
     """Split a profile, if it comes to what the user has seen."""
     async with open_profile(request, is_now=True) as reading:
-        what = _asked_text(request, "what")
+        what = query_text(request, "what")
         try:
             async with accepted_form(reading.context) as form:
                 why = _why(reading, first(form, "reason"), first(form, "version"))
@@ -107,14 +109,14 @@ async def split_profile(request: AnyRequest) -> AnyResponse:
 async def choose_merge(request: AnyRequest) -> AnyResponse:
     """Let the user name the other profile, then show what the two would be together."""
     async with open_profile(request, is_now=True) as reading:
-        return await _merge_page(reading, _asked_text(request, "with"), _asked_text(request, "gives_up"))
+        return await _merge_page(reading, query_text(request, "with"), query_text(request, "gives_up"))
 
 
 @form_at("/profiles/merge", DECIDE)
 async def merge_profiles(request: AnyRequest) -> AnyResponse:
     """Merge two profiles, if it comes to what the user has seen."""
     async with open_profile(request, is_now=True) as reading:
-        other, gives_up = _asked_text(request, "with"), _asked_text(request, "gives_up")
+        other, gives_up = query_text(request, "with"), query_text(request, "gives_up")
         try:
             async with accepted_form(reading.context) as form:
                 why = _why(reading, first(form, "reason"), first(form, "version"))
@@ -269,7 +271,7 @@ def _why(reading: ProfileReading, reason: str = "", version: str = "", *, dry_ru
 
 
 def _split_asked(what: str) -> SplitAsked:
-    """What to take out, as the query names it. Raises NoSuchPage."""
+    """What to take out, as the query names it. Raises InvalidParameter."""
     kind, _, name = what.partition(":")
     if kind == "everything":
         return SplitSources()
@@ -279,7 +281,7 @@ def _split_asked(what: str) -> SplitAsked:
         return SplitBrowser(name)
     if kind == "identifier" and name:
         return SplitIdentifier(name)
-    raise NoSuchPage
+    raise InvalidParameter("what", WHAT)
 
 
 def _split_body(what: str) -> dict[str, Any]:
@@ -312,13 +314,6 @@ def _now(reading: ProfileReading, view: Any) -> dict[str, Any]:
         "user_id": view.survivor.user_id,
         "values": [(path, value_text(value)) for path, value in values][:LISTED_MAX],
     }
-
-
-def _asked_text(request: AnyRequest, name: str) -> str:
-    text = request.query_params.get(name, "").strip()
-    if len(text) > ID_CHARS_MAX or "\x00" in text:
-        raise NoSuchPage
-    return str(text)
 
 
 def _sentence(error: RequestError | None) -> str:

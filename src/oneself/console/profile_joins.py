@@ -10,14 +10,13 @@ from typing import Any
 import msgspec
 from litestar import Response
 
-from oneself.console.context import NoSuchPage
-from oneself.console.formats import query_id, query_number
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
 from oneself.console.profile_lists import source_words
 from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
 from oneself.console.profile_search import SEE
 from oneself.console.profile_words import cause_sentence, join_sentence
+from oneself.console.query import optional_id, query_number, required_text
 from oneself.core.identity.identifier import visible_value
 from oneself.core.units import SEQ_MAX
 from oneself.service.explain.sentences import EVIDENCE, PARTS
@@ -34,7 +33,6 @@ from oneself.web.forms import AnyRequest
 AnyResponse = Response[Any]
 JOINS_PER_PAGE = 20
 KINDS_MAX = 9
-ID_CHARS_MAX = 512
 
 
 class ListedSide(msgspec.Struct, frozen=True):
@@ -92,9 +90,7 @@ async def profile_joins(request: AnyRequest) -> AnyResponse:
 @page_at("/profiles/compare", SEE)
 async def compare_profiles(request: AnyRequest) -> AnyResponse:
     """Say how two ids belong together: the way of joins from one to the other, or why there is none."""
-    text = request.query_params.get("with", "").strip()
-    if not text or len(text) > ID_CHARS_MAX or "\x00" in text:
-        raise NoSuchPage
+    text = required_text(request, "with")
     async with open_profile(request, is_now=True) as reading:
         one = await reading.part()
         other = await reading.explanations.find(reading.context.dataset_ref, text, reading.query.view)
@@ -165,14 +161,13 @@ def next_query(following: JoinPosition) -> dict[str, object]:
 
 
 def join_position(request: AnyRequest) -> JoinPosition:
-    """The position in the query of a page. Raises NoSuchPage."""
-    if "after" not in request.query_params:
-        return FIRST_JOIN
-    kind, skipped = query_number(request, "kind"), query_number(request, "skipped")
-    since = query_number(request, "since") if "since" in request.query_params else -1
-    if kind > KINDS_MAX or skipped > 2**31 or since > SEQ_MAX:
-        raise NoSuchPage
-    return JoinPosition(kind, since, query_id(request, "after"), skipped)
+    """The position in the query of a page. Raises InvalidParameter."""
+    kind, skipped = (
+        query_number(request, "kind", most=KINDS_MAX),
+        query_number(request, "skipped", most=2**31),
+    )
+    since, after = query_number(request, "since", -1, SEQ_MAX), optional_id(request, "after")
+    return FIRST_JOIN if after is None else JoinPosition(kind, since, after, skipped)
 
 
 ROUTES = (profile_joins, compare_profiles)

@@ -8,12 +8,13 @@ from typing import Any
 import msgspec
 from litestar import Response
 
-from oneself.console.formats import as_json, instant_in, query_id, query_number, value_text, when
+from oneself.console.formats import as_json, value_text, when
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
-from oneself.console.profile_reading import NoSuchProfile, ProfileReading, open_profile
+from oneself.console.profile_reading import ProfileReading, open_profile
 from oneself.console.profile_search import SEE
 from oneself.console.profile_words import interface_of, step_words, trust_of
+from oneself.console.query import optional_id, query_instant, query_number, query_text
 from oneself.core.values.visibility import visible_values
 from oneself.service.explain.values import SourceObservation
 from oneself.service.history.entries import HistoryEntry, ValueStep
@@ -22,7 +23,6 @@ from oneself.web.forms import AnyRequest
 
 AnyResponse = Response[Any]
 ENTRIES_PER_PAGE = 25
-NAME_CHARS_MAX = 1024
 
 
 class ListedStep(msgspec.Struct, frozen=True):
@@ -50,14 +50,13 @@ class ListedIdentifier(msgspec.Struct, frozen=True):
 async def profile_events(request: AnyRequest) -> AnyResponse:
     """List the events of a profile, the latest first."""
     async with open_profile(request) as reading:
-        asked = _filter(request, reading)
+        asked, before = _filter(request), _before(request)
         ref, events = reading.context.dataset_ref, reading.person_events
-        if "after" in request.query_params:
-            before = EventPosition(query_number(request, "seq"), query_id(request, "after"))
+        if before is not None:
             found = await events.page(ref, reading.view, asked, before=before, size=ENTRIES_PER_PAGE)
         else:
             found = await events.page(ref, reading.view, asked, size=ENTRIES_PER_PAGE)
-    chosen = {name: request.query_params.get(name, "") for name in ("name", "since", "until")}
+    chosen = {name: query_text(request, name) for name in ("name", "since", "until")}
     further = ""
     if (following := found.next_position) is not None:
         position = {"seq": following.seq, "after": following.observation_id}
@@ -71,7 +70,7 @@ async def profile_events(request: AnyRequest) -> AnyResponse:
         interface_of=interface_of,
         chosen=chosen,
         further=further,
-        is_first="after" not in request.query_params,
+        is_first=before is None,
         api=reading.api_request("/events", **chosen),
     )
 
@@ -140,18 +139,16 @@ def source_words(observation: SourceObservation | None) -> str:
     return f"{observation.kind.replace('_', ' ')}{name}{through}{by}, {when(observation.at)} UTC"
 
 
-def _filter(request: AnyRequest, reading: ProfileReading) -> EventFilter:
-    """The events that the query asks for. Raises NoSuchProfile with what is wrong."""
-    name = request.query_params.get("name", "")[:NAME_CHARS_MAX].replace("\x00", "")
-    instants = []
-    for field in ("since", "until"):
-        text = request.query_params.get(field, "")
-        instant = instant_in(text) if text else None
-        if text and instant is None:
-            sentence = f"“{field}” is not a date. Enter one such as 2026-06-05."
-            raise NoSuchProfile(reading.context, reading.query, sentence, status=400)
-        instants.append(instant)
-    return EventFilter(name or None, *instants)
+def _filter(request: AnyRequest) -> EventFilter:
+    """The events that the query asks for. Raises InvalidParameter."""
+    since, until = query_instant(request, "since"), query_instant(request, "until")
+    return EventFilter(query_text(request, "name") or None, since, until)
+
+
+def _before(request: AnyRequest) -> EventPosition | None:
+    """Where the page before ended; None: there is none. Raises InvalidParameter."""
+    seq, after = query_number(request, "seq"), optional_id(request, "after")
+    return None if after is None else EventPosition(seq, after)
 
 
 def _next(reading: ProfileReading, list_page: str, offset: int, found: Sequence[object]) -> str:

@@ -10,21 +10,28 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any, cast
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
 import msgspec
 
-from oneself.console.context import ConsoleContext, NoSuchPage, console_context
-from oneself.console.formats import api_request, instant_in, iso, when
+from oneself.console.context import ConsoleContext, console_context
+from oneself.console.formats import api_request, iso, when
 from oneself.console.profile_words import addresses_in
+from oneself.console.query import (
+    InvalidParameter,
+    query_choice,
+    query_instant,
+    query_text,
+    required_text,
+)
 from oneself.core.config.configuration import Config
 from oneself.core.disclosure import Reader
 from oneself.core.identity.identifier import Identifier, visible_value
 from oneself.core.identity_graph.joins import VIEWS, View
 from oneself.core.values.visibility import visible_values
-from oneself.errors import RequestError
+from oneself.errors import InvalidInput, RequestError
 from oneself.service.as_of.reading import EarlierReading, UnknownThen
 from oneself.service.context import DEFAULT_DATASET
 from oneself.service.explain.explanations import Explanations
@@ -38,7 +45,6 @@ from oneself.web.forms import AnyRequest
 
 #: Console users see every value, but of write-only attributes.
 CONSOLE_READER = Reader(None, is_system=True, with_application_data=True)
-ID_CHARS_MAX = 512
 
 
 class ProfileQuery(msgspec.Struct, frozen=True):
@@ -147,13 +153,13 @@ class ProfileReading(msgspec.Struct, frozen=True):
 
 
 def profile_query(context: ConsoleContext) -> ProfileQuery:
-    """What names the profile of a request. Raises NoSuchPage."""
-    asked = context.request.query_params
-    view, text = asked.get("view", "all"), asked.get("id", "")
-    if view not in VIEWS or not text or len(text) > ID_CHARS_MAX or "\x00" in text:
-        raise NoSuchPage
+    """What names the profile of a request. Raises InvalidParameter."""
     return ProfileQuery(
-        context.home, context.dataset_ref.dataset, text, cast("View", view), asked.get("at", "")
+        context.home,
+        context.dataset_ref.dataset,
+        required_text(context.request, "id"),
+        query_choice(context.request, "view", VIEWS, "all"),
+        query_text(context.request, "at"),
     )
 
 
@@ -161,14 +167,14 @@ def profile_query(context: ConsoleContext) -> ProfileQuery:
 async def open_profile(request: AnyRequest, *, is_now: bool = False) -> AsyncIterator[ProfileReading]:
     """Find the profile that a request names. `is_now`: whatever instant the query names.
 
-    Raises NoSuchPage, NoSuchProfile.
+    Raises InvalidParameter, NoSuchProfile.
     """
     context = await console_context(request).in_dataset()
-    query = profile_query(context)
+    query, at = profile_query(context), query_instant(request, "at")
     services = context.services
-    if query.at and not is_now:
+    if at is not None and not is_now:
         async with AsyncExitStack() as stack:
-            yield await _open_earlier(stack, context, query)
+            yield await _open_earlier(stack, context, query, at)
         return
     query = msgspec.structs.replace(query, at="")
     found = await services.profiles.lookup.find(context.dataset_ref, query.profile_id, query.view)
@@ -188,12 +194,8 @@ async def open_profile(request: AnyRequest, *, is_now: bool = False) -> AsyncIte
 
 
 async def _open_earlier(
-    stack: AsyncExitStack, context: ConsoleContext, query: ProfileQuery
+    stack: AsyncExitStack, context: ConsoleContext, query: ProfileQuery, at: int
 ) -> ProfileReading:
-    at = instant_in(query.at)
-    if at is None:
-        sentence = "Enter a date and a time, such as 2026-06-05T03:38."
-        raise NoSuchProfile(context, query, sentence, status=400)
     reader = context.services.as_of
     try:
         earlier = await stack.enter_async_context(
@@ -201,6 +203,8 @@ async def _open_earlier(
         )
     except UnknownThen as error:
         raise NoSuchProfile(context, query, _unknown_then(error, at)) from None
+    except InvalidInput as invalid:
+        raise InvalidParameter("at", invalid.description) from None
     except RequestError as error:
         raise NoSuchProfile(context, query, error.description, status=400) from None
     (then,) = earlier.profiles

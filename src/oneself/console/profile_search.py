@@ -14,11 +14,12 @@ import msgspec
 from litestar import Response
 
 from oneself.console.context import ConsoleContext, console_context, requires
-from oneself.console.formats import query_id, query_number, value_text
+from oneself.console.formats import value_text
 from oneself.console.forms import page
 from oneself.console.handlers import page_at
 from oneself.console.profile_reading import ProfileQuery
 from oneself.console.profile_words import addresses_in
+from oneself.console.query import optional_id, query_number, query_search
 from oneself.console.sample_data import sample_offer
 from oneself.core.identity.identifier import visible_value
 from oneself.core.values.schema import Schema
@@ -47,7 +48,7 @@ class ProfileRow(msgspec.Struct, frozen=True):
 async def profile_list(request: AnyRequest) -> AnyResponse:
     """Show the search field and what it finds; without a text, the newest profiles."""
     context = await console_context(request).in_dataset()
-    text = request.query_params.get("q", "").strip()[:SEARCH_CHARACTERS_MAX]
+    text = query_search(request, "q", SEARCH_CHARACTERS_MAX)
     search, ref = context.services.profiles.search, context.dataset_ref
     schema = (await context.config()).schema
     found = [_named_row(context, schema, item) for item in await search.named(ref, text)] if text else []
@@ -60,7 +61,7 @@ async def profile_list(request: AnyRequest) -> AnyResponse:
         found=found,
         newest=newest,
         further=further,
-        is_first="after" not in request.query_params,
+        is_first=_position(request) is None,
         list_url=_url(context),
         values_url=_url(context, "/values", q=text),
         dataset=ref.dataset,
@@ -73,7 +74,7 @@ async def profile_list(request: AnyRequest) -> AnyResponse:
 async def profiles_with_value(request: AnyRequest) -> AnyResponse:
     """List profiles with a text in their values, reading a part of the profiles at a time."""
     context = await console_context(request).in_dataset()
-    text = request.query_params.get("q", "").strip()[:SEARCH_CHARACTERS_MAX]
+    text = query_search(request, "q", SEARCH_CHARACTERS_MAX)
     search = context.services.profiles.search
     position = _position(request)
     read = await (
@@ -154,9 +155,8 @@ def _named_row(context: ConsoleContext, schema: Schema, found: NamedProfile) -> 
 
 
 def _position(request: AnyRequest) -> PagePosition | None:
-    if "after" not in request.query_params:
-        return None
-    return PagePosition(query_number(request, "created"), query_id(request, "after"))
+    created, after = query_number(request, "created"), optional_id(request, "after")
+    return None if after is None else PagePosition(created, after)
 
 
 def _url(context: ConsoleContext, page: str = "", **query: object) -> str:

@@ -37,6 +37,7 @@ from oneself.console import (
 from oneself.console.context import NoSuchPage, NotAllowed, SignInNeeded, guard
 from oneself.console.forms import FormRejected, FormRepeated, FormUnreadable
 from oneself.console.profile_reading import NoSuchProfile
+from oneself.console.query import InvalidParameter, without_parameter
 from oneself.console.rendering import notice, static_response
 from oneself.errors import PreconditionFailed, ServiceError
 from oneself.web.forms import AnyRequest
@@ -70,6 +71,18 @@ def _no_such_page(_: AnyRequest, __: NoSuchPage) -> AnyResponse:
     )
 
 
+def _invalid_parameter(request: AnyRequest, error: InvalidParameter) -> AnyResponse:
+    link = (without_parameter(request, error.name), "Open the page without it")
+    if error.is_required or request.method != "GET":
+        link = (_list_of(request), "Go to the list")
+    return notice(
+        "The address of this page is not valid",
+        error.sentence,
+        status=400,
+        link=link,
+    )
+
+
 def _not_allowed(_: AnyRequest, __: NotAllowed) -> AnyResponse:
     return notice("Your role does not allow this", "Ask an administrator of the organisation.", status=403)
 
@@ -87,14 +100,17 @@ def _form_unreadable(_: AnyRequest, error: FormUnreadable) -> AnyResponse:
 
 
 def _form_repeated(request: AnyRequest, _: FormRepeated) -> AnyResponse:
-    # The first pages of an organisation show what the form has changed.
-    link = "/".join(request.url.path.split("/")[:5])
     return notice(
         "You have sent this form already",
         "It was carried out, and nothing was changed twice.",
         status=409,
-        link=(link, "See what is stored now"),
+        link=(_list_of(request), "See what is stored now"),
     )
+
+
+def _list_of(request: AnyRequest) -> str:
+    """The first page of the section that a page belongs to. It shows what a form has changed."""
+    return "/".join(request.url.path.split("/")[:5])
 
 
 def _changed_meanwhile(_: AnyRequest, __: PreconditionFailed) -> AnyResponse:
@@ -118,6 +134,7 @@ def _unavailable(request: AnyRequest, error: ServiceError) -> AnyResponse:
 HANDLERS: ExceptionHandlersMap = {
     SignInNeeded: _sign_in_first,
     NoSuchPage: _no_such_page,
+    InvalidParameter: _invalid_parameter,
     NoSuchProfile: profiles.missing_profile,
     NotAllowed: _not_allowed,
     FormRejected: _form_rejected,

@@ -26,6 +26,7 @@ from oneself.console.preview_samples import (
     shared_text,
 )
 from oneself.console.profile_search import profile_url
+from oneself.console.query import InvalidParameter, query_choice, query_text, required_text
 from oneself.console.sample_data import sample_offer
 from oneself.core.config.configuration import Config
 from oneself.core.config.rule_checks import RuleRejected, check_rule
@@ -85,7 +86,7 @@ async def new_rule(request: AnyRequest) -> AnyResponse:
     """Show the form of a new rule, or with an attribute in the query its preview."""
     context = console_context(request)
     config = await context.config()
-    draft = _drafted(config, {name: [value] for name, value in request.query_params.items()})
+    draft = _drafted(config, _queried(request))
     problem = _problem(config, draft) if draft.property_name else ""
     if draft.property_name and not problem:
         return page(
@@ -173,18 +174,19 @@ async def preview_rule(request: AnyRequest) -> AnyResponse:
     """Show what a new rule, or switching one on or off, would change in the stored profiles."""
     context = console_context(request)
     config = await context.config()
-    if "id" in request.query_params:
+    if query_text(request, "id"):
         known = await _asked(context)
         rule = msgspec.structs.replace(known, is_active=not known.is_active)
     else:
-        drafted = _drafted(config, {name: [value] for name, value in request.query_params.items()})
+        required_text(request, "attribute")
+        drafted = _drafted(config, _queried(request))
         rule = msgspec.structs.replace(drafted, is_active=True)
     services = context.services.rules
     try:
         proven = await services.proven_previews.preview(context.dataset_ref, rule)
         believed = await services.previews.preview(context.dataset_ref, rule)
-    except RuleRejected:
-        raise NoSuchPage from None
+    except RuleRejected as rejected:
+        raise InvalidParameter("attribute", rejected.detail, is_required=True) from None
     samples = [await _sampled(context, config, merge) for merge in believed.merges[:SAMPLES_MAX]]
     return page(
         context,
@@ -218,11 +220,10 @@ def _see_list(context: ConsoleContext, done: str) -> AnyResponse:
 
 
 async def _asked(context: ConsoleContext) -> UnificationRule:
-    """The rule that a page is about. Raises NoSuchPage."""
+    """The rule that a page is about. Raises InvalidParameter, NoSuchPage."""
+    rule_id = required_text(context.request, "id")
     try:
-        return await context.services.rules.rules.find(
-            context.dataset_ref, context.request.query_params.get("id", "")
-        )
+        return await context.services.rules.rules.find(context.dataset_ref, rule_id)
     except UnknownRule:
         raise NoSuchPage from None
 
@@ -242,6 +243,12 @@ async def _change(context: ConsoleContext, rule: UnificationRule, version: str, 
 def _version(rule: UnificationRule) -> str:
     """What a form names as the rule that its author saw."""
     return msgspec.json.encode(rule).hex()
+
+
+def _queried(request: AnyRequest) -> Parameters:
+    """The form of a new rule, as the query of its preview has it. Raises InvalidParameter."""
+    texts = {name: [query_text(request, name)] for name in ("attribute", "name")}
+    return {**texts, "proves": [query_choice(request, "proves", ("", "yes"), "")]}
 
 
 def _drafted(config: Config, form: Parameters) -> UnificationRule:

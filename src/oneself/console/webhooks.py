@@ -15,9 +15,10 @@ from litestar import Response
 
 from oneself.adapters.change_event import decode_position, encode_position
 from oneself.console.context import ConsoleContext, NoSuchPage, console_context, requires
-from oneself.console.formats import api_request, query_id
+from oneself.console.formats import api_request
 from oneself.console.forms import accepted_form, first, page, see_done
 from oneself.console.handlers import form_at, page_at
+from oneself.console.query import InvalidParameter, query_choice, query_id, query_text
 from oneself.console.webhook_form import WebhookFields, fields_of, read_fields
 from oneself.errors import Conflict, InvalidInput, NotFound, PreconditionFailed
 from oneself.service.feed.webhooks import WEBHOOKS_MAX, Webhook
@@ -191,7 +192,7 @@ def webhook_url(context: ConsoleContext, webhook_id: UUID, step: str = "webhook"
 
 
 async def _asked(context: ConsoleContext) -> Webhook:
-    """The webhook that a page is about. Raises NoSuchPage."""
+    """The webhook that a page is about. Raises InvalidParameter, NoSuchPage."""
     try:
         return await context.services.feed.webhooks.get(context.dataset_ref, query_id(context.request, "id"))
     except NotFound:
@@ -200,11 +201,10 @@ async def _asked(context: ConsoleContext) -> Webhook:
 
 async def _webhook_page(context: ConsoleContext, webhook: Webhook) -> AnyResponse:
     request, webhook_id = context.request, webhook.row.webhook_id
-    state = request.query_params.get("state", "")
-    before = request.query_params.get("before", "")
+    state, before = query_choice(request, "state", STATES, ""), query_text(request, "before")
     position = decode_position(before) if before else None
-    if state not in STATES or (before and position is None):
-        raise NoSuchPage
+    if before and position is None:
+        raise InvalidParameter("before", "It is what the link to earlier deliveries has.")
     after = {} if position is None else {"before": position}
     found = await context.services.feed.webhooks.deliveries(
         context.dataset_ref, webhook_id, state or None, **after, limit=DELIVERIES_PER_PAGE + 1
