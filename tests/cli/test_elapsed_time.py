@@ -1,4 +1,4 @@
-"""Commands that take minutes show on a terminal for how long they have been at work, and nothing elsewhere."""
+"""Commands that take minutes show on a terminal for how long they have been at work; nothing elsewhere."""
 
 from __future__ import annotations
 
