@@ -1,4 +1,4 @@
-"""`Idempotency-Key` on the event endpoints (docs/concepts/log-and-fold.md, exactly once).
+"""`Idempotency-Key` and `eventId` on the event endpoints (docs/concepts/log-and-fold.md, exactly once).
 
 A repeat by the same sender gets the first answer; the same key of another sender stores another event.
 """
@@ -26,6 +26,8 @@ EVENT = {
     "source": {"channel": "Server"},
     "user": {"attributes": {"emailAddress": "ann@acme.example"}},
 }
+EVENT_ID = "0123456789abcdef0123456789abcdef"
+BROWSER_ID = "0123456789abcdef"
 EXPIRE = "UPDATE idempotency_record SET expires_at = now()"
 
 
@@ -210,3 +212,85 @@ async def test_a_repeat_after_the_erasure_of_the_person_stores_nothing(senders: 
     assert again.status_code == 200
     assert "persistedUserId" not in again.json()
     assert (await cds.listed())["profiles"] == []
+
+
+@pytest.mark.parametrize("kind", ["nobody", "browser", "server"])
+async def test_an_event_with_an_id_is_stored_once(senders: Senders, kind: str) -> None:
+    credentials = {} if kind == "nobody" else await senders.key(kind)
+    event = {"eventId": EVENT_ID, "endpoint": "authevent" if kind == "server" else "event"}
+    first, again = [await senders.send(credentials, None, **event) for _ in range(2)]
+    assert (first.status_code, again.status_code) == (200, 200)
+    assert again.json()["id"] == first.json()["id"]
+    together = await asyncio.gather(*(senders.send(credentials, None, **event) for _ in range(4)))
+    assert {answer.json()["id"] for answer in together} == {first.json()["id"]}
+    assert await senders.stored() == 1
+
+
+async def test_a_browser_that_repeats_its_event_stays_who_it_is(senders: Senders) -> None:
+    """With its tracker it gets the first answer, and with it the persisted token."""
+    asked = await senders.send({}, None, endpoint="event", user={"anonymousProfileTracker": ""})
+    user = {**EVENT["user"], "anonymousProfileTracker": asked.json()["anonymousProfileTracker"]}  # type: ignore[dict-item]
+    first, again = [
+        await senders.send({}, None, endpoint="event", user=user, eventId=EVENT_ID) for _ in range(2)
+    ]
+    assert first.json()["persistedUserId"]["entityId"]
+    assert again.content == first.content
+
+
+@pytest.mark.parametrize("kind", ["nobody", "browser"])
+@pytest.mark.parametrize(
+    "user",
+    [
+        {"anonymousProfileTracker": ""},
+        {"anonymousProfileTracker": "", "anonymousId": BROWSER_ID},
+        {},
+        {"anonymousId": "not valid!"},
+    ],
+)
+async def test_a_repeat_with_an_id_reveals_no_browser(
+    senders: Senders, kind: str, user: dict[str, str]
+) -> None:
+    """Whoever finds out the id and the event, and sends it again, learns that it is stored."""
+    credentials = {} if kind == "nobody" else await senders.key(kind)
+    event = {"endpoint": "event", "user": user, "eventId": EVENT_ID}
+    first, again = [await senders.send(credentials, None, **event) for _ in range(2)]
+    assert set(first.json()) & {"anonymousProfileTracker", "anonymousId"}
+    assert again.json() == {
+        "id": first.json()["id"],
+        "campaignResponses": [],
+        "compiledCampaignTemplates": [],
+        "errorCode": 0,
+    }
+    assert await senders.stored() == 1
+
+
+async def test_another_event_with_the_id_is_rejected(senders: Senders) -> None:
+    await senders.send({}, None, endpoint="event", eventId=EVENT_ID)
+    answer = await senders.send({}, None, endpoint="event", eventId=EVENT_ID, interaction={"name": "Buy"})
+    assert (answer.status_code, answer.json()["code"]) == (422, "idempotency_key_reused")
+    assert await senders.stored() == 1
+
+
+async def test_the_same_id_of_another_browser_stores_another_event(senders: Senders) -> None:
+    browsers = [{"user": {"anonymousId": f"{n}123456789abcdef"}} for n in range(2)]
+    first, second = [
+        await senders.send({}, None, endpoint="event", eventId=EVENT_ID, **browser) for browser in browsers
+    ]
+    assert first.json()["id"] != second.json()["id"]
+    assert await senders.stored() == 2
+
+
+async def test_a_header_is_not_an_id(senders: Senders) -> None:
+    """A key that is written like an id is another one."""
+    page = await senders.key("browser")
+    await senders.send(page, None, endpoint="event", eventId=EVENT_ID)
+    await senders.send(page, EVENT_ID, endpoint="event")
+    assert await senders.stored() == 2
+
+
+@pytest.mark.parametrize("event_id", ["", "short", "x" * 65, "0123456789abcdef ", "0123456789abcdeü", 7])
+async def test_an_id_of_an_event_can_be_told_apart(senders: Senders, event_id: Any) -> None:
+    answer = await senders.send({}, None, endpoint="event", eventId=event_id)
+    assert answer.status_code == 400
+    assert "eventId" in answer.json()["message"]
+    assert await senders.stored() == 0

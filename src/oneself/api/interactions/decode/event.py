@@ -37,8 +37,10 @@ EPOCH_MS_MAX = 253_402_300_799_999
 CHANNEL_DEFAULT = "Web"
 NAMESPACE_CONFLICT = "namespace_conflict"
 
-_ANONYMOUS_ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
+_ID_SIGNS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_-")
 _ANONYMOUS_ID_MAX = 64
+#: An id that the sender gives its event has as many characters; fewer could be guessed, or given twice.
+_EVENT_ID_CHARS = range(16, 65)
 _HEX_DIGITS = frozenset("0123456789abcdefABCDEF")
 _PRIMARY_ID_DIGITS = 24
 # An error repeats at most this much of a name that the client chose.
@@ -57,6 +59,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True):
     """An event document, its two namespaces merged into one."""
 
     name: str | None
+    #: The id that its sender gave it, by which repeats are recognised; None without one.
+    event_id: str | None
     channel: str
     anonymous_id: str | None
     #: An anonymous id was sent that is not acceptable.
@@ -138,6 +142,7 @@ _ORDER = _object(orderId=STRING, id=STRING, totalValue=NUMBER, currency=STRING, 
 
 #: Both tables of docs/wire/interactions.md §5 in one: every spelling is understood wherever it appears.
 EVENT = _object(
+    eventId=STRING,
     action=STRING,
     itemAction=STRING,
     interaction=_object(
@@ -211,6 +216,7 @@ def decode_event(document: Object) -> Event:
     is_valid = _is_anonymous_id(device)
     return Event(
         name=_preferred(names),
+        event_id=_event_id(document.get("eventId")),
         channel=source.get("channel") or CHANNEL_DEFAULT,
         anonymous_id=device if is_valid else None,
         anonymous_id_invalid=not is_valid and device is not None,
@@ -228,6 +234,14 @@ def decode_event(document: Object) -> Event:
         body=_without_tokens(document),
         warnings=(NAMESPACE_CONFLICT,) if conflict else (),
     )
+
+
+def _event_id(event_id: str | None) -> str | None:
+    if event_id is None:
+        return None
+    if len(event_id) not in _EVENT_ID_CHARS or not _ID_SIGNS.issuperset(event_id):
+        raise InvalidEvent("eventId must have 16 to 64 letters, digits, - and _, chosen at random.")
+    return event_id
 
 
 def _check(value: Any, check: Check, path: Path) -> None:
@@ -288,7 +302,7 @@ def _is_anonymous_id(value: Any) -> bool:
     return (
         type(value) is str
         and 0 < len(value) <= _ANONYMOUS_ID_MAX
-        and _ANONYMOUS_ID_SIGNS.issuperset(value)
+        and _ID_SIGNS.issuperset(value)
         and not (len(value) == _PRIMARY_ID_DIGITS and _HEX_DIGITS.issuperset(value))
     )
 
