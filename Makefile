@@ -19,6 +19,7 @@ help:
 	@echo "make clean      delete .venv and caches"
 
 install: .venv/.installed
+	@tools/build-sdk
 
 .venv/.installed: requirements.txt requirements-dev.txt pyproject.toml tools/install
 	@PYTHON="$(PYTHON)" tools/install

@@ -31,6 +31,7 @@ from oneself.api.interactions.lookups import lookup_routes
 from oneself.api.operations import health, ready
 from oneself.api.operations import metrics as metrics_route
 from oneself.api.reference import openapi_config, reference_routes
+from oneself.api.sdk import sdk_file
 from oneself.auth.provider.routes import ROUTES as SIGN_IN
 from oneself.console.routes import ROUTES as CONSOLE
 from oneself.settings import Settings
@@ -48,6 +49,7 @@ ROUTES: tuple[ControllerRouterHandler, ...] = (
     admin_routes,
     sync_routes,
     reference_routes,
+    sdk_file,
     lookup_routes,
 )
 

@@ -53,6 +53,7 @@ COMMANDS = (
     Command("person", "oneself.cli.person"),
     Command("resolve", "oneself.cli.resolve"),
     Command("events", "oneself.cli.events"),
+    Command("sdk", "oneself.cli.sdk"),
     Command("doctor", "oneself.cli.doctor"),
     Command("verify", "oneself.cli.verify"),
     Command("rebuild", "oneself.cli.rebuild"),
