@@ -19,7 +19,7 @@ await Promise.all([
     outdir: "dist/tests", outExtension: { ".js": ".mjs" },
   }),
 ]);
-execFileSync("node_modules/.bin/tsc", ["--emitDeclarationOnly", "--outDir", "dist"], { stdio: "inherit" });
+execFileSync("node_modules/.bin/tsc", ["--emitDeclarationOnly", "--outDir", "dist/types"], { stdio: "inherit" });
 
 for (const [name, budget] of Object.entries(BUDGETS)) {
   const bytes = gzipSync(readFileSync(`dist/${name}`), { level: 9 }).length;

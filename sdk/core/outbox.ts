@@ -5,9 +5,9 @@
  * with the same id and the same text each time: the service stores it once. Of several tabs that send an event, one
  * is heard.
  */
-import { newEventId } from "./ids";
-import { parseJson, readLocal, writeLocal } from "./local";
-import { post, type Answer } from "./transport";
+import { newEventId } from "./ids.js";
+import { parseJson, readLocal, writeLocal } from "./local.js";
+import { post, type Answer } from "./transport.js";
 
 /** An event as the service takes it. */
 export type Event = Record<string, unknown>;

@@ -1,6 +1,7 @@
 /** The page that a script runs in: what it is, and when it comes and goes. */
 
-const BOT = /bot\b|crawl|spider|slurp|headless|lighthouse|prerender|preview|facebookexternalhit/i;
+// A telephone by Cubot is none.
+const BOT = /(^|[^u])bot\b|crawl|spider|slurp|headless|lighthouse|prerender|preview|facebookexternalhit/i;
 
 /** Whether this is a program that reads pages, and no visitor. */
 export function isBot(userAgent: string = navigator.userAgent): boolean {

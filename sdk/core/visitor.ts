@@ -5,9 +5,9 @@
  * browser as well, in case the cookie is lost, and everything if cookies are blocked. Memory has it if both are. An
  * id that stands in a link is never read.
  */
-import { findCookieDomain, readCookies, setCookie } from "./cookies";
-import { isAnonymousId, newAnonymousId } from "./ids";
-import { parseJson, readLocal, writeLocal } from "./local";
+import { findCookieDomain, readCookies, setCookie } from "./cookies.js";
+import { isAnonymousId, newAnonymousId } from "./ids.js";
+import { parseJson, readLocal, writeLocal } from "./local.js";
 
 /** What a browser remembers of its visitor. A new id is a new visitor. */
 export interface Visitor {
@@ -145,8 +145,11 @@ function decode(value: string): Stored | undefined {
   }
 }
 
+/** A visitor, or the choices of a device that has none. */
 function asStored(value: unknown): Stored | undefined {
-  return value && typeof value === "object" ? value : undefined;
+  if (!value || typeof value !== "object") return undefined;
+  const { id, choices } = value as Stored;
+  return isAnonymousId(id) || (id === undefined && choices) ? (value as Stored) : undefined;
 }
 
 function asChoices(value: unknown): Choices {

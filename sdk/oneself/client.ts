@@ -1,9 +1,9 @@
 /** The client of one dataset: events out, the visitor's identity in. */
-import { Emitter } from "../core/emitter";
-import { Outbox, type Event, type Item } from "../core/outbox";
-import { asksForPrivacy, watchNavigation, watchPage } from "../core/page";
-import type { Answer } from "../core/transport";
-import { VisitorStore, type Visitor } from "../core/visitor";
+import { Emitter } from "../core/emitter.js";
+import { Outbox, type Event, type Item } from "../core/outbox.js";
+import { asksForPrivacy, watchNavigation, watchPage } from "../core/page.js";
+import type { Answer } from "../core/transport.js";
+import { VisitorStore, type Visitor } from "../core/visitor.js";
 
 /** How the page is set up. */
 export interface Options {

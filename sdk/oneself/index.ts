@@ -8,9 +8,9 @@
  *
  * No call throws into the page: what goes wrong is heard by `oneself.on("error", …)` and logged as a warning.
  */
-import { Emitter } from "../core/emitter";
-import { isBot, whenShown } from "../core/page";
-import { Client, type Heard, type Identities, type Options } from "./client";
+import { Emitter } from "../core/emitter.js";
+import { isBot, whenShown } from "../core/page.js";
+import { Client, type Heard, type Identities, type Options } from "./client.js";
 
 export type { Heard, Identities, Options };
 

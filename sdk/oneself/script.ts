@@ -1,5 +1,5 @@
 /** The classic script: the global `oneself`, and the calls that the page made before it was loaded. */
-import oneself, { type Oneself } from "./index";
+import oneself, { type Oneself } from "./index.js";
 
 type Call = [keyof Oneself, ArrayLike<unknown>];
 

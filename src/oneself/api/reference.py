@@ -28,9 +28,9 @@ from oneself.web.csp import page_headers, scripted_policy
 
 AnyRequest = Request[Any, Any, Any]
 MEDIA_TYPES = {
-    "swagger-ui.css": "text/css; charset=utf-8",
-    "swagger-ui-bundle.js": "text/javascript; charset=utf-8",
-    "start.js": "text/javascript; charset=utf-8",
+    "swagger-ui.css": "text/css",
+    "swagger-ui-bundle.js": "text/javascript",
+    "start.js": "text/javascript",
 }
 PAGE_HEADERS = page_headers(scripted_policy(form_action="'none'"))
 PAGE = """<!doctype html>

@@ -2,8 +2,8 @@
 
 Both belong to the sender's application or write key, the browser that the event names, and the endpoint.
 Without credentials the header is ignored, because anybody could repeat the key of somebody else. A browser
-key is in the page for everybody: an answer to it that gives a browser its id is not kept. A repeat by `eventId` of
-such an event is stored once as well, and answered without the ids of the browser.
+key is in the page for everybody: an answer to it that gives a browser its id is not kept. Such an event is
+stored once as well if it has an `eventId`; a repeat of it is answered without the ids of the browser.
 Source: docs/concepts/log-and-fold.md, exactly once; docs/wire/interactions.md §6.
 """
 
@@ -64,7 +64,7 @@ def decode_repeatable(
 
 def _decode_key(request: RawRequest) -> str | None:
     """The header `Idempotency-Key`; None without one. Raises RequestRejected (400)."""
-    lines = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
+    lines: list[bytes] = [value for name, value in request.scope["headers"] if name == b"idempotency-key"]
     if not lines:
         return None
     key = lines[0].decode("latin-1")
