@@ -57,7 +57,7 @@ class Site:
         self.setup()
 
     def setup(self, before: str = "", **options: Any) -> None:
-        """What the pages do from now on. `before`: a script that runs before the SDK; `options`: for `init`."""
+        """What pages do from now on. `before`: a script that runs before the SDK; `options`: for `init`."""
         (script,) = find_scripts()
         head = snippet(script, self.service.base_url, self.service.org, DATASET)
         begin, _, end = head.partition("oneself.init(")
