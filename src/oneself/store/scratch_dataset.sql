@@ -11,6 +11,8 @@ CREATE TEMP TABLE unreconciled_fragment (LIKE oneself.unreconciled_fragment INCL
 CREATE TEMP TABLE profile_change (LIKE oneself.profile_change INCLUDING ALL);
 CREATE TEMP TABLE idempotency_record (LIKE oneself.idempotency_record INCLUDING ALL);
 CREATE TEMP TABLE tombstone (LIKE oneself.tombstone INCLUDING ALL);
+CREATE TEMP TABLE wide_lock (LIKE oneself.wide_lock INCLUDING ALL);
+CREATE TEMP TABLE wide_lock_name (LIKE oneself.wide_lock_name INCLUDING ALL);
 CREATE TEMP VIEW fragment_entry AS
     SELECT dataset_id, profile_id AS fragment_id, seq, observation_id, active_at
     FROM pg_temp.log WHERE profile_id IS NOT NULL AND fragment_id = profile_id
