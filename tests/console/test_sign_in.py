@@ -153,6 +153,6 @@ async def test_a_user_of_several_organisations_chooses_one(
 
 async def test_a_sign_in_is_no_observation(ada: ConsoleBrowser, services: Services, acme: DatasetRef) -> None:
     entries = await services.log.audit.list_entries(acme, 0, 2**62, limit=100, offset=0)
-    assert {entry.kind for entry in entries} == {"configure", "application", "console_user"}
+    assert {entry.kind for entry in entries} == {"configure", "organisation", "application", "console_user"}
     assert (await services.profiles.invalid_values.page(acme, START)).seen == 0
     assert await services.directory.accounts.list(acme, "", 10) == []

@@ -43,6 +43,7 @@ TABLES = (
     "verification_queue",
     "verified_claim",
     "view_profile",
+    "wide_lock",
 )
 #: What `detach` empties, and this table.
 DETACHED = ("pending_rebuild", "config", "write_key", "webhook", "dataset", "sample_dataset")

@@ -30,6 +30,7 @@ from oneself.api.interactions.decode.event import (
     decode_event,
 )
 
+EVENT_ID = "0123456789abcdef0123456789abcdef"
 DEVICE = "0123456789abcdef"
 TIME_MS = 1_760_000_000_000
 
@@ -48,6 +49,7 @@ SHARED: dict[str, Any] = {
 RELATED = {"Category": ["shoes"]}
 INTERACTIONS: dict[str, Any] = {
     **SHARED,
+    "eventId": EVENT_ID,
     "interaction": {
         "name": "Purchase",
         "catalogObject": {"type": "Product", "id": "P1", "attributes": {}, "relatedCatalogObjects": RELATED},
@@ -70,6 +72,7 @@ INTERACTIONS: dict[str, Any] = {
     "debug": {"testMessages": "true"},
 }  # fmt: skip
 EVERGAGE: dict[str, Any] = {
+    "eventId": EVENT_ID,
     **SHARED,
     "action": "Purchase",
     "itemAction": "Purchase",
@@ -139,6 +142,7 @@ def test_every_field_of_an_event_is_decoded() -> None:
     assert without_body(decode_event(INTERACTIONS)) == Event(
         name="Purchase",
         channel="Web",
+        event_id=EVENT_ID,
         anonymous_id=DEVICE,
         anonymous_id_invalid=False,
         user_id="abc123",
@@ -169,6 +173,7 @@ def test_an_empty_event_has_defaults() -> None:
     assert decode_event({}) == Event(
         name=None,
         channel="Web",
+        event_id=None,
         anonymous_id=None,
         anonymous_id_invalid=False,
         user_id=None,
