@@ -113,7 +113,7 @@ NO_ENTRY: Reasons = {
         *("token-key list", "claims list", "claims skipped", "dataset list", "dataset show"),
         *("dataset write-key list", "identity-type list", "identity export", "identity diff", "rule list"),
         *("rule preview", "rule progress", "protection show", "person why", "person export"),
-        *("person receipts", "resolve", "events", "doctor", "verify"),
+        *("person receipts", "resolve", "events", "sdk", "doctor", "verify"),
     ),
     "It sends what was to be sent, and changes no setting.": ("webhook test", "webhook send-again"),
     "It reads claims of an identity server; each that differs has an entry of the kind configure.": (
