@@ -60,9 +60,8 @@ export class VisitorStore {
     return before !== undefined && before !== this.remembered?.id;
   }
 
-  /** The visitor of this browser, a new one if it has none. Brings all stores into step. */
+  /** The visitor of this browser as it was read last, a new one if it has none. Brings all stores into step. */
   begin(): Visitor {
-    this.refresh();
     return this.put(this.remembered ?? { id: newAnonymousId(), choices: this.choicesOnly });
   }
 

@@ -119,6 +119,7 @@ export class Client {
 
   /** The visitor agrees to a purpose, or does not. Without `Tracking`, nothing more is stored or sent. */
   consent(purpose: string, isGiven: boolean, provider = ""): void {
+    this.notice();
     const sent = this.sends();
     this.store.choose(purpose, isGiven);
     if (!sent && this.sends()) this.store.begin();

@@ -147,18 +147,19 @@ def test_an_emptied_cookie_is_no_cookie(visit: Visit, value: str) -> None:
     assert visit.stored()["id"] == before
 
 
+NO_COOKIE_FOR_THE_DOMAIN = """
+const real = Object.getOwnPropertyDescriptor(Document.prototype, "cookie");
+Object.defineProperty(document, "cookie", {
+  get: () => real.get.call(document),
+  set: (text) => { if (!text.includes("domain=")) real.set.call(document, text); },
+});
+"""
+
+
 def test_a_failed_probe_of_the_domain_splits_no_visitor(shop: Site, visit: Visit) -> None:
     """For one page, the browser accepts no cookie for the domain."""
     visit.open("www").track("View")
-    shop.setup(
-        before="""
-        const real = Object.getOwnPropertyDescriptor(Document.prototype, "cookie");
-        Object.defineProperty(document, "cookie", {
-          get: () => real.get.call(document),
-          set: (text) => { if (!text.includes("domain=")) real.set.call(document, text); },
-        });
-        """
-    )
+    shop.setup(before=NO_COOKIE_FOR_THE_DOMAIN)
     visit.open("www").track("View")
     shop.setup()
     visit.open("www").track("View")
@@ -168,15 +169,7 @@ def test_a_failed_probe_of_the_domain_splits_no_visitor(shop: Site, visit: Visit
 
 
 def test_a_first_page_without_the_domain_is_the_same_visitor(shop: Site, visit: Visit) -> None:
-    shop.setup(
-        before="""
-        const real = Object.getOwnPropertyDescriptor(Document.prototype, "cookie");
-        Object.defineProperty(document, "cookie", {
-          get: () => real.get.call(document),
-          set: (text) => { if (!text.includes("domain=")) real.set.call(document, text); },
-        });
-        """
-    )
+    shop.setup(before=NO_COOKIE_FOR_THE_DOMAIN)
     visit.open("www").track("View")
     shop.setup()
     visit.open("www").track("View")
@@ -327,6 +320,35 @@ def test_who_does_not_agree_any_more_is_forgotten(visit: Visit, stored_events: A
     visit.open()
     assert visit.heard("ready") == [{"sends": False}]
     assert visit.sent[-1]["eventId"] == refusal["eventId"]
+
+
+@pytest.mark.parametrize("is_same_page", [True, False])
+def test_who_agrees_again_is_a_new_visitor(visit: Visit, is_same_page: bool) -> None:
+    visit.open().track("View")
+    before = visit.stored()["id"]
+    with visit.page.expect_response("**/api2/event/**"):
+        visit.call("oneself.consent('Tracking', false)")
+    if not is_same_page:
+        visit.open()
+    visit.call("oneself.consent('Tracking', true)")
+    visit.page.wait_for_function("heard.at(-1)[0] === 'response'")
+    visit.call("oneself.track('After')")
+    visit.page.wait_for_function(
+        "heard.at(-1)[0] === 'response' && heard.at(-1)[1].event.interaction.name === 'After'"
+    )
+    assert visit.sent[-1]["user"]["anonymousId"] == visit.stored()["id"] != before
+    assert visit.stored()["choices"] == {"Tracking": True}
+
+
+def test_a_refusal_in_one_tab_holds_in_another(visit: Visit, shop: Site) -> None:
+    visit.open().track("View")
+    other = Visit(visit.page.context.new_page(), shop).open()
+    with other.page.expect_response("**/api2/event/**"):
+        other.call("oneself.consent('Tracking', false)")
+    before = len(visit.sent)
+    visit.call("oneself.track('After')")
+    assert visit.call("oneself.anonymousId() ?? null") is None
+    assert len(visit.sent) == before
 
 
 def test_calls_before_the_script_are_made_when_it_is_there(visit: Visit, shop: Site) -> None:
