@@ -275,6 +275,7 @@ def rest_page() -> Iterator[str]:
         if not path.startswith("/t/"):
             yield f"| `{path}` | {lowered(operations['get']['description'])} |"
     yield "| `/docs`, `/openapi.json` | the API reference |"
+    yield "| `/sdk/{name}` | the scripts of the [web SDK](../guides/web-sdk.md) |"
     yield "| `/` | links to the console and the reference |"
     yield "| `/console/` | the console: pages for administrators, analysts and privacy officers |"
     yield ""
