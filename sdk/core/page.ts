@@ -28,6 +28,8 @@ export interface PageEvents {
   comeBack(): void;
   /** The network is back. */
   online(): void;
+  /** Another page of the site has changed local storage, maybe while this one was loading. */
+  stored(): void;
 }
 
 /** Call what becomes of the page. */
@@ -35,6 +37,7 @@ export function watchPage(events: PageEvents): void {
   addEventListener("pagehide", events.leave);
   addEventListener("pageshow", (event) => event.persisted && events.comeBack());
   addEventListener("online", events.online);
+  addEventListener("storage", events.stored);
   document.addEventListener("visibilitychange", () => {
     if (document.visibilityState === "hidden") events.leave();
     else events.comeBack();

@@ -78,11 +78,10 @@ export class Client {
       leave: () => this.outbox.leave(),
       comeBack: () => this.notice(),
       online: () => this.outbox.retry(),
+      stored: () => this.takeOver(),
     });
-    if (this.sends()) {
-      this.store.begin();
-      this.outbox.adopt();
-    }
+    if (this.sends()) this.store.begin();
+    this.takeOver();
     this.emitter.emit("ready", { sends: this.sends() });
     if (this.options.pages === "auto") {
       this.page();
@@ -163,6 +162,11 @@ export class Client {
   private sends(): boolean {
     const choice = this.store.choices[TRACKING];
     return choice ?? !(this.options.requireConsent || asksForPrivacy());
+  }
+
+  /** Send what a page left that went. */
+  private takeOver(): void {
+    if (this.sends()) this.outbox.adopt();
   }
 
   private send(event: Event): void {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -136,6 +137,25 @@ def test_what_was_on_its_way_when_the_page_went_is_sent_again(
     assert {event["eventId"] for event in visit.sent} == {visit.sent[0]["eventId"]}
     assert {event["source"]["url"] for event in visit.sent} == {visit.site.address()}
     assert stored_events(visit.sent[0]["eventId"]) == [1]
+
+
+def test_what_a_page_left_is_taken_over_when_it_is_seen(
+    visit: Visit, shop: Site, stored_events: Callable[..., list[int]]
+) -> None:
+    """Pages may be in different processes, and the next one be there before what the last one stored."""
+    visit.open().track("View")
+    gone = Visit(visit.page.context.new_page(), shop).open()
+    left = {
+        "id": "f" * 32,
+        "visitor": visit.stored()["id"],
+        "at": int(time.time() * 1000),
+        "event": {"interaction": {"name": "Left"}},
+        "left": True,
+    }
+    gone.call(f"localStorage.setItem('oneself_sdk_outbox', JSON.stringify([{json.dumps(left)}]))")
+    visit.wait("response", 2)
+    assert visit.sent[-1]["eventId"] == left["id"]
+    assert stored_events(left["id"]) == [1]
 
 
 def test_a_large_outbox_does_not_leave_at_once(visit: Visit, stored_events: Callable[..., list[int]]) -> None:
